@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+One class per cause, so that a retry policy can tell them apart.
+
+::
+
+    BatchEventsError
+    ├── ConfigurationError (ValueError)      mend the connection or the parameters; a retry does not help
+    │   ├── CredentialsError                 no key, a key that was refused, a clock that is off
+    │   └── QueueMissingError                the queue of a wait does not exist
+    ├── CloudError                           the cloud's answer was an error, or there was none
+    │   ├── TransportError                   no usable answer: time-out, cut connection, HTTP status
+    │   ├── ApiError                         a TC3 API (Batch, TDMQ) answered with an error code
+    │   │   ├── ApiCredentialsError          AuthFailure.*, UnauthorizedOperation.*
+    │   │   ├── ApiThrottledError            RequestLimitExceeded.*
+    │   │   ├── ApiQuotaError                LimitExceeded.*
+    │   │   ├── ApiNotFoundError             ResourceNotFound.*
+    │   │   ├── ApiInUseError                ResourceInUse.*
+    │   │   ├── ApiParameterError            InvalidParameter*, MissingParameter, ...
+    │   │   ├── ApiRefusedError              UnsupportedOperation.*
+    │   │   └── ApiServerError               InternalError.*, ServiceUnavailable, ...: may pass
+    │   └── CmqError                         the queue service's data plane answered with a code
+    │       └── ...                          one class per wire code, see ``protocol/cmq.py``
+    └── JobError                             how a job or a wait for it ended
+        ├── BatchJobFailedError              the job ended FAILED
+        │   └── BatchJobInterruptedError     ... FAILED_INTERRUPTED: it still holds its instances
+        ├── BatchJobNotFoundError            the API does not know the job
+        ├── BatchJobTimeoutError             the wait's deadline passed first
+        └── JobStateUnknownError             could not find out; a later try may
+"""
+
+from __future__ import annotations
+
+
+class BatchEventsError(Exception):
+    """Everything that this package raises on purpose."""
+
+
+class ConfigurationError(BatchEventsError, ValueError):
+    """A setting is missing or wrong: raised before anything was done, and a retry will not help."""
+
+
+class CredentialsError(ConfigurationError):
+    """There is no usable key, or the cloud refused it: mend the connection, then run the task again."""
+
+
+class QueueMissingError(ConfigurationError):
+    """The queue that a wait reads does not exist: create it, then run the task again."""
+
+
+class CloudError(BatchEventsError):
+    """The cloud answered with an error, or did not answer."""
+
+
+class TransportError(CloudError):
+    """No usable answer: a time-out, a cut connection, an HTTP status. Nothing is known of the effect; retry."""
+
+
+class ApiError(CloudError):
+    """
+    A TC3 API (Batch, TDMQ) answered with an error code.
+
+    :param action: The action that was called, for example ``SubmitJob``.
+    :param code: The API's error code, for example ``ResourceNotFound.Job``.
+    :param message: The API's own text.
+    :param request_id: What the vendor's support asks for.
+    """
+
+    def __init__(self, action: str, code: str, message: str, request_id: str | None = None) -> None:
+        super().__init__(action, code, message, request_id)
+        self.action = action
+        self.code = code
+        self.message = message
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        return f"{self.action}: {self.code}: {self.message} (request {self.request_id or 'unknown'})"
+
+
+class ApiCredentialsError(ApiError):
+    """The API refused the key, the signature or the permission; a retry will not help."""
+
+
+class ApiThrottledError(ApiError):
+    """The account's rate limit was hit; retry after a pause."""
+
+
+class ApiQuotaError(ApiError):
+    """A quota is used up (1,000 existing jobs an account, for example); delete something, then retry."""
+
+
+class ApiNotFoundError(ApiError):
+    """The named object does not exist (any more)."""
+
+
+class ApiInUseError(ApiError):
+    """The object exists already or is busy."""
+
+
+class ApiParameterError(ApiError):
+    """The request itself is wrong; a retry will not help."""
+
+
+class ApiRefusedError(ApiError):
+    """The operation is not allowed in the object's present state; a later retry may be."""
+
+
+class ApiServerError(ApiError):
+    """The service failed on its side; retry."""
+
+
+class JobError(BatchEventsError):
+    """How a job, or a wait for it, ended badly."""
+
+
+class BatchJobFailedError(JobError):
+    """The job ended FAILED; a retry submits it anew."""
+
+
+class BatchJobInterruptedError(BatchJobFailedError):
+    """The job ended FAILED_INTERRUPTED: it keeps its instances, and their cost, until it is terminated."""
+
+
+class BatchJobNotFoundError(JobError):
+    """The API does not know the job: the id is wrong, or the job was deleted."""
+
+
+class BatchJobTimeoutError(JobError):
+    """The deadline of the wait passed before the job ended."""
+
+
+class JobStateUnknownError(JobError):
+    """The state of the job could not be found out; nothing was submitted. A retry may succeed."""
