@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The names the cloud uses: 19 events in both spellings, and the states of jobs, tasks, instances and nodes.
+
+The API and the delivered messages say ``JOB_SUCCEED`` (never ``SUCCEEDED``); the vendor's guide prints ``JobSucceed``
+in its request sample. Both are read here, only the first is ever sent. Names that are in no list are data, not errors:
+the cloud's own samples contain one.
+
+Sources: API pages 599/15907, 599/15891 (EventConfig), guide 599/17924.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+
+
+class EventName(str, Enum):
+    """An event that Batch publishes, in the spelling of the API and of the messages."""
+
+    JOB_RUNNING = "JOB_RUNNING"
+    JOB_SUCCEED = "JOB_SUCCEED"
+    JOB_FAILED = "JOB_FAILED"
+    JOB_FAILED_INTERRUPTED = "JOB_FAILED_INTERRUPTED"
+    TASK_RUNNING = "TASK_RUNNING"
+    TASK_SUCCEED = "TASK_SUCCEED"
+    TASK_FAILED = "TASK_FAILED"
+    TASK_FAILED_INTERRUPTED = "TASK_FAILED_INTERRUPTED"
+    TASK_INSTANCE_RUNNING = "TASK_INSTANCE_RUNNING"
+    TASK_INSTANCE_SUCCEED = "TASK_INSTANCE_SUCCEED"
+    TASK_INSTANCE_FAILED = "TASK_INSTANCE_FAILED"
+    TASK_INSTANCE_FAILED_INTERRUPTED = "TASK_INSTANCE_FAILED_INTERRUPTED"
+    COMPUTE_ENV_CREATED = "COMPUTE_ENV_CREATED"
+    COMPUTE_ENV_DELETED = "COMPUTE_ENV_DELETED"
+    COMPUTE_NODE_CREATED = "COMPUTE_NODE_CREATED"
+    COMPUTE_NODE_CREATION_FAILED = "COMPUTE_NODE_CREATION_FAILED"
+    COMPUTE_NODE_RUNNING = "COMPUTE_NODE_RUNNING"
+    COMPUTE_NODE_ABNORMAL = "COMPUTE_NODE_ABNORMAL"
+    COMPUTE_NODE_DELETING = "COMPUTE_NODE_DELETING"
+
+    @property
+    def camel_case(self) -> str:
+        """The guide's spelling, for example ``JobFailedInterrupted``."""
+        return "".join(word.capitalize() for word in self.value.split("_"))
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class JobState(str, Enum):
+    """A job's state as DescribeJob gives it."""
+
+    SUBMITTED = "SUBMITTED"
+    PENDING = "PENDING"
+    RUNNABLE = "RUNNABLE"
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    SUCCEED = "SUCCEED"
+    FAILED = "FAILED"
+    FAILED_INTERRUPTED = "FAILED_INTERRUPTED"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether a wait for the job is over; an interrupted job is settled although it still holds its instances."""
+        return self in SETTLED_STATES
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class NodeState(str, Enum):
+    """A compute node's state as DescribeComputeEnv gives it."""
+
+    PENDING = "PENDING"
+    SUBMITTED = "SUBMITTED"
+    CREATING = "CREATING"
+    CREATED = "CREATED"
+    CREATION_FAILED = "CREATION_FAILED"
+    RUNNING = "RUNNING"
+    ABNORMAL = "ABNORMAL"
+    DELETING = "DELETING"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+TaskState = JobState
+"""Tasks and task instances share the job's state names."""
+
+SETTLED_STATES = frozenset({JobState.SUCCEED, JobState.FAILED, JobState.FAILED_INTERRUPTED})
+
+SETTLING_EVENTS = {
+    EventName.JOB_SUCCEED: JobState.SUCCEED,
+    EventName.JOB_FAILED: JobState.FAILED,
+    EventName.JOB_FAILED_INTERRUPTED: JobState.FAILED_INTERRUPTED,
+}
+"""The events that end a wait for a job, with the state that each reports."""
+
+JOB_EVENTS = tuple(name for name in EventName if not name.value.startswith("COMPUTE_ENV"))
+"""What SubmitJob accepts in a notification."""
+
+COMPUTE_ENV_EVENTS = tuple(name for name in EventName if name.value.startswith("COMPUTE_"))
+"""What CreateComputeEnv accepts in a notification."""
+
+_BY_SPELLING = {spelling: name for name in EventName for spelling in (name.value, name.camel_case)}
+
+
+def find_event_name(text: str) -> EventName | None:
+    """Return the event of that name in either spelling, or None for a name that is in no list."""
+    return _BY_SPELLING.get(text)
+
+
+def parse_event_names(names: Iterable[str], allowed: Iterable[EventName] = tuple(EventName)) -> list[EventName]:
+    """
+    Read event names as a user writes them, in either spelling.
+
+    :param names: For example ``["JOB_SUCCEED", "JobFailed"]``.
+    :param allowed: The events that make sense where the names are used.
+    :raises ValueError: Naming the unknown or repeated name and all allowed ones.
+    """
+    allowed = list(allowed)
+    found: list[EventName] = []
+    for text in names:
+        name = find_event_name(text) if isinstance(text, str) else None
+        if name is None or name not in allowed:
+            raise ValueError(f"unknown event {text!r}; allowed here: {', '.join(allowed)}")
+        if name in found:
+            raise ValueError(f"event {name} is named twice")
+        found.append(name)
+    return found
+
+
+def find_job_state(text: str) -> JobState | None:
+    """Return the job state of that name, or None for one that is in no list."""
+    try:
+        return JobState(text)
+    except ValueError:
+        return None

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Decide how a wait for a job ends: which of two facts about the job wins, and the Outcome that the task receives.
+
+:class:`JobWait` is the one decision that the deferred and the blocking path share; the loops around it only do I/O.
+Events are hints, the API is the truth. The rules, none of which may be relaxed:
+
+* An event is believed only if it is younger than what the wait already knows: than the last look that saw the job
+  active, or than the beginning of the wait. Anything else (a duplicate from before RetryJobs, an event without a time,
+  one from the future or one that contradicts itself) only makes the next look immediate.
+* "Could not read" is no fact at all. Only the API's answer that it does not know the job counts, and only after a grace
+  period, because a job becomes visible some time after it was submitted.
+* A wait ends once. Whatever comes later changes nothing.
+
+All times are the cloud's, never this machine's: see ``dispatch/clock.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any
+
+import pendulum
+
+from airflow_batch_events.events.catalog import SETTLING_EVENTS, JobState, find_job_state
+from airflow_batch_events.events.message import BatchEvent
+
+NOT_FOUND = "NOT_FOUND"
+"""The state in the outcome of a wait for a job that the API does not know."""
+
+TIMEOUT = "TIMEOUT"
+"""The state in the outcome of a wait whose deadline passed first."""
+
+REFUSED = "REFUSED"
+"""The state in the outcome of a wait for something that the API does not accept as a job id."""
+
+FUTURE_TOLERANCE = 300.0
+"""Seconds by which an event may be ahead of the cloud's clock, the drift that the API itself allows a caller."""
+
+DEFAULT_GRACE = 60.0
+"""Seconds for which a job that the API does not know counts as not visible yet."""
+
+
+class Source(str, Enum):
+    """What ended a wait."""
+
+    EVENT = "event"
+    LOOK = "look"
+    DEADLINE = "deadline"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    How a wait ended, as the task receives it in XCom and in the trigger's event.
+
+    :param job_id: The job.
+    :param state: ``SUCCEED``, ``FAILED``, ``FAILED_INTERRUPTED``, or ``NOT_FOUND``, ``TIMEOUT``, ``REFUSED``.
+    :param succeeded: Whether the job ended well.
+    :param event_name: The event that ended the wait or agrees with it; None when none was received.
+    :param event_time: The event's time, ISO 8601 in UTC.
+    :param event_vars: The custom parameters that came with the event.
+    :param reason: Why, in words, where the state alone does not say it.
+    :param source: ``event``, ``look`` (at the API) or ``deadline``.
+    """
+
+    job_id: str
+    state: str
+    succeeded: bool
+    event_name: str | None = None
+    event_time: str | None = None
+    event_vars: Mapping[str, str] = field(default_factory=dict)
+    reason: str | None = None
+    source: str = Source.LOOK.value
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the outcome as JSON-serialisable data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Outcome:
+        """
+        Read an outcome back.
+
+        :raises ValueError: When ``data`` is not an outcome.
+        """
+        try:
+            return cls(**data)
+        except TypeError as error:
+            raise ValueError(f"not the outcome of a wait: {sorted(data)}") from error
+
+
+class Next(Enum):
+    """What a wait wants after it has seen a fact."""
+
+    WAIT = "wait"
+    LOOK_SOON = "look soon"
+    DONE = "done"
+
+
+class JobWait:
+    """
+    A wait for one job to settle.
+
+    :param job_id: The job.
+    :param began: The cloud's time, Unix seconds, at which the wait began; None if it is not known yet, and then no
+        event is believed before the first look.
+    :param grace: Seconds for which a job that the API does not know counts as not visible yet.
+    :param missing_since: The time from which a job that the API does not know is missing, if an earlier look of the
+        same wait has seen so; None counts from the next look.
+    """
+
+    __slots__ = ("_held", "_known_since", "_missing_since", "grace", "job_id", "last_state", "outcome")
+
+    def __init__(
+        self, job_id: str, began: float | None, grace: float = DEFAULT_GRACE, missing_since: float | None = None
+    ) -> None:
+        self.job_id = job_id
+        self.grace = grace
+        self.outcome: Outcome | None = None
+        self.last_state: str | None = None
+        self._known_since = began
+        self._missing_since = missing_since
+        self._held: BatchEvent | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the wait has ended."""
+        return self.outcome is not None
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the API said, when last asked, that it does not know the job."""
+        return self._missing_since is not None
+
+    def on_event(self, event: BatchEvent, now: float) -> Next:
+        """
+        Take an event about this job.
+
+        :param now: The cloud's time, Unix seconds.
+        """
+        if self.outcome is not None:
+            return Next.DONE
+        state = SETTLING_EVENTS.get(event.known_name) if event.known_name else None
+        if state is None:
+            return Next.WAIT
+        if self._held is None or _is_younger(event, self._held):
+            self._held = event
+        if not self._believes(event, state, now):
+            return Next.LOOK_SOON
+        return self._end(state, Source.EVENT)
+
+    def on_look(self, state: str | None, as_of: float) -> Next:
+        """
+        Take the API's answer about this job.
+
+        :param state: The job's state, or None when the API does not know the job.
+        :param as_of: The cloud's time of the answer, Unix seconds.
+        """
+        if self.outcome is not None:
+            return Next.DONE
+        if state is None:
+            return self._miss(as_of)
+        self._missing_since = None
+        self._known_since = as_of if self._known_since is None else max(self._known_since, as_of)
+        self.last_state = state
+        known = find_job_state(state)
+        if known is None or not known.is_settled:
+            return Next.WAIT
+        return self._end(known, Source.LOOK)
+
+    def on_refusal(self, reason: str) -> Next:
+        """Take the API's answer that this cannot be a job id."""
+        return self._end_badly(REFUSED, Source.LOOK, reason)
+
+    def on_deadline(self) -> Next:
+        """End the wait because its time is over."""
+        seen = f"last seen {self.last_state}" if self.last_state else "its state was never seen"
+        return self._end_badly(TIMEOUT, Source.DEADLINE, f"the deadline passed before the job ended; {seen}")
+
+    def _believes(self, event: BatchEvent, state: JobState, now: float) -> bool:
+        if event.time is None or self._known_since is None:
+            return False
+        if not self._known_since < event.time.timestamp() <= now + FUTURE_TOLERANCE:
+            return False
+        reported = event.batch.get("JobState")
+        return reported is None or reported == state.value
+
+    def _miss(self, as_of: float) -> Next:
+        if self._missing_since is None:
+            self._missing_since = as_of
+        if as_of - self._missing_since < self.grace:
+            return Next.WAIT
+        if self._held is not None and self._held.known_name:
+            # Only a settled job can be deleted, so the last thing that was heard of it is how it ended.
+            return self._end(SETTLING_EVENTS[self._held.known_name], Source.EVENT)
+        cause = "the job was deleted" if self.last_state else "the id is wrong, or the job was deleted"
+        return self._end_badly(NOT_FOUND, Source.LOOK, f"the API has not known the job for {self.grace:g} s: {cause}")
+
+    def _end(self, state: JobState, source: Source) -> Next:
+        event = self._held if self._held and self._held.name == f"JOB_{state}" else None
+        if self.outcome is None:
+            self.outcome = Outcome(
+                job_id=self.job_id,
+                state=state.value,
+                succeeded=state is JobState.SUCCEED,
+                event_name=event.name if event else None,
+                event_time=_iso(event.time) if event else None,
+                event_vars=dict(event.vars) if event else {},
+                source=source.value,
+            )
+        return Next.DONE
+
+    def _end_badly(self, state: str, source: Source, reason: str) -> Next:
+        if self.outcome is None:
+            self.outcome = Outcome(self.job_id, state, succeeded=False, reason=reason, source=source.value)
+        return Next.DONE
+
+
+def _is_younger(event: BatchEvent, other: BatchEvent) -> bool:
+    return event.time is not None and (other.time is None or event.time >= other.time)
+
+
+def _iso(time: pendulum.DateTime | None) -> str | None:
+    return time.to_iso8601_string() if time else None

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import base64
+import json
+
+import pendulum
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_batch_events.events.catalog import EventName
+from airflow_batch_events.events.message import parse_message, parse_time
+
+# The one body that the vendor has published (guide 599/17924).
+PUBLISHED = {
+    "Events": [
+        {
+            "EventVersion": "1.0",
+            "EventTime": "2018-06-15T14:43:17Z",
+            "Region": "ap-guangzhou",
+            "Batch": {
+                "ComputeNodeId": "node-0iy7wxyo",
+                "EnvId": "env-ptoxdb1t",
+                "ComputeNodeState": "CREATED",
+                "Mem": 8,
+                "ResourceCreatedTime": "2018-06-15T14:43:18Z",
+                "EnvName": "batch-env",
+                "ComputeNodeInstanceId": "ins-9rikj9kw",
+                "Cpu": 4,
+            },
+            "EventName": "COMPUTE_NODE_CREATED",
+            "EventVars": [],
+        }
+    ]
+}
+
+
+def job_event(**fields):
+    return {
+        "EventName": "JOB_SUCCEED",
+        "EventTime": "2026-01-02T03:04:05Z",
+        "Region": "ap-guangzhou",
+        "Batch": {"JobId": "job-12345678"},
+        "EventVars": [{"Name": "stage", "Value": "nightly"}],
+        **fields,
+    }
+
+
+def wrap(body):
+    return json.dumps({"TopicOwner": 1, "topicName": "t", "subscriptionName": "s", "msgId": "6", "msgBody": body})
+
+
+def b64(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+def test_the_published_body_is_read():
+    (event,) = parse_message(json.dumps(PUBLISHED)).events
+    assert event.known_name is EventName.COMPUTE_NODE_CREATED
+    assert event.time == pendulum.datetime(2018, 6, 15, 14, 43, 17, tz="UTC")
+    assert (event.region, event.env_id, event.env_name) == ("ap-guangzhou", "env-ptoxdb1t", "batch-env")
+    assert event.compute_node_id == "node-0iy7wxyo"
+    assert event.batch["Cpu"] == 4
+    assert event.job_id is None
+
+
+ENVELOPE = json.dumps({"Events": [job_event()]})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        ENVELOPE,
+        ENVELOPE.encode(),
+        f"\n {ENVELOPE} ",
+        b64(ENVELOPE),
+        b64(ENVELOPE) + "\n",
+        wrap(ENVELOPE),
+        wrap(b64(ENVELOPE)),
+        b64(wrap(ENVELOPE)),
+        wrap(json.loads(ENVELOPE)),
+    ],
+    ids=["json", "bytes", "padded", "base64", "base64 line", "wrapped", "wrapped base64", "base64 wrapped", "nested"],
+)
+def test_an_event_is_read_however_it_was_wrapped(body):
+    parsed = parse_message(body)
+    assert parsed.problem is None
+    (event,) = parsed.events
+    assert (event.job_id, event.vars) == ("job-12345678", {"stage": "nightly"})
+
+
+def test_several_events_in_one_message_keep_their_order():
+    body = json.dumps({"Events": [job_event(EventName="JOB_RUNNING"), job_event()]})
+    assert [event.name for event in parse_message(body).events] == ["JOB_RUNNING", "JOB_SUCCEED"]
+
+
+def test_a_name_in_the_guides_spelling_is_brought_into_the_apis():
+    (event,) = parse_message(json.dumps({"Events": [job_event(EventName="JobFailedInterrupted")]})).events
+    assert event.name == "JOB_FAILED_INTERRUPTED"
+
+
+def test_an_unknown_name_and_unknown_fields_are_kept():
+    (event,) = parse_message(
+        json.dumps({"Events": [job_event(EventName="JOB_TELEPORTED", Batch={"JobId": "job-1", "Warp": 9})]})
+    ).events
+    assert (event.name, event.known_name, event.batch["Warp"]) == ("JOB_TELEPORTED", None, 9)
+
+
+def test_missing_fields_are_none_or_empty():
+    (event,) = parse_message('{"Events": [{"EventName": "JOB_SUCCEED"}]}').events
+    assert (event.job_id, event.time, event.region, event.vars) == (None, None, "", {})
+
+
+def test_readable_events_are_returned_beside_the_reason_for_the_others():
+    parsed = parse_message(json.dumps({"Events": [job_event(), {"EventTime": "2026-01-02T03:04:05Z"}]}))
+    assert [event.job_id for event in parsed.events] == ["job-12345678"]
+    assert parsed.problem == "Events[1] has no EventName"
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("", "neither JSON nor Base64"),
+        ("hello", "neither JSON nor Base64"),
+        ("[1, 2]", "JSON list instead of an object"),
+        ("null", "neither JSON nor Base64"),
+        ("{}", "JSON object without 'Events'"),
+        ('{"Events": "x"}', "'Events' is a JSON string"),
+        ('{"Events": []}', "'Events' is empty"),
+        ("[" * 100_000, "neither JSON nor Base64"),
+        ('{"msgBody":' * 50_000, "neither JSON nor Base64"),
+        ("x" * 1_048_576, "neither JSON nor Base64"),
+        (wrap(wrap(wrap(ENVELOPE))), "too many wrappers"),
+    ],
+)
+def test_what_cannot_be_read_comes_back_as_a_reason_that_does_not_quote_the_body(body, problem):
+    parsed = parse_message(body)
+    assert parsed.events == ()
+    assert parsed.problem is not None
+    assert problem in parsed.problem
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+field_names = st.sampled_from(["EventName", "EventTime", "Region", "Batch", "EventVars", "JobId", "Name", "Value"])
+near_events = st.dictionaries(field_names, json_values | st.dictionaries(field_names, json_values, max_size=3))
+
+
+@given(st.one_of(st.text(), st.binary(), json_values.map(json.dumps)))
+def test_no_body_whatever_makes_the_reader_raise(body):
+    parsed = parse_message(body)
+    assert parsed.events or parsed.problem
+
+
+@given(st.lists(near_events, max_size=5))
+def test_no_field_of_any_type_makes_the_reader_raise(events):
+    parsed = parse_message(json.dumps({"Events": events}))
+    for event in parsed.events:
+        json.dumps(event.to_dict())
+        hash(event.identity)
+
+
+@given(st.datetimes(min_value=pendulum.datetime(1970, 1, 1).naive(), max_value=pendulum.datetime(2200, 1, 1).naive()))
+def test_both_spellings_of_a_time_are_read_as_utc(moment):
+    moment = moment.replace(microsecond=0)
+    for text in (moment.strftime("%Y-%m-%dT%H:%M:%SZ"), moment.strftime("%Y-%m-%d %H:%M:%S")):
+        assert parse_time(text) == pendulum.instance(moment, tz="UTC")
+
+
+@pytest.mark.parametrize("text", ["", "10:00", "2018-06-15", "P1D", "yesterday", 17, None, "2018-13-45T99:99:99Z"])
+def test_what_is_not_a_moment_is_no_time(text):
+    assert parse_time(text) is None

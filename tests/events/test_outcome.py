@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+
+import pendulum
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_batch_events.events.message import BatchEvent
+from airflow_batch_events.events.outcome import JobWait, Next, Outcome
+
+JOB = "job-12345678"
+START = 1_767_225_600.0
+
+
+def event(name="JOB_SUCCEED", at=START + 10, **batch):
+    time = pendulum.from_timestamp(at) if at is not None else None
+    return BatchEvent(name, time, "ap-guangzhou", {"JobId": JOB, **batch}, {"k": "v"})
+
+
+def wait(**kwargs):
+    return JobWait(JOB, START, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "succeeded"),
+    [
+        ("JOB_SUCCEED", "SUCCEED", True),
+        ("JOB_FAILED", "FAILED", False),
+        ("JOB_FAILED_INTERRUPTED", "FAILED_INTERRUPTED", False),
+    ],
+)
+def test_an_event_that_settles_the_job_ends_the_wait_at_once(name, state, succeeded):
+    job = wait()
+    assert job.on_event(event(name), START + 11) is Next.DONE
+    assert job.outcome == Outcome(
+        JOB, state, succeeded, name, "2026-01-01T00:00:10Z", {"k": "v"}, reason=None, source="event"
+    )
+
+
+def test_progress_does_not_end_the_wait():
+    job = wait()
+    assert job.on_event(event("JOB_RUNNING"), START + 11) is Next.WAIT
+    assert job.on_event(event("TASK_FAILED"), START + 11) is Next.WAIT
+    assert job.on_event(event("JOB_TELEPORTED"), START + 11) is Next.WAIT
+    assert not job.is_done
+
+
+def test_an_event_from_before_the_last_look_is_not_believed():
+    job = wait()
+    job.on_look("RUNNING", START + 20)
+    assert job.on_event(event("JOB_FAILED", at=START + 19), START + 21) is Next.LOOK_SOON
+    assert not job.is_done
+
+
+def test_an_event_from_before_the_wait_began_is_not_believed():
+    job = wait()
+    assert job.on_event(event("JOB_FAILED", at=START - 100), START + 1) is Next.LOOK_SOON
+
+
+def test_nothing_is_believed_before_the_first_look_when_the_cloud_s_time_is_unknown():
+    job = JobWait(JOB, None)
+    assert job.on_event(event(), START + 11) is Next.LOOK_SOON
+    job.on_look("RUNNING", START + 5)
+    assert job.on_event(event(), START + 11) is Next.DONE
+
+
+@pytest.mark.parametrize(
+    "doubtful",
+    [event(at=None), event(at=START + 10_000), event(JobState="FAILED"), event(JobState=7)],
+    ids=["without a time", "from the future", "contradicting itself", "with a state of the wrong type"],
+)
+def test_a_doubtful_event_only_makes_the_next_look_immediate(doubtful):
+    job = wait()
+    assert job.on_event(doubtful, START + 11) is Next.LOOK_SOON
+    assert not job.is_done
+
+
+def test_a_look_that_sees_the_job_settled_ends_the_wait():
+    job = wait()
+    assert job.on_look("FAILED", START + 5) is Next.DONE
+    assert job.outcome == Outcome(JOB, "FAILED", False, source="look")
+
+
+def test_a_look_after_a_doubtful_event_keeps_the_event_s_parameters():
+    job = wait()
+    job.on_event(event(at=START - 1), START + 1)
+    job.on_look("SUCCEED", START + 2)
+    assert job.outcome is not None
+    assert (job.outcome.source, job.outcome.event_name, job.outcome.event_vars) == ("look", "JOB_SUCCEED", {"k": "v"})
+
+
+def test_a_state_that_is_in_no_list_is_an_active_one():
+    job = wait()
+    assert job.on_look("DAYDREAMING", START + 5) is Next.WAIT
+    assert job.last_state == "DAYDREAMING"
+
+
+def test_a_job_that_the_api_does_not_know_is_not_visible_yet_for_the_grace_period():
+    job = wait(grace=60)
+    assert job.on_look(None, START + 1) is Next.WAIT
+    assert job.is_missing
+    assert job.on_look(None, START + 60) is Next.WAIT
+    assert job.on_look(None, START + 61) is Next.DONE
+    assert job.outcome is not None
+    assert job.outcome.state == "NOT_FOUND"
+    assert "the id is wrong" in (job.outcome.reason or "")
+
+
+def test_a_job_that_becomes_visible_in_time_is_waited_for():
+    job = wait(grace=60)
+    job.on_look(None, START + 1)
+    assert job.on_look("PENDING", START + 50) is Next.WAIT
+    assert job.on_look(None, START + 100) is Next.WAIT
+
+
+def test_a_job_that_vanishes_is_reported_as_deleted():
+    job = wait(grace=10)
+    job.on_look("RUNNING", START + 1)
+    job.on_look(None, START + 20)
+    job.on_look(None, START + 30)
+    assert job.outcome is not None
+    assert "was deleted" in (job.outcome.reason or "")
+
+
+def test_a_deleted_job_ended_as_the_last_event_about_it_said():
+    job = wait(grace=10)
+    job.on_event(event("JOB_FAILED", at=START - 50), START + 1)
+    job.on_event(event("JOB_SUCCEED", at=START - 5), START + 1)
+    job.on_event(event("JOB_FAILED", at=START - 50), START + 1)
+    job.on_look(None, START + 2)
+    job.on_look(None, START + 12)
+    assert job.outcome is not None
+    assert (job.outcome.state, job.outcome.source) == ("SUCCEED", "event")
+
+
+def test_an_event_is_believed_although_a_look_has_missed_the_job():
+    job = wait()
+    job.on_look(None, START + 20)
+    assert job.on_event(event(at=START + 10), START + 21) is Next.DONE
+
+
+def test_the_deadline_ends_the_wait_and_says_what_was_last_seen():
+    job = wait()
+    job.on_look("STARTING", START + 1)
+    job.on_deadline()
+    assert job.outcome is not None
+    assert (job.outcome.state, job.outcome.source) == ("TIMEOUT", "deadline")
+    assert "last seen STARTING" in (job.outcome.reason or "")
+
+
+def test_a_refused_id_ends_the_wait_with_the_api_s_words():
+    job = wait()
+    job.on_refusal("InvalidParameter.JobIdMalformed: no")
+    assert job.outcome is not None
+    assert (job.outcome.state, job.outcome.reason) == ("REFUSED", "InvalidParameter.JobIdMalformed: no")
+
+
+def test_an_outcome_survives_being_stored_as_json():
+    job = wait()
+    job.on_event(event(), START + 11)
+    assert job.outcome is not None
+    assert Outcome.from_dict(json.loads(json.dumps(job.outcome.to_dict()))) == job.outcome
+
+
+def test_what_is_not_an_outcome_is_refused():
+    with pytest.raises(ValueError, match="not the outcome of a wait"):
+        Outcome.from_dict({"status": "done"})
+
+
+# A job's true history: runs that fail and are retried, then one that ends it. Facts about it arrive in any order, any
+# number of times; looks tell the truth of their moment.
+runs = st.lists(st.integers(3, 60), min_size=1, max_size=4)
+
+
+@given(runs=runs, ending=st.sampled_from(["SUCCEED", "FAILED", "FAILED_INTERRUPTED"]), data=st.data())
+def test_however_facts_are_lost_duplicated_and_reordered_the_wait_ends_with_a_state_that_was_true(runs, ending, data):
+    history = []  # (time, state), increasing
+    now = int(START)
+    for position, length in enumerate(runs):
+        history.append((now, "RUNNING"))
+        now += length
+        is_last = position == len(runs) - 1
+        history.append((now, ending if is_last else "FAILED"))
+        now += data.draw(st.integers(2, 20))
+    end = now
+
+    def state_at(moment):
+        return [state for since, state in history if since <= moment][-1]
+
+    settled = [(time, state) for time, state in history if state != "RUNNING"]
+    moments = sorted(data.draw(st.lists(st.floats(START + 0.001, end), min_size=1, max_size=25)))
+    began = moments[0]
+    job = JobWait(JOB, data.draw(st.sampled_from([began, None])))
+    for moment in moments:
+        past = [fact for fact in settled if fact[0] <= moment]
+        if past and data.draw(st.booleans()):
+            time, state = data.draw(st.sampled_from(past))
+            job.on_event(event(f"JOB_{state}", at=time), moment)
+        else:
+            job.on_look(state_at(moment), moment)
+        if job.outcome is not None:
+            true_since_it_began = [state for since, state in settled if since > began] + [state_at(began)]
+            assert job.outcome.state in true_since_it_began
+            return
+    job.on_look(state_at(end), end)
+    assert job.outcome is not None
+    assert job.outcome.state == ending
