@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+
+from airflow_batch_events.events.diagnosis import FailedInstance, diagnose
+
+
+def test_the_summary_names_task_instance_exit_code_and_the_last_words_of_stderr():
+    instance = FailedInstance("train", 3, "FAILED", 2, "command failed", stderr="loading\nValueError: no data\n")
+    diagnosis = diagnose("job-1", "FAILED", None, [instance], failed_count=4)
+    assert diagnosis.summary == (
+        "Batch job job-1 ended FAILED: task 'train' instance 3: exit code 2: command failed (ValueError: no data); "
+        "4 instances failed"
+    )
+    assert "mend it" in diagnosis.resolution
+
+
+def test_the_detail_shows_the_ends_of_both_outputs_and_says_what_is_left_out():
+    instance = FailedInstance("a", 0, "FAILED", 1, stdout="out\n", stderr="".join(f"line {n}\n" for n in range(99)))
+    detail = diagnose("job-1", "FAILED", None, [instance], failed_count=3).detail
+    assert "    out" in detail
+    assert "    line 98" in detail
+    assert "    line 10" not in detail
+    assert detail[-1] == "... and 2 more failed instances"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(137, "SIGKILL"), (-9, "SIGKILL"), (143, "SIGTERM"), (255, "exit code 255")]
+)
+def test_an_exit_by_signal_is_named(code, words):
+    assert words in diagnose("job-1", "FAILED", None, [FailedInstance("a", 0, "FAILED", code)]).summary
+
+
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        ("task timeout after 60 s", "Timeout"),
+        ("create CVM failed: InternalError.CallCvm", "instance type"),
+        ("terminated by user", "submit it anew"),
+        ("dependence is not met", "look at that task"),
+        ("", "console"),
+    ],
+)
+def test_the_advice_follows_from_the_reason(reason, advice):
+    assert advice in diagnose("job-1", "FAILED", None, [FailedInstance("a", 0, "FAILED", reason=reason)]).resolution
+
+
+def test_an_interrupted_job_says_that_it_still_costs_money():
+    assert "still cost money" in str(diagnose("job-1", "FAILED_INTERRUPTED", None, []))
+
+
+def test_a_job_without_details_is_explained_by_its_own_reason():
+    assert diagnose("job-1", "FAILED", "quota", []).summary == "Batch job job-1 ended FAILED: quota"

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+
+from airflow_batch_events.events.notifications import build_notifications, normalise_notifications
+
+
+def configs(notifications):
+    return {
+        config["EventName"]: {pair["Name"]: pair["Value"] for pair in config["EventVars"]}
+        for entry in notifications
+        for config in entry["EventConfigs"]
+    }
+
+
+def test_the_events_that_settle_a_wait_are_published_by_default():
+    (entry,) = build_notifications("job-message")
+    assert entry["TopicName"] == "job-message"
+    assert configs([entry]) == {"JOB_SUCCEED": {}, "JOB_FAILED": {}, "JOB_FAILED_INTERRUPTED": {}}
+
+
+def test_one_set_of_parameters_goes_with_every_event():
+    built = build_notifications("t", ["JOB_FAILED", "JobSucceed"], {"dag": "nightly", "part": 3})
+    assert configs(built) == {name: {"dag": "nightly", "part": "3"} for name in ("JOB_FAILED", "JOB_SUCCEED")}
+
+
+def test_parameters_may_differ_by_event():
+    built = build_notifications("t", event_vars={"JobSucceed": {"jobSucceed": "Success"}})
+    assert configs(built) == {
+        "JOB_SUCCEED": {"jobSucceed": "Success"},
+        "JOB_FAILED": {},
+        "JOB_FAILED_INTERRUPTED": {},
+    }
+
+
+def test_the_guides_sample_is_brought_into_the_apis_form():
+    sample = [
+        {
+            "topic_name": "job-message",
+            "event_configs": [
+                {"event_name": "JobFailed"},
+                {"event_name": "JobSucceed", "event_vars": [{"name": "jobSucceed", "value": "Success"}]},
+            ],
+        }
+    ]
+    assert normalise_notifications(sample) == [
+        {
+            "TopicName": "job-message",
+            "EventConfigs": [
+                {"EventName": "JOB_FAILED", "EventVars": []},
+                {"EventName": "JOB_SUCCEED", "EventVars": [{"Name": "jobSucceed", "Value": "Success"}]},
+            ],
+        }
+    ]
+
+
+def test_the_apis_own_form_stays_as_it_is():
+    built = build_notifications("t", event_vars={"k": "v"})
+    assert normalise_notifications(built) == built
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: build_notifications("t" * 65), "at most 64 characters"),
+        (lambda: build_notifications("1topic"), "a letter first"),
+        (lambda: build_notifications("t", []), "at least one event name"),
+        (lambda: build_notifications("t", ["JOB_DONE"]), "allowed here: JOB_RUNNING"),
+        (lambda: build_notifications("t", ["COMPUTE_ENV_CREATED"]), "unknown event 'COMPUTE_ENV_CREATED'"),
+        (lambda: build_notifications("t", event_vars={"a": 1, "JOB_FAILED": {}}), "mixes"),
+        (lambda: build_notifications("t", ["JOB_FAILED"], {"JOB_SUCCEED": {"a": 1}}), "allowed here: JOB_FAILED"),
+        (lambda: normalise_notifications([{"TopicName": "t"}]), "has no EventConfigs"),
+        (lambda: normalise_notifications([{"EventConfigs": [{"EventName": "JOB_FAILED"}]}]), "None cannot be"),
+    ],
+)
+def test_what_the_cloud_would_refuse_is_refused_here_with_what_is_allowed(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
