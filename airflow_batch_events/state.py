@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What an operator remembers between tries, so that a job is submitted exactly once.
+
+Two-phase record in Airflow's task state store: an *intent* (submission number and client token) before SubmitJob, the
+*job id* after it. The token is a hash of dag, task, run, map index and submission number; it never includes the try
+number, because a try that died between SubmitJob's effect and the record must ask for the same job again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_events.events.catalog import JobState, find_job_state
+
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.context import Context
+
+STATE_KEY = "tencent_batch_submission"
+"""The key in the task state store. Renaming it makes deployed operators forget their running jobs."""
+
+
+class Step(Enum):
+    """What to do on start."""
+
+    SUBMIT = "submit"
+    REATTACH = "reattach"
+    RETURN = "return"
+    SUBMIT_ANEW = "submit anew"
+
+
+@dataclass(frozen=True)
+class Submission:
+    """
+    One submission of a task instance.
+
+    :param number: 1 for the first; a failed job leads to the next number.
+    :param token: The client token that SubmitJob is sent with; at most 64 ASCII characters.
+    :param digest: A digest of the job description that was submitted.
+    :param job_id: The job, once SubmitJob has answered.
+    """
+
+    number: int
+    token: str
+    digest: str
+    job_id: str | None = None
+
+    def with_job(self, job_id: str) -> Submission:
+        """Return the submission with SubmitJob's answer."""
+        return replace(self, job_id=job_id)
+
+
+def decide(submission: Submission | None, job_state: str | None) -> Step:
+    """
+    Say what a starting try does.
+
+    :param submission: What the state store holds.
+    :param job_state: The state of the submission's job; None when the API does not know the job (any more).
+    """
+    if submission is None or submission.job_id is None:
+        # With an intent but no id the same token is sent again: the cloud answers with the same job, if there is one.
+        return Step.SUBMIT
+    state = find_job_state(job_state) if job_state else None
+    if job_state is None or state in (JobState.FAILED, JobState.FAILED_INTERRUPTED):
+        return Step.SUBMIT_ANEW
+    return Step.RETURN if state is JobState.SUCCEED else Step.REATTACH
+
+
+def digest_of(description: Mapping[str, Any]) -> str:
+    """Return a digest of a job description that does not depend on the order of its keys."""
+    canonical = json.dumps(description, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def client_token(dag_id: str, task_id: str, run_id: str, map_index: int, number: int) -> str:
+    """Return the token of a submission: 64 hexadecimal digits, the most that the API takes."""
+    # JSON rather than a joined string, so that no two different instances can spell the same text.
+    identity = json.dumps([dag_id, task_id, run_id, map_index, number])
+    return hashlib.sha256(identity.encode()).hexdigest()
+
+
+class SubmissionStore:
+    """
+    Keep the submission of the running task instance in Airflow's task state store.
+
+    :param context: The task's context.
+    :param durable: False remembers nothing between tries.
+    """
+
+    def __init__(self, context: Context, *, durable: bool = True) -> None:
+        self._ti = context["ti"]
+        self._store = context.get("task_state_store") if durable else None
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether anything is remembered between tries."""
+        return self._store is not None
+
+    def load(self) -> Submission | None:
+        """Return what an earlier try has left."""
+        data = self._store.get(STATE_KEY) if self._store is not None else None
+        return Submission(**data) if isinstance(data, dict) else None
+
+    def intend(self, number: int, digest: str) -> Submission:
+        """Record that a submission is about to be sent."""
+        ti = self._ti
+        token = client_token(ti.dag_id, ti.task_id, ti.run_id, ti.map_index, number)
+        if self._store is None:
+            # Nothing will be remembered, so a later try must not be answered with this try's job.
+            token = hashlib.sha256(f"{token}/{ti.try_number}".encode()).hexdigest()
+        return self._save(Submission(number, token, digest))
+
+    def submitted(self, submission: Submission, job_id: str) -> Submission:
+        """Record SubmitJob's answer."""
+        return self._save(submission.with_job(job_id))
+
+    def _save(self, submission: Submission) -> Submission:
+        if self._store is not None:
+            self._store.set(STATE_KEY, asdict(submission))
+        return submission
