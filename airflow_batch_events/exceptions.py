@@ -20,7 +20,19 @@ One class per cause, so that a retry policy can tell them apart.
     │   │   ├── ApiRefusedError              UnsupportedOperation.*
     │   │   └── ApiServerError               InternalError.*, ServiceUnavailable, ...: may pass
     │   └── CmqError                         the queue service's data plane answered with a code
-    │       └── ...                          one class per wire code, see ``protocol/cmq.py``
+    │       ├── CmqCredentialsError          4100: the key or the signature was refused
+    │       ├── CmqParameterError            4000: the request itself is wrong
+    │       ├── CmqOverdueError              4300: the account has to be paid for
+    │       ├── CmqTooLargeError             4400, 4470: a message or a batch is too large
+    │       ├── CmqQueueFullError            4410: the queue takes no more messages
+    │       ├── CmqThrottledError            4420, 4480: the rate limit was hit
+    │       ├── CmqStaleHandleError          4430: the receipt handle is not valid any more
+    │       ├── QueueNotFoundError           4440: there is no such queue
+    │       ├── TopicNotFoundError           4440: there is no such topic
+    │       ├── CmqServerError               6000: may pass
+    │       ├── CmqNoSubscriberError         6030: nobody wants what was published
+    │       ├── CmqBeingReleasedError        6040: a queue or topic of that name was deleted a moment ago
+    │       └── CmqTooManyUnackedError       6070: too many messages are received but not deleted
     └── JobError                             how a job or a wait for it ended
         ├── BatchJobFailedError              the job ended FAILED
         │   └── BatchJobInterruptedError     ... FAILED_INTERRUPTED: it still holds its instances
@@ -107,6 +119,86 @@ class ApiRefusedError(ApiError):
 
 class ApiServerError(ApiError):
     """The service failed on its side; retry."""
+
+
+class CmqError(CloudError):
+    """
+    The queue service's data plane answered with a code.
+
+    :param action: The action that was called, for example ``BatchReceiveMessage``.
+    :param code: The outer code, for example 4440.
+    :param module: The number in parentheses at the head of the service's text, or None.
+    :param message: The service's own text, without that number.
+    :param name: The queue or topic that was named.
+    :param request_id: What the vendor's support asks for.
+    """
+
+    def __init__(
+        self, action: str, code: int, module: int | None, message: str, name: str, request_id: str | None = None
+    ) -> None:
+        super().__init__(action, code, module, message, name, request_id)
+        self.action = action
+        self.code = code
+        self.module = module
+        self.message = message
+        self.name = name
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        number = self.code if self.module is None else f"{self.code} ({self.module})"
+        return f"{self.action} of {self.name!r}: {number} {self.message} (request {self.request_id or 'unknown'})"
+
+
+class CmqCredentialsError(CmqError):
+    """The queue service refused the key or the signature; a retry will not help."""
+
+
+class CmqParameterError(CmqError):
+    """The request itself is wrong; a retry will not help."""
+
+
+class CmqOverdueError(CmqError):
+    """The account is overdue; a retry helps once it is paid for."""
+
+
+class CmqTooLargeError(CmqError):
+    """A message, or the sum of a batch, is larger than the queue or topic takes; a retry will not help."""
+
+
+class CmqQueueFullError(CmqError):
+    """The queue holds as many messages as it may; a retry helps once somebody has read some."""
+
+
+class CmqThrottledError(CmqError):
+    """The rate limit of the queue or topic was hit; retry after a pause."""
+
+
+class CmqStaleHandleError(CmqError):
+    """The receipt handle is unknown, used or older than the visibility timeout: the message will come again."""
+
+
+class QueueNotFoundError(CmqError):
+    """There is no such queue at this address; create it, or correct its name, the region or the endpoint."""
+
+
+class TopicNotFoundError(CmqError):
+    """There is no such topic at this address; create it, or correct its name, the region or the endpoint."""
+
+
+class CmqServerError(CmqError):
+    """The queue service failed on its side; retry."""
+
+
+class CmqNoSubscriberError(CmqError):
+    """The topic has no subscription, or none that matches the tags or the routing key; the message was dropped."""
+
+
+class CmqBeingReleasedError(CmqError):
+    """A queue or topic of that name was deleted a moment ago; retry after half a minute."""
+
+
+class CmqTooManyUnackedError(CmqError):
+    """Too many messages were received but not deleted, or are delayed; retry once some were deleted."""
 
 
 class JobError(BatchEventsError):

@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The queue service's data plane: receive, delete, send and publish, asynchronously.
+
+An empty queue and a message that could not be deleted are results, not exceptions. A receive that was cancelled or cut
+may have taken messages; they come again after their visibility timeout. A send or publish that is repeated after an
+unknown effect may arrive twice: delivery is at least once anyway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from airflow_batch_events.exceptions import CmqCredentialsError, ConfigurationError, TransportError
+from airflow_batch_events.protocol.cmq_wire import (
+    FORM,
+    NO_MESSAGE,
+    NOTHING_DELETED,
+    OK,
+    PARTLY_DELETED,
+    PATH,
+    Answer,
+    DeleteFailure,
+    Message,
+    SignatureMethod,
+    error_of,
+    numbered,
+    parse_answer,
+    signed_form,
+)
+from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.retry import RetryPolicy
+from airflow_batch_events.protocol.servertime import ServerTime
+from airflow_batch_events.protocol.transport import CONNECT_TIMEOUT, open_http_client
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["CmqClient", "DeleteFailure", "Message"]
+
+MAX_BATCH = 16
+"""Messages or receipt handles that one call takes."""
+
+MAX_BATCH_BYTES = 64 * 1024
+"""Bytes of all bodies of a batch together that every queue takes."""
+
+MAX_WAIT = 30
+"""Seconds that a long poll can wait at the most."""
+
+ANSWER_TIMEOUT = 10.0
+"""Seconds that an answer may take beyond the time for which it was asked to wait."""
+
+
+class CmqClient:
+    """
+    Talk to the queue service; any number of calls at once.
+
+    :param access: The key and the queue service's address.
+    :param signature_method: ``HmacSHA256`` or ``HmacSHA1``.
+    :param retries: Repeats after a failure that may pass, with growing pauses; 0 makes every call once.
+    :param on_date: Called with the Unix seconds of every answer's ``Date`` header.
+    :param sleep: Waits between repeats.
+    :param server_time: The time to sign with; by default this machine's, corrected by the cloud's answers.
+    :raises ConfigurationError: When ``access`` has no ``cmq_endpoint``.
+    """
+
+    def __init__(
+        self,
+        access: CloudAccess,
+        *,
+        signature_method: SignatureMethod = "HmacSHA256",
+        retries: int = 3,
+        on_date: Callable[[float], None] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        server_time: ServerTime | None = None,
+    ) -> None:
+        self._access = access
+        self._endpoint = access.required_cmq_endpoint
+        self._host = self._endpoint.partition("://")[2]
+        self._signature_method = signature_method
+        self._retry = RetryPolicy(retries=retries, throttled_retries=retries)
+        self._sleep = sleep
+        self._time = server_time or ServerTime(on_date)
+        self._http: httpx.AsyncClient | None = None
+
+    async def __aenter__(self) -> CmqClient:
+        self._http = await open_http_client(self._access, timeout=ANSWER_TIMEOUT, on_response=self._learn)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections; calls under way end with an error."""
+        http, self._http = self._http, None
+        if http is not None:
+            await http.aclose()
+
+    async def receive(
+        self, queue_name: str, *, max_messages: int = MAX_BATCH, wait_seconds: int | None = 3
+    ) -> list[Message]:
+        """
+        Receive what is there, or wait for the first message.
+
+        :param queue_name: The queue.
+        :param max_messages: 1 to 16.
+        :param wait_seconds: 0 to 30; above 3 TDMQ delivers markedly more duplicates. None takes the queue's attribute.
+        :return: Empty when nothing arrived in that time.
+        :raises QueueNotFoundError: When there is no such queue.
+        """
+        if not 1 <= max_messages <= MAX_BATCH:
+            raise ConfigurationError(f"max_messages must be 1 to {MAX_BATCH}, not {max_messages}")
+        if wait_seconds is not None and not 0 <= wait_seconds <= MAX_WAIT:
+            raise ConfigurationError(f"wait_seconds must be 0 to {MAX_WAIT}, or None, not {wait_seconds}")
+        params = {"queueName": queue_name, "numOfMsg": str(max_messages)}
+        if wait_seconds is not None:
+            params["pollingWaitSeconds"] = str(wait_seconds)
+        answer = await self._call(
+            "BatchReceiveMessage",
+            queue_name,
+            params,
+            good_codes=(OK, NO_MESSAGE),
+            wait=MAX_WAIT if wait_seconds is None else wait_seconds,
+        )
+        return answer.messages or []
+
+    async def receive_one(self, queue_name: str, *, wait_seconds: int | None = 3) -> Message | None:
+        """Receive one message, or None when nothing arrived in ``wait_seconds``; see :meth:`receive`."""
+        messages = await self.receive(queue_name, max_messages=1, wait_seconds=wait_seconds)
+        return messages[0] if messages else None
+
+    async def delete(self, queue_name: str, receipt_handles: Sequence[str]) -> list[DeleteFailure]:
+        """
+        Delete messages, 16 a call.
+
+        :return: One entry for each handle that was refused. Where a call was repeated after an unknown effect, a handle
+            that had worked the first time is among them.
+        :raises QueueNotFoundError: When there is no such queue.
+        """
+        failures: list[DeleteFailure] = []
+        for start in range(0, len(receipt_handles), MAX_BATCH):
+            handles = receipt_handles[start : start + MAX_BATCH]
+            answer = await self._call(
+                "BatchDeleteMessage",
+                queue_name,
+                {"queueName": queue_name, **numbered("receiptHandle", handles)},
+                good_codes=(OK, PARTLY_DELETED, NOTHING_DELETED),
+            )
+            if answer.code == NOTHING_DELETED and not answer.failures:
+                failures += [DeleteFailure(handle, answer.code, answer.message) for handle in handles]
+            else:
+                failures += answer.failures or []
+        return failures
+
+    async def delete_one(self, queue_name: str, receipt_handle: str) -> DeleteFailure | None:
+        """Delete one message; return why it was not deleted, or None."""
+        failures = await self.delete(queue_name, [receipt_handle])
+        return failures[0] if failures else None
+
+    async def send(self, queue_name: str, body: str, *, delay_seconds: int = 0) -> str:
+        """
+        Send a message to a queue.
+
+        :param queue_name: The queue.
+        :param body: At least one byte, at most the queue's MaxMsgSize. Avoid a leading ``@``: the vendor's clients
+            disagree on how to sign it.
+        :param delay_seconds: Seconds until it can be received.
+        :return: The message id.
+        """
+        params = {"queueName": queue_name, "msgBody": body, "delaySeconds": str(delay_seconds)}
+        return (await self._call("SendMessage", queue_name, params)).message_id
+
+    async def send_batch(self, queue_name: str, bodies: Sequence[str], *, delay_seconds: int = 0) -> list[str]:
+        """Send messages, up to 16 and 64 KB a call; return their ids in order."""
+        ids: list[str] = []
+        for batch in batches(bodies):
+            params = {"queueName": queue_name, "delaySeconds": str(delay_seconds), **numbered("msgBody", batch)}
+            answer = await self._call("BatchSendMessage", queue_name, params)
+            ids += [sent.message_id for sent in answer.sent or []]
+        return ids
+
+    async def publish(
+        self, topic_name: str, body: str, *, tags: Sequence[str] = (), routing_key: str | None = None
+    ) -> str:
+        """
+        Publish a message to a topic.
+
+        :param topic_name: The topic.
+        :param body: As for :meth:`send`.
+        :param tags: At most 5 of at most 16 characters, for topics that filter by tag.
+        :param routing_key: At most 64 bytes and 15 dots, for topics that filter by routing key.
+        :return: The message id; the queues that it is forwarded to give it others.
+        :raises CmqNoSubscriberError: When no subscription wants the message.
+        """
+        params = {"topicName": topic_name, "msgBody": body, **_filters(tags, routing_key)}
+        return (await self._call("PublishMessage", topic_name, params)).message_id
+
+    async def publish_batch(
+        self, topic_name: str, bodies: Sequence[str], *, tags: Sequence[str] = (), routing_key: str | None = None
+    ) -> list[str]:
+        """Publish messages that share their tags, up to 16 and 64 KB a call; return their ids in order."""
+        ids: list[str] = []
+        for batch in batches(bodies):
+            params = {"topicName": topic_name, **numbered("msgBody", batch), **_filters(tags, routing_key)}
+            answer = await self._call("BatchPublishMessage", topic_name, params)
+            ids += [sent.message_id for sent in answer.sent or []]
+        return ids
+
+    async def _call(
+        self, action: str, name: str, params: dict[str, str], *, good_codes: Sequence[int] = (OK,), wait: float = 0.0
+    ) -> Answer:
+        async def once() -> Answer:
+            return await self._try(action, name, params, good_codes, wait)
+
+        return await self._retry.acall(once, repeatable=True, sleep=self._sleep)
+
+    async def _try(
+        self, action: str, name: str, params: dict[str, str], good_codes: Sequence[int], wait: float
+    ) -> Answer:
+        signed_at = self._time.now()
+        answer = await self._post(action, params, signed_at, wait)
+        if answer.code in good_codes:
+            return answer
+        error = error_of(action, name, answer)
+        if not isinstance(error, CmqCredentialsError) or not self._time.would_differ(signed_at):
+            raise error
+        # This machine's clock is off, as the refusal itself has told: sign once more with the cloud's time.
+        answer = await self._post(action, params, self._time.now(), wait)
+        if answer.code in good_codes:
+            return answer
+        raise error_of(action, name, answer)
+
+    async def _post(self, action: str, params: dict[str, str], timestamp: float, wait: float) -> Answer:
+        import httpx
+
+        if self._http is None:
+            raise RuntimeError("the client is not open: use it in an `async with` block")
+        common = {
+            "Action": action,
+            "SecretId": self._access.secret_id,
+            "Timestamp": str(int(timestamp)),
+            "Nonce": str(random.randrange(1, 2**63)),
+            "SignatureMethod": self._signature_method,
+        }
+        if self._access.token is not None:
+            common["Token"] = self._access.token
+        form = signed_form(self._host, {**params, **common}, self._access.secret_key, self._signature_method)
+        try:
+            response = await self._http.post(
+                self._endpoint + PATH,
+                content=form,
+                headers={"Content-Type": FORM},
+                timeout=httpx.Timeout(wait + ANSWER_TIMEOUT, connect=CONNECT_TIMEOUT),
+            )
+        except httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
+            raise TransportError(f"{action}: no answer from {self._endpoint}: {reason}") from error
+        if response.status_code != httpx.codes.OK:
+            raise TransportError(f"{action}: {self._endpoint} answered HTTP {response.status_code}")
+        try:
+            return parse_answer(response.content)
+        except ValueError as error:
+            raise TransportError(f"{action}: {self._endpoint} answered something that is not understood") from error
+
+    async def _learn(self, response: httpx.Response) -> None:
+        self._time.learn(response.headers.get("Date"))
+
+
+def batches(bodies: Sequence[str]) -> Iterator[list[str]]:
+    """Cut bodies, in order, into batches of at most 16 and 64 KB; a larger body gets a batch of its own."""
+    batch: list[str] = []
+    size = 0
+    for body in bodies:
+        length = len(body.encode())
+        if batch and (len(batch) == MAX_BATCH or size + length > MAX_BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(body)
+        size += length
+    if batch:
+        yield batch
+
+
+def _filters(tags: Sequence[str], routing_key: str | None) -> dict[str, str]:
+    filters = numbered("msgTag", tags)
+    if routing_key is not None:
+        filters["routingKey"] = routing_key
+    return filters

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Who we are and where: the one value from which every client is made.
+
+It never shows a secret, whatever prints it. The queue service's address is configuration and never derived from the
+region: the console prints one for each account, and guessing it would send signed requests to somebody else's host.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from airflow_batch_events.exceptions import ConfigurationError, CredentialsError
+
+ENDPOINT_FIELDS = ("cmq_endpoint", "batch_endpoint", "tdmq_endpoint")
+
+
+@dataclass(frozen=True)
+class CloudAccess:
+    """
+    A key, a region and the addresses to use it at.
+
+    :param secret_id: SecretId of the key, ``AKID...``.
+    :param secret_key: SecretKey of the key.
+    :param region: Long form, for example ``ap-guangzhou``.
+    :param token: Session token of temporary credentials.
+    :param cmq_endpoint: The queue service's address as the console prints it (TDMQ for CMQ > Queue Service > API
+        request address), for example ``https://cmq-gz.public.tencenttdmq.com``.
+    :param batch_endpoint: ``scheme://host[:port]`` of the Batch API; None for the public one.
+    :param tdmq_endpoint: ``scheme://host[:port]`` of the TDMQ API; None for the public one.
+    :param verify: Whether to check TLS certificates, or the path of a CA bundle to check them with.
+    :param proxy: URL of an HTTP proxy; None leaves the choice to the environment.
+    :param source: Where these settings come from, for messages.
+    :raises CredentialsError: When there is no usable key.
+    :raises ConfigurationError: When a field is missing or malformed; it names ``source`` and the field.
+    """
+
+    secret_id: str
+    secret_key: str = field(repr=False)
+    region: str
+    token: str | None = field(default=None, repr=False)
+    cmq_endpoint: str | None = None
+    batch_endpoint: str | None = None
+    tdmq_endpoint: str | None = None
+    verify: bool | str = True
+    proxy: str | None = field(default=None, repr=False)
+    source: str = "the given settings"
+
+    def __post_init__(self) -> None:
+        for name in ("secret_id", "secret_key"):
+            value = getattr(self, name)
+            if not value:
+                raise CredentialsError(f"{self.source} has no {name}: create a key in the console and fill it in")
+            if value != value.strip():
+                raise CredentialsError(f"{self.source}: {name} begins or ends with a blank, take it away")
+        if not self.region or self.region != self.region.strip():
+            raise ConfigurationError(f"{self.source} has no region: set it, for example ap-guangzhou")
+        for name in ENDPOINT_FIELDS:
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, self._checked(name, value))
+        if self.proxy is not None and not urlsplit(self.proxy).hostname:
+            # A proxy's URL may hold a password, so the message does not repeat it.
+            raise ConfigurationError(f"{self.source}: proxy must look like http://host:port")
+
+    @classmethod
+    def at_endpoint(
+        cls,
+        endpoint: str,
+        secret_id: str,
+        secret_key: str,
+        region: str = "ap-guangzhou",
+        *,
+        token: str | None = None,
+        source: str = "the given settings",
+    ) -> CloudAccess:
+        """Make an access to a cloud that serves everything at one address, as the emulator does."""
+        return cls(
+            secret_id=secret_id,
+            secret_key=secret_key,
+            region=region,
+            token=token,
+            cmq_endpoint=endpoint,
+            batch_endpoint=endpoint,
+            tdmq_endpoint=endpoint,
+            source=source,
+        )
+
+    @property
+    def required_cmq_endpoint(self) -> str:
+        """
+        The queue service's address, for whoever cannot do without it.
+
+        :raises ConfigurationError: When it is not set, with the place to copy it from.
+        """
+        if self.cmq_endpoint is None:
+            raise ConfigurationError(
+                f"{self.source} has no cmq_endpoint: copy it from the console (TDMQ for CMQ > Queue Service > API "
+                f'request address) into the connection\'s extra, {{"cmq_endpoint": "https://..."}}'
+            )
+        return self.cmq_endpoint
+
+    def _checked(self, name: str, value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            has_host = parts.scheme in ("http", "https") and bool(parts.hostname)
+            is_bare = parts.path in ("", "/") and not (parts.query or parts.fragment or parts.username)
+            parts.port  # noqa: B018 - raises ValueError for a port that is no number
+        except ValueError:
+            has_host = is_bare = False
+        if not (has_host and is_bare) or value != value.strip():
+            raise ConfigurationError(
+                f"{self.source}: {name} is {value!r} but must be http:// or https://, a host and perhaps a port"
+            )
+        return value.rstrip("/")

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Read single fields of the TC3 APIs' answers, which may be null, missing or spelled in two ways.
+
+A field that cannot be read is empty: it must not cost the rest of the answer.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+import pendulum
+
+T = TypeVar("T")
+
+_DATA_URL = re.compile(r"\Adata:[^,]*,")
+_NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
+
+
+def text(answer: Mapping[str, Any], name: str) -> str:
+    """Return a field as text; empty when it is null or missing."""
+    value = answer.get(name)
+    return "" if value is None else str(value)
+
+
+def whole(answer: Mapping[str, Any], name: str) -> int | None:
+    """Return a field as a whole number; None when it is null, missing or no number."""
+    try:
+        return int(answer[name])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def entries(name: str, read: Callable[[dict[str, Any]], T]) -> Callable[[Mapping[str, Any]], list[T]]:
+    """Return the reader of a list of objects, which is empty when it is null or missing."""
+    return lambda answer: [read(entry) for entry in answer.get(name) or ()]
+
+
+def counts(answer: Mapping[str, Any], name: str) -> dict[str, int]:
+    """Return an object of counters."""
+    return {key: int(value) for key, value in (answer.get(name) or {}).items() if value is not None}
+
+
+def when(value: object) -> pendulum.DateTime | None:
+    """
+    Read a time as the Batch API writes it: ``2020-11-11T15:00:33Z`` or ``2020-11-11 15:00:33``, both UTC.
+
+    :return: None for null, for an empty string and for what is no time.
+    """
+    if not isinstance(value, str):
+        return None
+    try:
+        return pendulum.instance(datetime.fromisoformat(value.strip().replace("Z", "+00:00"))).in_timezone("UTC")
+    except (ValueError, OverflowError):
+        return None
+
+
+def when_millis(value: object) -> pendulum.DateTime | None:
+    """Read a time as the TDMQ API writes it: Unix milliseconds, in places seconds; None for null and zero."""
+    if not isinstance(value, int | float) or value <= 0:
+        return None
+    # Seconds of our age have ten digits, milliseconds thirteen.
+    try:
+        return pendulum.from_timestamp(value / 1000 if value > 1e11 else value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def decoded_log(value: object) -> str:
+    """
+    Decode what a task instance wrote: Base64, with or without a data URL's head, with or without padding.
+
+    The API cuts output at 2,048 bytes, perhaps inside a character; what cannot be decoded is replaced.
+    """
+    if not isinstance(value, str):
+        return ""
+    encoded = _DATA_URL.sub("", value).replace("-", "+").replace("_", "/")
+    encoded = _NOT_BASE64.sub("", encoded)
+    # A single character over whole groups of four carries less than a byte.
+    if len(encoded) % 4 == 1:
+        encoded = encoded[:-1]
+    try:
+        return base64.b64decode(encoded + "=" * (-len(encoded) % 4)).decode(errors="replace")
+    except binascii.Error:
+        return ""
