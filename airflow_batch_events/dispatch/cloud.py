@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The consumer that reads the cloud, a CMQ queue and DescribeJobs, and the ending of a job without blocking."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Hashable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from airflow_batch_events.dispatch.clock import CloudClock
+from airflow_batch_events.dispatch.consumer import Consumer, OpenSource, Source
+from airflow_batch_events.events import termination
+from airflow_batch_events.exceptions import CloudError
+from airflow_batch_events.protocol import batch
+from airflow_batch_events.protocol.cmq import CmqClient, DeleteFailure, Message
+from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.retry import NO_RETRY
+from airflow_batch_events.protocol.sdk import AsyncSdkClient
+
+
+def consumer_key(access: CloudAccess, queue_name: str | None) -> Hashable:
+    """Return what two waits must have in common to share a consumer."""
+    return access.cmq_endpoint, access.batch_endpoint, access.region, queue_name
+
+
+def make_consumer(access: CloudAccess, queue_name: str | None) -> Consumer:
+    """
+    Make a consumer, without opening anything yet.
+
+    :param access: Who we are and where.
+    :param queue_name: The queue, or None for waits that live on looks alone.
+    """
+    where = f"in {access.region} ({access.source})"
+    name = f"queue {queue_name!r} at {access.cmq_endpoint} {where}" if queue_name else f"the Batch API {where}"
+    return Consumer(name, _opener(access, queue_name))
+
+
+async def terminate_job(client: AsyncSdkClient, job_id: str, *, bound: float = termination.BOUND) -> str:
+    """
+    End a job: ask until the API takes the request, then look until it has ended.
+
+    :param client: An open client.
+    :param job_id: The job.
+    :param bound: Seconds that this may take.
+    :return: What became of the job, in words.
+    """
+    ending = termination.Termination(job_id)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    while not ending.is_over and loop.time() - began < bound:
+        try:
+            if not ending.was_asked:
+                await client.send(batch.terminate_job(job_id))
+                ending.on_asked()
+            else:
+                views = await client.send(batch.describe_jobs([job_id]))
+                ending.on_state(views[0].state if views else None)
+        except CloudError as error:
+            ending.on_error(error)
+        if not ending.is_over:
+            await asyncio.sleep(termination.ASK_EVERY)
+    return ending.report
+
+
+class _CloudQueue:
+    """One queue of the data plane, for a reader that backs off by itself."""
+
+    def __init__(self, client: CmqClient, queue_name: str) -> None:
+        self._client = client
+        self._queue_name = queue_name
+
+    async def receive(self, wait_seconds: int) -> Sequence[Message]:
+        return await self._client.receive(self._queue_name, wait_seconds=wait_seconds)
+
+    async def delete(self, receipt_handles: Sequence[str]) -> Sequence[DeleteFailure]:
+        return await self._client.delete(self._queue_name, receipt_handles)
+
+
+def _opener(access: CloudAccess, queue_name: str | None) -> OpenSource:
+    @asynccontextmanager
+    async def open_source(clock: CloudClock) -> AsyncIterator[Source]:
+        async with AsyncExitStack() as stack:
+            api = await stack.enter_async_context(AsyncSdkClient(access, retry=NO_RETRY, on_date=clock.learn))
+            queue = None
+            if queue_name is not None:
+                cmq = await stack.enter_async_context(CmqClient(access, retries=0, on_date=clock.learn))
+                queue = _CloudQueue(cmq, queue_name)
+
+            async def describe(job_ids: Sequence[str]) -> Sequence[batch.JobView]:
+                return await api.send(batch.describe_jobs(job_ids))
+
+            yield Source(queue, describe)
+
+    return open_source

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+One reader and one reconciler for one queue, shared by all waits of an event loop: list, then watch.
+
+A wait registers first and looks at the API once; from then on events end it, and seldom looks make up for events that
+were lost. While the queue cannot be read the looks become far more frequent. A consumer fails only at first contact,
+when somebody has to mend a setting; see ``reader.py`` and ``reconcile.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import random
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from airflow_batch_events.dispatch.board import Board, EventListener, WaitGroup
+from airflow_batch_events.dispatch.clock import CloudClock
+from airflow_batch_events.dispatch.reader import Queue, Reader, ReaderSettings
+from airflow_batch_events.dispatch.reconcile import DescribeJobs, JobView, Reconciler
+from airflow_batch_events.events.message import BatchEvent
+from airflow_batch_events.events.outcome import DEFAULT_GRACE, JobWait, Next, Outcome
+from airflow_batch_events.exceptions import (
+    ApiCredentialsError,
+    BatchEventsError,
+    CmqCredentialsError,
+    CredentialsError,
+    QueueMissingError,
+    QueueNotFoundError,
+)
+
+log = logging.getLogger(__name__)
+
+RECONCILE_INTERVAL = 300.0
+"""Default seconds between looks while the queue can be read."""
+
+DEGRADED_INTERVAL = 15.0
+"""Seconds between looks at the most while the queue cannot be read."""
+
+MISSING_INTERVAL = 5.0
+"""Seconds between looks at the most for a job that the API does not know."""
+
+CLOCK_CHECK = 60.0
+"""Seconds after which the time left until a deadline is measured again; the clock may have been corrected."""
+
+LAST_LOOK = 5.0
+"""Seconds for which a deadline waits for a last look at the API."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """
+    Where the facts come from.
+
+    :param queue: The queue, or None for waits that live on looks alone.
+    :param describe: One DescribeJobs call for up to 100 ids, without retries of its own.
+    """
+
+    queue: Queue | None
+    describe: DescribeJobs
+
+
+OpenSource = Callable[[CloudClock], AbstractAsyncContextManager[Source]]
+
+
+class Consumer:
+    """
+    Wait for jobs, any number of them at once.
+
+    :param name: What log lines and errors call the queue: its name, region, endpoint and connection.
+    :param open_source: Opens the clients, which teach the clock that they are given; called once, in the consumer's
+        own task.
+    :param settings: How the queue is read.
+    """
+
+    def __init__(self, name: str, open_source: OpenSource, settings: ReaderSettings | None = None) -> None:
+        self.name = name
+        self.clock = CloudClock(monotonic=asyncio.get_running_loop().time)
+        self.board = Board()
+        self.reader: Reader | None = None
+        self.reconciler = Reconciler(self._describe, self)
+        self._settings = settings or ReaderSettings()
+        self._open_source = open_source
+        self._source: Source | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._error: BatchEventsError | None = None
+        self._is_readable = True
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a new wait may use this consumer; one that failed at first contact is replaced."""
+        return self._error is None
+
+    def start(self) -> None:
+        """Start to read and to look; whoever starts the consumer stops it."""
+        # An empty context, because log lines of the shared reader must not go to the task that happened to be first.
+        loop = asyncio.get_running_loop()
+        self._task = contextvars.Context().run(loop.create_task, self._run())
+
+    async def stop(self) -> None:
+        """Stop, delete what was handed out, and close the clients."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def wait_for(
+        self,
+        job_ids: Sequence[str],
+        *,
+        deadline: float | None = None,
+        grace: float = DEFAULT_GRACE,
+        reconcile_interval: float = RECONCILE_INTERVAL,
+        listener: EventListener | None = None,
+    ) -> list[Outcome]:
+        """
+        Wait until every job has settled.
+
+        :param job_ids: The jobs, each once; other waits may name the same jobs.
+        :param deadline: Unix seconds at which the wait is over; None waits without end.
+        :param grace: Seconds for which a job that the API does not know counts as not visible yet.
+        :param reconcile_interval: Seconds between looks at the API while the queue can be read.
+        :param listener: Called with each event about one of the jobs.
+        :return: One outcome for each job, in the order of ``job_ids``.
+        :raises ConfigurationError: When the queue does not exist or the keys are refused at first contact.
+        """
+        if self._error is not None:
+            raise self._error
+        if not job_ids:
+            return []
+        began = self.clock.latest() if self.clock.is_known else None
+        group = WaitGroup([JobWait(job_id, began, grace) for job_id in job_ids], reconcile_interval, listener)
+        self.board.add(group)
+        try:
+            for job_id in job_ids:
+                self.reconciler.ask(job_id)
+            if not await self._settles_before(group, deadline):
+                await self._end_at_deadline(group)
+        finally:
+            self.board.remove(group)
+            for job_id in job_ids:
+                if job_id not in self.board:
+                    self.reconciler.forget(job_id)
+        return group.outcomes
+
+    async def _settles_before(self, group: WaitGroup, deadline: float | None) -> bool:
+        if deadline is None:
+            await group.done
+            return True
+        while (left := deadline - self.clock.now()) > 0:
+            await asyncio.wait([group.done], timeout=min(left, CLOCK_CHECK))
+            if group.done.done():
+                await group.done
+                return True
+        return False
+
+    async def _end_at_deadline(self, group: WaitGroup) -> None:
+        """Let the API say whether a job ended while its event was lost, then end what is still open."""
+        for wait in group.waits:
+            if not wait.is_done:
+                self.reconciler.ask(wait.job_id)
+        await asyncio.wait([group.done], timeout=LAST_LOOK)
+        if group.done.done():
+            await group.done
+        for wait in group.waits:
+            wait.on_deadline()
+
+    async def _run(self) -> None:
+        try:
+            async with self._open_source(self.clock) as self._source:
+                loops = [asyncio.ensure_future(self.reconciler.run())]
+                if self._source.queue is not None:
+                    self.reader = Reader(
+                        self.name, self._source.queue, self._take, self._on_health, self.clock, self._settings
+                    )
+                    loops.append(asyncio.ensure_future(self.reader.run()))
+                try:
+                    # Not gather: it would cancel the loops a first time, and the reader, which then deletes what it
+                    # has handed out, must be cancelled only once.
+                    ended, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+                    for task in ended:
+                        task.result()
+                finally:
+                    for task in loops:
+                        task.cancel()
+                    await asyncio.gather(*loops, return_exceptions=True)
+        except Exception as error:
+            self._error = self._explain(error)
+            if not isinstance(error, BatchEventsError):
+                log.exception("The reader of %s ended", self.name)
+            for group in self.board.groups():
+                group.fail(self._error)
+
+    def _explain(self, error: Exception) -> BatchEventsError:
+        if isinstance(error, QueueNotFoundError):
+            return QueueMissingError(
+                f"{self.name} does not exist: create it, subscribe it to the topic that the jobs notify "
+                f"(NotifyContentFormat SIMPLIFIED), or correct queue_name"
+            )
+        if isinstance(error, ApiCredentialsError | CmqCredentialsError):
+            return CredentialsError(f"The cloud refused the keys for {self.name}: {error}")
+        if isinstance(error, BatchEventsError):
+            return error
+        return BatchEventsError(f"The reader of {self.name} ended: {error!r}")
+
+    async def _describe(self, job_ids: Sequence[str]) -> Sequence[JobView]:
+        if self._source is None:
+            raise RuntimeError("the reconciler runs only while the source is open")
+        return await self._source.describe(job_ids)
+
+    # What the reader reports.
+
+    def _take(self, event: BatchEvent) -> bool:
+        wanted = self.board.on_event(event, self.clock.now())
+        if wanted is Next.LOOK_SOON and event.job_id:
+            self.reconciler.ask(event.job_id)
+        return wanted is not None
+
+    def _on_health(self, is_readable: bool) -> None:
+        if self._is_readable and not is_readable:
+            for job_id in self.board:
+                self.reconciler.ask(job_id, DEGRADED_INTERVAL * random.random())
+        self._is_readable = is_readable
+
+    # What the reconciler reports.
+
+    def wants(self, job_id: str) -> bool:
+        """Whether anybody still waits for the job."""
+        return job_id in self.board
+
+    def on_look(self, job_id: str, state: str | None) -> None:
+        """Take what a look at the API brought, and plan the next one."""
+        self.board.on_look(job_id, state, self.clock.latest())
+        if job_id not in self.board:
+            return
+        interval = self.board.reconcile_interval(job_id)
+        if not self._is_readable:
+            interval = min(interval, DEGRADED_INTERVAL)
+        if self.board.is_missing(job_id):
+            interval = min(interval, MISSING_INTERVAL)
+        self.reconciler.ask(job_id, interval * random.uniform(0.8, 1.0))
+
+    def on_refusal(self, job_id: str, reason: str) -> None:
+        """Take the API's refusal to read this as a job id."""
+        self.board.on_refusal(job_id, reason)

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Read one queue for ever: long poll, hand out, delete last, back off.
+
+Nothing but cancellation stops the loop once a receive has succeeded; before that, a queue that does not exist and keys
+that are refused end it, because then somebody has to mend a setting. Who deletes a message is decided in
+:meth:`Reader._handle`, and nowhere else:
+
+* every event in it was taken by waits here: deleted;
+* a Batch event that nobody here waits for: left for another triggerer, deleted once it is older than ``orphan_ttl``,
+  because every later wait looks at the API first;
+* anything else: left for the queue's dead-letter policy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from airflow_batch_events.dispatch.clock import CloudClock
+from airflow_batch_events.dispatch.delete import Deleter
+from airflow_batch_events.events.message import BatchEvent, parse_message
+from airflow_batch_events.exceptions import CmqCredentialsError, QueueNotFoundError
+
+log = logging.getLogger(__name__)
+
+MAX_MESSAGES = 16
+"""Messages that a BatchReceiveMessage call can return."""
+
+MAX_PAUSE = 30.0
+"""Seconds between tries at the most while the queue cannot be read."""
+
+MAX_FRUITLESS_PAUSE = 0.25
+"""Seconds between receives at the most while the queue is full of messages that are not ours."""
+
+WARN_EVERY = 60.0
+"""Seconds between two warnings about the same outage."""
+
+REMEMBERED = 10_000
+"""Unreadable messages whose ids are remembered, so that each is reported once."""
+
+
+class Message(Protocol):
+    """A received message, as far as the reader cares."""
+
+    @property
+    def body(self) -> str: ...
+
+    @property
+    def message_id(self) -> str: ...
+
+    @property
+    def receipt_handle(self) -> str: ...
+
+    @property
+    def enqueue_time(self) -> float: ...
+
+
+class Queue(Protocol):
+    """The queue to read; neither call retries by itself."""
+
+    async def receive(self, wait_seconds: int) -> Sequence[Message]:
+        """Receive up to 16 messages, waiting up to ``wait_seconds`` for the first."""
+
+    async def delete(self, receipt_handles: Sequence[str]) -> Sequence[object]:
+        """Delete up to 16 messages; return what could not be deleted."""
+
+
+@dataclass(frozen=True)
+class ReaderSettings:
+    """
+    How a reader behaves.
+
+    :param poll_wait: Seconds of a long poll; above 3 TDMQ delivers markedly more duplicates.
+    :param orphan_ttl: Seconds after which an event that nobody here waits for is deleted, counted from the later of its
+        enqueue time and the reader's start.
+    :param max_receives: Receive calls under way at once at the most, while they come back full.
+    :param drain_timeout: Seconds that the end of the reader may take to delete what was handed out.
+    """
+
+    poll_wait: int = 3
+    orphan_ttl: float = 120.0
+    max_receives: int = 8
+    drain_timeout: float = 5.0
+
+
+class Reader:
+    """
+    Read a queue and hand out the events in its messages.
+
+    :param name: What log lines call the queue.
+    :param queue: The queue.
+    :param take: Hands one event out; returns whether anybody here took it.
+    :param on_health: Told after each receive whether it worked.
+    :param clock: The cloud's time.
+    :param settings: How to behave.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        queue: Queue,
+        take: Callable[[BatchEvent], bool],
+        on_health: Callable[[bool], None],
+        clock: CloudClock,
+        settings: ReaderSettings,
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self._name = name
+        self._queue = queue
+        self._take = take
+        self._on_health = on_health
+        self._clock = clock
+        self._settings = settings
+        self._deleter = Deleter(queue.delete)
+        self._started: float | None = None
+        self._drains: set[asyncio.Task[None]] = set()
+        self._fruitless = 0
+        self._unreadable: dict[str, None] = {}
+        self._warned_at = float("-inf")
+
+    async def run(self) -> None:
+        """
+        Read until cancelled.
+
+        :raises QueueNotFoundError: At first contact.
+        :raises CmqCredentialsError: At first contact.
+        """
+        failures = 0
+        try:
+            while True:
+                try:
+                    await self._poll()
+                except Exception as error:
+                    if isinstance(error, QueueNotFoundError | CmqCredentialsError) and self._started is None:
+                        raise
+                    failures += 1
+                    await self._back_off(error, failures)
+                else:
+                    if failures:
+                        log.info("Reading %s again after %d failed tries", self._name, failures)
+                    failures = 0
+                    if self._fruitless:
+                        await asyncio.sleep(min(MAX_FRUITLESS_PAUSE, 0.005 * 2.0 ** min(self._fruitless, 10)))
+        finally:
+            await self._deleter.finish(self._settings.drain_timeout)
+
+    async def _poll(self) -> None:
+        if not await self._receive(self._settings.poll_wait):
+            return
+        # More is waiting than one call can bring: receive in parallel for as long as calls come back full.
+        self._start_drain()
+        try:
+            while self._drains:
+                done, _ = await asyncio.wait(self._drains, return_when=asyncio.FIRST_COMPLETED)
+                self._drains -= done
+                for drain in done:
+                    drain.result()
+        finally:
+            for drain in self._drains:
+                drain.cancel()
+            await asyncio.gather(*self._drains, return_exceptions=True)
+            self._drains.clear()
+
+    def _start_drain(self) -> None:
+        if len(self._drains) < self._settings.max_receives:
+            self._drains.add(asyncio.get_running_loop().create_task(self._drain()))
+
+    async def _drain(self) -> None:
+        while await self._receive(0):
+            self._start_drain()
+
+    async def _receive(self, wait_seconds: int) -> bool:
+        """Receive once; return whether there may be more for us at once."""
+        messages = await self._queue.receive(wait_seconds)
+        if self._started is None:
+            self._started = self._clock.now()
+        self._on_health(True)
+        self.counts["received"] += len(messages)
+        taken = 0
+        for message in messages:
+            if self._handle(message):
+                taken += 1
+                self._deleter.add(message.receipt_handle)
+        is_full = len(messages) == MAX_MESSAGES
+        self._fruitless = self._fruitless + 1 if is_full and not taken else 0
+        return is_full and taken > 0
+
+    def _handle(self, message: Message) -> bool:
+        """Hand out what is in the message; return whether it is to be deleted."""
+        parsed = parse_message(message.body)
+        takers = [self._take(event) for event in parsed.events]
+        if parsed.problem is not None:
+            self._report_unreadable(message, parsed.problem)
+            return False
+        if all(takers):
+            self.counts["taken"] += 1
+            return True
+        self.counts["orphaned"] += 1
+        if not all(event.known_name or event.batch for event in parsed.events):
+            return False
+        age = self._clock.now() - max(message.enqueue_time, self._started or 0.0)
+        return age > self._settings.orphan_ttl
+
+    def _report_unreadable(self, message: Message, problem: str) -> None:
+        self.counts["unreadable"] += 1
+        if message.message_id in self._unreadable:
+            return
+        self._unreadable[message.message_id] = None
+        if len(self._unreadable) > REMEMBERED:
+            del self._unreadable[next(iter(self._unreadable))]
+        log.warning("Left message %s in %s: %s", message.message_id, self._name, problem)
+        log.debug("Body of message %s: %.2000s", message.message_id, message.body)
+
+    async def _back_off(self, error: Exception, failures: int) -> None:
+        self.counts["failed"] += 1
+        self._on_health(False)
+        pause = min(MAX_PAUSE, 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
+        now = asyncio.get_running_loop().time()
+        if now - self._warned_at >= WARN_EVERY:
+            self._warned_at = now
+            log.warning(
+                "Cannot read %s (try %d); waits go on by looking at the Batch API: %s", self._name, failures, error
+            )
+        await asyncio.sleep(pause)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Decide how to go on ending a job: TerminateJob is asynchronous, and refused while the job is SUBMITTED.
+
+One decision for two loops: the worker's, which blocks, and the triggerer's, which does not. Both ask until the API has
+taken the request, then look until the job has settled, and give up when their time is over; they say what became of the
+job, because nobody will ask again.
+
+Source: API pages 599/15908 (TerminateTaskInstance) and TerminateJob.
+"""
+
+from __future__ import annotations
+
+from airflow_batch_events.events.catalog import JobState
+from airflow_batch_events.exceptions import (
+    ApiCredentialsError,
+    ApiNotFoundError,
+    ApiParameterError,
+    CloudError,
+)
+
+ASK_EVERY = 2.0
+"""Seconds between two tries to end a job, and between two looks at whether it has ended."""
+
+BOUND = 25.0
+"""Seconds that ending a job may take; Airflow gives a trigger 30."""
+
+
+class Termination:
+    """
+    The ending of one job: ask while it was not asked for, look while it is not over.
+
+    :param job_id: The job.
+    """
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        self.was_asked = False
+        self.is_over = False
+        self.report = f"job {job_id}: nothing was done"
+
+    def on_asked(self) -> None:
+        """The API has taken the request."""
+        self.was_asked = True
+        self.report = f"job {self.job_id}: the cloud was asked to end it, and had not done so when last looked at"
+
+    def on_state(self, state: str | None) -> None:
+        """Take the job's state after the request; None when the API does not know the job any more."""
+        # An interrupted job has settled but still holds its instances, which ending it gives back.
+        if state in (None, JobState.SUCCEED.value, JobState.FAILED.value):
+            self.is_over = True
+            self.report = f"job {self.job_id} has ended: {state or 'deleted'}"
+
+    def on_error(self, error: CloudError) -> None:
+        """Take an error of either call."""
+        if isinstance(error, ApiNotFoundError):
+            self.is_over = True
+            self.report = f"job {self.job_id} does not exist any more"
+            return
+        if isinstance(error, ApiCredentialsError | ApiParameterError):
+            self.is_over = True
+        self.report = f"job {self.job_id} could not be ended and may still run: {error}"

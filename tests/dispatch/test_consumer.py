@@ -1,0 +1,479 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+from support.fake_cloud import START, FakeCloud, running
+
+from airflow_batch_events.dispatch.registry import shared_consumer
+from airflow_batch_events.exceptions import (
+    ApiCredentialsError,
+    ApiServerError,
+    ApiThrottledError,
+    CmqCredentialsError,
+    CredentialsError,
+    QueueMissingError,
+    QueueNotFoundError,
+    TransportError,
+)
+
+JOB = "job-00000001"
+
+
+def job_ids(count):
+    return [f"job-{number:08d}" for number in range(count)]
+
+
+async def settle():
+    """Let what was started get as far as its first looks."""
+    await asyncio.sleep(2)
+
+
+def queue_missing():
+    return QueueNotFoundError("BatchReceiveMessage", 4440, 10100, "queue is not existed, or deleted", "q")
+
+
+def throttled():
+    return ApiThrottledError("DescribeJobs", "RequestLimitExceeded", "slow down")
+
+
+def test_a_wait_ends_as_soon_as_its_event_can_be_read(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB]))
+            await settle()
+            cloud.finish(JOB, "FAILED")
+            (outcome,) = await asyncio.wait_for(wait, 0.1)
+            assert (outcome.state, outcome.source, outcome.event_name) == ("FAILED", "event", "JOB_FAILED")
+        assert cloud.left == []
+
+    run(scenario())
+
+
+def test_a_wait_for_a_job_that_has_ended_is_over_after_one_look(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "SUCCEED"})
+        async with running(cloud.consumer()) as consumer:
+            (outcome,) = await asyncio.wait_for(consumer.wait_for([JOB]), 1)
+            assert (outcome.state, outcome.source) == ("SUCCEED", "look")
+
+    run(scenario())
+
+
+def test_outcomes_come_back_in_the_order_of_the_ids(run):
+    async def scenario():
+        ids = job_ids(5)
+        cloud = FakeCloud(dict.fromkeys(ids, "RUNNING"))
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for(ids))
+            await settle()
+            for job_id in reversed(ids):
+                cloud.finish(job_id)
+                await asyncio.sleep(1)
+            assert [outcome.job_id for outcome in await wait] == ids
+
+    run(scenario())
+
+
+def test_two_waits_on_one_job_both_end_and_its_message_is_deleted_once(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        async with running(cloud.consumer()) as consumer:
+            waits = [asyncio.ensure_future(consumer.wait_for([JOB])) for _ in range(2)]
+            await settle()
+            cloud.finish(JOB)
+            outcomes = await asyncio.gather(*waits)
+            assert [outcome.state for (outcome,) in outcomes] == ["SUCCEED", "SUCCEED"]
+        assert [len(handles) for handles in cloud.deletes] == [1]
+
+    run(scenario())
+
+
+def test_a_hundred_waits_cost_calls_in_proportion_to_batches_not_to_waits(run):
+    async def scenario():
+        ids = job_ids(100)
+        cloud = FakeCloud(dict.fromkeys(ids, "RUNNING"))
+        async with running(cloud.consumer()) as consumer:
+            waits = [asyncio.ensure_future(consumer.wait_for([job_id])) for job_id in ids]
+            await asyncio.sleep(30)
+            idle = len(cloud.receives)
+            assert idle <= 12, "one long poll of 3 s at a time"
+            assert len(cloud.describes) == 1
+            for job_id in ids:
+                cloud.finish(job_id)
+            await asyncio.gather(*waits)
+            await settle()
+        assert len(cloud.receives) - idle <= 12
+        assert len(cloud.deletes) <= 8
+        assert len(cloud.describes) == 1
+        assert cloud.left == []
+
+    run(scenario())
+
+
+def test_a_lost_event_costs_no_more_than_the_reconcile_interval(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB], reconcile_interval=300))
+            await settle()
+            cloud.states[JOB] = "SUCCEED"
+            (outcome,) = await asyncio.wait_for(wait, 301)
+            assert outcome.source == "look"
+
+    run(scenario())
+
+
+def test_an_old_event_is_checked_by_a_look_and_does_not_end_the_wait(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB]))
+            await settle()
+            looks = len(cloud.describes)
+            cloud.publish(JOB, "JOB_FAILED", at=START - 3600)
+            await asyncio.sleep(10)
+            assert not wait.done()
+            assert len(cloud.describes) == looks + 1
+            cloud.finish(JOB, "SUCCEED")
+            (outcome,) = await wait
+            assert outcome.state == "SUCCEED"
+
+    run(scenario())
+
+
+def test_an_event_for_nobody_is_left_until_it_is_old_and_then_deleted(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        async with running(cloud.consumer(orphan_ttl=120)) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB]))
+            await settle()
+            cloud.publish("job-somebody")
+            await asyncio.sleep(115)
+            assert len(cloud.left) == 1
+            await asyncio.sleep(45)
+            assert cloud.left == []
+            wait.cancel()
+
+    run(scenario())
+
+
+def test_an_old_event_gets_the_same_time_from_a_reader_that_has_just_started(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        cloud.publish("job-somebody")
+        await asyncio.sleep(1000)
+        async with running(cloud.consumer(orphan_ttl=120)) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB]))
+            await asyncio.sleep(100)
+            assert len(cloud.left) == 1
+            await asyncio.sleep(60)
+            assert cloud.left == []
+            wait.cancel()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    "body", ["hello", "{}", "\x00" * 1_048_576, '{"Events": []}'], ids=["text", "{}", "1 MB", "[]"]
+)
+def test_what_is_not_an_event_stays_in_the_queue_and_the_reader_goes_on(run, body, caplog):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        cloud.put(body)
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB]))
+            await asyncio.sleep(500)
+            cloud.finish(JOB)
+            await asyncio.wait_for(wait, 1)
+        assert cloud.left == [body]
+
+    with caplog.at_level(logging.INFO):
+        run(scenario())
+    assert len([record for record in caplog.records if "Left message" in record.message]) == 1
+    assert body not in caplog.text
+
+
+def test_a_message_is_left_when_only_some_of_its_events_were_taken(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB]))
+            await settle()
+            both = cloud.publish(JOB)[:-2] + ", " + cloud.publish("job-somebody")[len('{"Events": [') :]
+            cloud._messages.clear()
+            cloud._visible_at.clear()
+            cloud.put(both)
+            (outcome,) = await wait
+            assert outcome.state == "SUCCEED"
+            await settle()
+        assert len(cloud.left) == 1
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "words"),
+    [
+        (queue_missing(), QueueMissingError, "queue 'q' in r does not exist: create it"),
+        (
+            CmqCredentialsError("BatchReceiveMessage", 4100, 10030, "authentication failed", "q"),
+            CredentialsError,
+            "keys",
+        ),
+    ],
+)
+def test_a_setting_that_is_wrong_at_first_contact_fails_every_wait_at_once(run, error, expected, words):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"}, queue_error=error)
+        async with running(cloud.consumer()) as consumer:
+            waits = [consumer.wait_for([JOB]) for _ in range(3)]
+            results = await asyncio.wait_for(asyncio.gather(*waits, return_exceptions=True), 1)
+            for result in results:
+                assert isinstance(result, expected)
+                assert words in str(result)
+            with pytest.raises(expected):
+                await consumer.wait_for([JOB])
+        assert cloud.closed == 1
+
+    run(scenario())
+
+
+def test_keys_that_the_api_refuses_at_first_contact_fail_every_wait(run):
+    async def scenario():
+        error = ApiCredentialsError("DescribeJobs", "AuthFailure.SecretIdNotFound", "no such key")
+        cloud = FakeCloud(api_error=error)
+        async with running(cloud.consumer()) as consumer:
+            with pytest.raises(CredentialsError, match="refused the keys for queue 'q' in r"):
+                await asyncio.wait_for(consumer.wait_for([JOB]), 1)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("error", [queue_missing(), TransportError("connection refused")])
+def test_a_queue_that_fails_later_is_weather_and_waits_live_on_frequent_looks(run, error, caplog):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB]))
+            await settle()
+            cloud.queue_error = error
+            await asyncio.sleep(3600)
+            looks = len(cloud.describes)
+            assert 200 <= looks <= 400, "one look every 15 s at the most"
+            assert len(cloud.receives) < 400
+            cloud.states[JOB] = "FAILED"
+            (outcome,) = await asyncio.wait_for(wait, 16)
+            assert outcome.source == "look"
+            # It recovers by itself.
+            cloud.queue_error = None
+            cloud.states["job-2"] = "RUNNING"
+            wait = asyncio.ensure_future(consumer.wait_for(["job-2"]))
+            await asyncio.sleep(31)
+            cloud.finish("job-2")
+            (outcome,) = await asyncio.wait_for(wait, 1)
+            assert outcome.source == "event"
+
+    with caplog.at_level(logging.INFO):
+        run(scenario())
+    warnings = [record for record in caplog.records if "Cannot read" in record.message]
+    assert 30 <= len(warnings) <= 61, "one warning a minute"
+
+
+def test_an_api_that_cannot_be_read_never_ends_a_wait(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"}, api_error=ApiServerError("DescribeJobs", "InternalError", "oops"))
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB], grace=60))
+            await asyncio.sleep(3600)
+            assert not wait.done()
+            cloud.api_error = None
+            cloud.states[JOB] = "SUCCEED"
+            (outcome,) = await asyncio.wait_for(wait, 31)
+            assert outcome.state == "SUCCEED"
+
+    run(scenario())
+
+
+def test_an_unknown_job_fails_after_its_grace_period(run):
+    async def scenario():
+        cloud = FakeCloud()
+        async with running(cloud.consumer()) as consumer:
+            began = cloud.now
+            (outcome,) = await consumer.wait_for(["job-nowhere0"], grace=60)
+            assert outcome.state == "NOT_FOUND"
+            assert 60 <= cloud.now - began <= 70
+
+    run(scenario())
+
+
+def test_one_malformed_id_does_not_cost_the_others_their_answer(run):
+    async def scenario():
+        ids = job_ids(99)
+        cloud = FakeCloud(dict.fromkeys(ids, "SUCCEED"), malformed={"../etc"})
+        async with running(cloud.consumer()) as consumer:
+            waits = [consumer.wait_for([job_id]) for job_id in [*ids, "../etc"]]
+            outcomes = [outcome for (outcome,) in await asyncio.wait_for(asyncio.gather(*waits), 10)]
+            assert {outcome.state for outcome in outcomes[:-1]} == {"SUCCEED"}
+            assert outcomes[-1].state == "REFUSED"
+            assert "JobIdMalformed" in (outcomes[-1].reason or "")
+
+    run(scenario())
+
+
+def test_looks_slow_down_when_the_account_s_limit_is_hit(run):
+    async def scenario():
+        ids = job_ids(1000)
+        cloud = FakeCloud(dict.fromkeys(ids, "SUCCEED"), api_error=throttled())
+        async with running(cloud.consumer()) as consumer:
+            waits = asyncio.gather(*(consumer.wait_for([job_id]) for job_id in ids))
+            await asyncio.sleep(60)
+            assert len(cloud.describes) <= 45
+            cloud.api_error = None
+            await asyncio.wait_for(waits, 30)
+
+    run(scenario())
+
+
+def test_the_deadline_ends_a_wait_by_itself(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        async with running(cloud.consumer()) as consumer:
+            assert await consumer.wait_for([]) == []
+            began = cloud.now
+            await asyncio.sleep(1)
+            # The clock is learned with the first answer; a deadline is a time of the cloud's.
+            warm_up = asyncio.ensure_future(consumer.wait_for([JOB]))
+            await settle()
+            (outcome,) = await consumer.wait_for([JOB], deadline=began + 100)
+            assert outcome.state == "TIMEOUT"
+            assert 99 <= cloud.now - began <= 107
+            warm_up.cancel()
+
+    run(scenario())
+
+
+def test_a_deadline_looks_a_last_time_so_that_a_lost_event_is_no_time_out(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        async with running(cloud.consumer()) as consumer:
+            warm_up = asyncio.ensure_future(consumer.wait_for(["job-other"]))
+            await settle()
+            wait = asyncio.ensure_future(consumer.wait_for([JOB], deadline=cloud.now + 100))
+            await settle()
+            cloud.states[JOB] = "SUCCEED"
+            (outcome,) = await wait
+            assert (outcome.state, outcome.source) == ("SUCCEED", "look")
+            warm_up.cancel()
+
+    run(scenario())
+
+
+def test_progress_events_go_to_the_listener_and_are_deleted(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "STARTING"})
+        heard = []
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB], listener=lambda event: heard.append(event.name)))
+            await settle()
+            cloud.publish(JOB, "JOB_RUNNING")
+            cloud.publish(JOB, "TASK_RUNNING", TaskName="main")
+            await settle()
+            cloud.finish(JOB)
+            await wait
+        assert heard == ["JOB_RUNNING", "TASK_RUNNING", "JOB_SUCCEED"]
+        assert cloud.left == []
+
+    run(scenario())
+
+
+def test_what_was_handed_out_is_deleted_even_when_the_consumer_stops_at_once(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        consumer = cloud.consumer()
+        async with running(consumer):
+            wait = asyncio.ensure_future(consumer.wait_for([JOB]))
+            await settle()
+            cloud.finish(JOB)
+            await wait
+        assert cloud.left == []
+        assert cloud.closed == 1
+
+    run(scenario())
+
+
+def test_waits_share_one_consumer_that_ends_with_the_last_of_them(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+
+        async def wait():
+            async with shared_consumer("q", cloud.consumer) as consumer:
+                return await consumer.wait_for([JOB])
+
+        waits = [asyncio.ensure_future(wait()) for _ in range(50)]
+        await settle()
+        assert (cloud.opened, cloud.closed) == (1, 0)
+        cloud.finish(JOB)
+        await asyncio.gather(*waits)
+        assert (cloud.opened, cloud.closed) == (1, 1)
+        cloud.states[JOB] = "RUNNING"
+        again = asyncio.ensure_future(wait())
+        await settle()
+        assert cloud.opened == 2
+        again.cancel()
+        await asyncio.gather(again, return_exceptions=True)
+        assert cloud.closed == 2
+
+    run(scenario())
+
+
+def test_a_consumer_that_failed_at_first_contact_is_replaced_by_the_next_wait(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "SUCCEED"}, queue_error=queue_missing())
+
+        async def wait():
+            async with shared_consumer("q", cloud.consumer) as consumer:
+                return await consumer.wait_for([JOB])
+
+        cloud.states = {}
+        with pytest.raises(QueueMissingError):
+            await wait()
+        cloud.queue_error = None
+        cloud.states = {JOB: "SUCCEED"}
+        (outcome,) = await wait()
+        assert outcome.succeeded
+
+    run(scenario())
+
+
+def test_waits_without_a_queue_live_on_looks_alone(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        async with running(cloud.consumer(with_queue=False)) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB], reconcile_interval=30))
+            await asyncio.sleep(600)
+            assert 20 <= len(cloud.describes) <= 30
+            cloud.states[JOB] = "SUCCEED"
+            await asyncio.wait_for(wait, 31)
+        assert cloud.receives == []
+
+    run(scenario())
+
+
+def test_a_queue_full_of_foreign_messages_is_read_gently_and_does_not_hide_the_truth(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        for number in range(2000):
+            cloud.put(f"foreign {number}")
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB], reconcile_interval=300))
+            await asyncio.sleep(60)
+            assert len(cloud.receives) <= 300
+            cloud.finish(JOB)
+            await asyncio.wait_for(wait, 301)
+        assert len(cloud.left) in (2000, 2001)
+
+    run(scenario())

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+
+from airflow_batch_events.events.termination import Termination
+from airflow_batch_events.exceptions import (
+    ApiCredentialsError,
+    ApiNotFoundError,
+    ApiRefusedError,
+    ApiThrottledError,
+    TransportError,
+)
+
+
+def test_a_job_is_asked_for_once_and_looked_at_until_it_has_ended():
+    ending = Termination("job-1")
+    assert not ending.was_asked
+    ending.on_asked()
+    assert ending.was_asked
+    ending.on_state("RUNNING")
+    assert not ending.is_over
+    assert "had not done so" in ending.report
+    ending.on_state("FAILED")
+    assert ending.is_over
+    assert ending.report == "job job-1 has ended: FAILED"
+
+
+def test_an_interrupted_job_is_not_over_because_it_still_holds_its_instances():
+    ending = Termination("job-1")
+    ending.on_asked()
+    ending.on_state("FAILED_INTERRUPTED")
+    assert not ending.is_over
+
+
+def test_a_job_that_is_gone_is_over():
+    ending = Termination("job-1")
+    ending.on_error(ApiNotFoundError("TerminateJob", "ResourceNotFound.Job", "no such job"))
+    assert ending.is_over
+    assert "does not exist any more" in ending.report
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ApiRefusedError("TerminateJob", "UnsupportedOperation", "the job is SUBMITTED"),
+        ApiThrottledError("TerminateJob", "RequestLimitExceeded", "slow down"),
+        TransportError("cut"),
+    ],
+)
+def test_what_may_pass_is_tried_again_and_reported_if_it_does_not(error):
+    ending = Termination("job-1")
+    ending.on_error(error)
+    assert not ending.is_over
+    assert not ending.was_asked
+    assert "may still run" in ending.report
+
+
+def test_keys_that_are_refused_end_the_tries():
+    ending = Termination("job-1")
+    ending.on_error(ApiCredentialsError("TerminateJob", "AuthFailure.SecretIdNotFound", "no such key"))
+    assert ending.is_over
