@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Airflow discovers of this package. Runs in every Airflow process, so it imports nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_BATCH = "Tencent Cloud Batch"
+_CMQ = "TDMQ for CMQ"
+
+
+def _field(label: str, description: str, **schema: Any) -> dict[str, Any]:
+    return {"label": label, "description": description, "schema": {"type": ["string", "null"], **schema}}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's metadata in the form of Airflow's ``provider_info.schema.json``."""
+    from airflow_batch_events import __version__
+
+    return {
+        "package-name": "airflow-batch-events",
+        "name": "Tencent Cloud Batch events",
+        "description": "Run Tencent Cloud Batch jobs and wait for them by event.",
+        "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": _BATCH,
+                "external-doc-url": "https://cloud.tencent.com/document/product/599",
+                "tags": ["service"],
+            },
+            {
+                "integration-name": _CMQ,
+                "external-doc-url": "https://cloud.tencent.com/document/product/1496",
+                "tags": ["service"],
+            },
+        ],
+        "operators": [
+            {
+                "integration-name": _BATCH,
+                "python-modules": [
+                    "airflow_batch_events.operators.batch",
+                    "airflow_batch_events.operators.branch",
+                ],
+            }
+        ],
+        "sensors": [{"integration-name": _BATCH, "python-modules": ["airflow_batch_events.sensors.batch"]}],
+        "hooks": [
+            {"integration-name": _BATCH, "python-modules": ["airflow_batch_events.hooks.batch"]},
+            {"integration-name": _CMQ, "python-modules": ["airflow_batch_events.hooks.cmq"]},
+        ],
+        "triggers": [{"integration-name": _BATCH, "python-modules": ["airflow_batch_events.triggers.batch"]}],
+        "connection-types": [
+            {
+                "connection-type": "tencentcloud",
+                "hook-class-name": "airflow_batch_events.hooks.batch.BatchHook",
+                "hook-name": "Tencent Cloud",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["host", "schema", "port"],
+                    "relabeling": {"login": "SecretId", "password": "SecretKey"},
+                    "placeholders": {"login": "AKID..."},
+                },
+                "conn-fields": {
+                    "region": _field("Region", "Long form, for example ap-guangzhou.", default="ap-guangzhou"),
+                    "cmq_endpoint": _field(
+                        "CMQ endpoint",
+                        "Copy it from the console: TDMQ for CMQ > Queue Service > API request address.",
+                        format="url",
+                    ),
+                    "batch_endpoint": _field(
+                        "Batch endpoint", "Empty for https://batch.tencentcloudapi.com.", format="url"
+                    ),
+                    "tdmq_endpoint": _field(
+                        "TDMQ endpoint", "Empty for https://tdmq.tencentcloudapi.com.", format="url"
+                    ),
+                    "token": _field("Session token", "Only with temporary keys.", format="password"),
+                },
+            }
+        ],
+    }

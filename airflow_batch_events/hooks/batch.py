@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Batch API for tasks: what operators and sensors call on a worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow.sdk import BaseHook
+
+from airflow_batch_events.events import termination
+from airflow_batch_events.events.catalog import SETTLED_STATES, JobState
+from airflow_batch_events.events.diagnosis import Diagnosis, FailedInstance, diagnose
+from airflow_batch_events.events.outcome import DEFAULT_GRACE, JobWait, Outcome
+from airflow_batch_events.exceptions import (
+    ApiCredentialsError,
+    ApiNotFoundError,
+    ApiParameterError,
+    BatchEventsError,
+    CloudError,
+    CredentialsError,
+)
+from airflow_batch_events.hooks.connection import CONN_TYPE, DEFAULT_CONN_ID, get_access
+from airflow_batch_events.protocol import batch
+
+if TYPE_CHECKING:
+    from airflow_batch_events.protocol.credentials import CloudAccess
+    from airflow_batch_events.protocol.sdk import Request, SdkClient
+
+T = TypeVar("T")
+
+DESCRIBE_JOBS_IDS = 100
+"""Job ids that one DescribeJobs call takes."""
+
+VISIBILITY_CHECK = 5.0
+"""Seconds between looks at a job that is not visible yet."""
+
+EXPLAINED_INSTANCES = 5
+"""Failed instances whose output is read to explain a failure."""
+
+
+class BatchHook(BaseHook):
+    """
+    Call the Batch API with the keys of a connection.
+
+    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``.
+    :param region: Overrides the connection's region, for example ``ap-guangzhou``.
+    """
+
+    conn_name_attr = "tencentcloud_conn_id"
+    default_conn_name = DEFAULT_CONN_ID
+    conn_type = CONN_TYPE
+    hook_name = "Tencent Cloud"
+
+    def __init__(self, tencentcloud_conn_id: str = DEFAULT_CONN_ID, region: str | None = None) -> None:
+        super().__init__()
+        self.tencentcloud_conn_id = tencentcloud_conn_id
+        self.region = region
+
+    @cached_property
+    def access(self) -> CloudAccess:
+        """
+        Who we are and where.
+
+        :raises ConfigurationError: Naming the connection and the field.
+        """
+        return get_access(self.tencentcloud_conn_id, self.region)
+
+    @cached_property
+    def client(self) -> SdkClient:
+        """The vendor's SDK, with the connection's keys and endpoints."""
+        # The SDK takes a third of a second to import, which a DAG file that imports this hook must not pay.
+        from airflow_batch_events.protocol.sdk import SdkClient
+
+        return SdkClient(self.access)
+
+    def send(self, request: Request[T]) -> T:
+        """
+        Send a request that was built in ``protocol.batch`` or ``protocol.tdmq``.
+
+        :raises CredentialsError: When the cloud refuses the connection's keys.
+        :raises ApiError: For any other error code.
+        :raises TransportError: When there is no usable answer.
+        """
+        try:
+            return self.client.send(request)
+        except ApiCredentialsError as error:
+            raise CredentialsError(
+                f"The {request.service} API refused the keys of {self.access.source} (SecretId as login, SecretKey as "
+                f"password, token in extra): {error}"
+            ) from error
+
+    def submit_job(self, job: dict[str, Any], placement: dict[str, Any], client_token: str | None = None) -> str:
+        """
+        Submit a job.
+
+        :param job: The API's ``Job`` object.
+        :param placement: The API's ``Placement`` object.
+        :param client_token: Makes repeated calls submit one job; at most 64 characters.
+        :return: The job id.
+        """
+        return self.send(batch.submit_job(job, placement, client_token))
+
+    def get_job_state(self, job_id: str) -> str | None:
+        """Return the job's state, or None when the API does not know the job."""
+        return self.get_job_states([job_id]).get(job_id)
+
+    def get_lasting_job_state(
+        self, job_id: str, *, grace: float = DEFAULT_GRACE, sleep: Callable[[float], None] = time.sleep
+    ) -> str | None:
+        """
+        Return the state that the job has or, where it is being ended, will have; None for a job that is gone.
+
+        :param job_id: A job that was submitted, perhaps a moment ago.
+        :param grace: Seconds for which a job that the API does not know counts as not visible yet.
+        :param sleep: Waits between looks.
+        """
+        began = time.monotonic()
+        while True:
+            try:
+                job = self.send(batch.describe_job(job_id))
+            except ApiNotFoundError:
+                if time.monotonic() - began >= grace:
+                    return None
+                sleep(VISIBILITY_CHECK)
+            else:
+                is_ending = job.next_action == "TERMINATING" and job.state != JobState.SUCCEED.value
+                return JobState.FAILED.value if is_ending else job.state
+
+    def get_job_states(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """
+        Return the states of the jobs that the API knows, in calls of up to 100.
+
+        :raises ApiParameterError: When one of the ids cannot be a job id.
+        """
+        states = {}
+        for start in range(0, len(job_ids), DESCRIBE_JOBS_IDS):
+            views = self.send(batch.describe_jobs(job_ids[start : start + DESCRIBE_JOBS_IDS]))
+            states.update({view.job_id: view.state for view in views})
+        return states
+
+    def terminate_job(
+        self, job_id: str, *, bound: float = termination.BOUND, sleep: Callable[[float], None] = time.sleep
+    ) -> str:
+        """
+        End a job: ask until the API takes the request, then look until it has ended.
+
+        :param job_id: The job.
+        :param bound: Seconds that this may take.
+        :param sleep: Waits between the calls.
+        :return: What became of the job, in words.
+        """
+        ending = termination.Termination(job_id)
+        began = time.monotonic()
+        while not ending.is_over and time.monotonic() - began < bound:
+            try:
+                if not ending.was_asked:
+                    self.client.send(batch.terminate_job(job_id))
+                    ending.on_asked()
+                else:
+                    ending.on_state(self.get_job_state(job_id))
+            except CloudError as error:
+                ending.on_error(error)
+            if not ending.is_over:
+                sleep(termination.ASK_EVERY)
+        return ending.report
+
+    def look(self, waits: Sequence[JobWait], as_of: float) -> None:
+        """
+        Bring the API's answer to the waits that have not ended.
+
+        :param waits: The waits.
+        :param as_of: Unix seconds, for measuring how long a job has been unknown.
+        """
+        open_waits = [wait for wait in waits if not wait.is_done]
+        try:
+            states = self.get_job_states([wait.job_id for wait in open_waits])
+        except ApiParameterError as error:
+            if len(open_waits) > 1:
+                for wait in open_waits:
+                    self.look([wait], as_of)
+            else:
+                open_waits[0].on_refusal(f"{error.code}: {error.message}")
+            return
+        for wait in open_waits:
+            wait.on_look(states.get(wait.job_id), as_of)
+
+    def wait_for_jobs(
+        self,
+        job_ids: Sequence[str],
+        *,
+        poll_interval: float = 30.0,
+        timeout: float | None = None,
+        grace: float = DEFAULT_GRACE,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> list[Outcome]:
+        """
+        Wait on this worker until every job has settled, by looking at the API in batches.
+
+        :param job_ids: The jobs, each once.
+        :param poll_interval: Seconds between looks.
+        :param timeout: Seconds after which the wait is over; None waits without end.
+        :param grace: Seconds for which a job that the API does not know counts as not visible yet.
+        :param sleep: Waits between looks.
+        :return: One outcome for each job, in the order of ``job_ids``.
+        """
+        waits = [JobWait(job_id, None, grace) for job_id in job_ids]
+        began = time.monotonic()
+        while True:
+            try:
+                self.look(waits, time.monotonic())
+            except CredentialsError:
+                raise
+            except CloudError as error:
+                # What could not be read is not known, which ends nothing; the next look will tell.
+                self.log.warning("Cannot look at %d Batch jobs, will look again: %s", len(waits), error)
+            left = None if timeout is None else began + timeout - time.monotonic()
+            if left is not None and left <= 0:
+                for wait in waits:
+                    wait.on_deadline()
+            outcomes = [wait.outcome for wait in waits if wait.outcome is not None]
+            if len(outcomes) == len(waits):
+                return outcomes
+            sleep(poll_interval if left is None else min(poll_interval, left))
+
+    def explain(self, outcome: Outcome) -> Diagnosis:
+        """
+        Say why a job failed, with the output of up to five failed instances.
+
+        What cannot be read is left out: an explanation must not fail in place of the job.
+        """
+        try:
+            job = self.send(batch.describe_job(outcome.job_id))
+        except BatchEventsError as error:
+            return diagnose(outcome.job_id, outcome.state, f"{outcome.reason or 'no details'} ({error})", [])
+        instances: list[FailedInstance] = []
+        failed_count = 0
+        for task in job.tasks:
+            if task.state in SETTLED_STATES and task.state != "SUCCEED":
+                found, count = self._failed_instances(outcome.job_id, task.name, EXPLAINED_INSTANCES - len(instances))
+                instances += found
+                failed_count += count
+        return diagnose(outcome.job_id, outcome.state, job.state_reason or outcome.reason, instances, failed_count)
+
+    def _failed_instances(self, job_id: str, task_name: str, most: int) -> tuple[list[FailedInstance], int]:
+        try:
+            task = self.send(
+                batch.describe_task(job_id, task_name, states=["FAILED", "FAILED_INTERRUPTED"], limit=max(1, most))
+            )
+            views = task.instances[:most]
+            logs = {}
+            if views:
+                tails = self.send(batch.describe_task_logs(job_id, task_name, [view.index for view in views]))
+                logs = {tail.index: tail for tail in tails}
+        except BatchEventsError as error:
+            self.log.warning("Cannot read what failed in task %s of job %s: %s", task_name, job_id, error)
+            return [], 0
+        return [
+            FailedInstance(
+                task_name=task_name,
+                index=view.index,
+                state=view.state,
+                exit_code=view.exit_code,
+                reason="; ".join(filter(None, [view.state_reason, view.state_detailed_reason])),
+                stdout=logs[view.index].stdout if view.index in logs else "",
+                stderr=logs[view.index].stderr if view.index in logs else "",
+            )
+            for view in views
+        ], task.total_count
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Check keys, region and endpoints with one call to Batch and one to the queue service."""
+        from airflow_batch_events.hooks.cmq import CmqHook
+        from airflow_batch_events.protocol import tdmq
+
+        try:
+            self.send(batch.describe_jobs([]))
+            self.send(tdmq.describe_queues(limit=1))
+            CmqHook(self.tencentcloud_conn_id, self.region).check()
+        except BatchEventsError as error:
+            return False, str(error)
+        return True, f"Batch, TDMQ and the queue service answer in {self.access.region}"

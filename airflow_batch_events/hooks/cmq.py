@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The queue service for tasks: send and publish test messages, look at what a queue holds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+from airflow.sdk import BaseHook
+
+from airflow_batch_events.exceptions import QueueNotFoundError
+from airflow_batch_events.hooks.connection import CONN_TYPE, DEFAULT_CONN_ID, get_access
+
+if TYPE_CHECKING:
+    from airflow_batch_events.protocol.cmq import CmqClient, Message
+    from airflow_batch_events.protocol.credentials import CloudAccess
+
+T = TypeVar("T")
+
+
+class CmqHook(BaseHook):
+    """
+    Use the CMQ data plane with the keys of a connection, from code that is not asynchronous.
+
+    What is asynchronous already uses ``protocol.cmq.CmqClient(hook.access)`` itself.
+
+    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``.
+    :param region: Overrides the connection's region.
+    """
+
+    conn_name_attr = "tencentcloud_conn_id"
+    default_conn_name = DEFAULT_CONN_ID
+    conn_type = CONN_TYPE
+    hook_name = "Tencent Cloud"
+
+    def __init__(self, tencentcloud_conn_id: str = DEFAULT_CONN_ID, region: str | None = None) -> None:
+        super().__init__()
+        self.tencentcloud_conn_id = tencentcloud_conn_id
+        self.region = region
+
+    @cached_property
+    def access(self) -> CloudAccess:
+        """
+        Who we are and where.
+
+        :raises ConfigurationError: Naming the connection and the field.
+        """
+        return get_access(self.tencentcloud_conn_id, self.region)
+
+    def publish(self, topic_name: str, body: str) -> str:
+        """Publish a message to a topic and return its id."""
+        return self._call(lambda client: client.publish(topic_name, body))
+
+    def send(self, queue_name: str, body: str) -> str:
+        """Send a message to a queue and return its id."""
+        return self._call(lambda client: client.send(queue_name, body))
+
+    def receive(self, queue_name: str, *, max_messages: int = 16, wait_seconds: int = 0) -> list[Message]:
+        """Receive up to 16 messages; they come back after the visibility timeout unless they are deleted."""
+        return self._call(
+            lambda client: client.receive(queue_name, max_messages=max_messages, wait_seconds=wait_seconds)
+        )
+
+    def delete(self, queue_name: str, message: Message) -> bool:
+        """Delete a received message; False when its visibility timeout has passed, and then it comes back."""
+        return self._call(lambda client: client.delete_one(queue_name, message.receipt_handle)) is None
+
+    def check(self) -> None:
+        """
+        Check that the queue service accepts the keys, by asking for a queue that cannot exist.
+
+        :raises CmqError: When it refuses them.
+        :raises ConfigurationError: When the connection has no ``cmq_endpoint``.
+        """
+        try:
+            self.receive("connection-test-of-airflow-batch-events")
+        except QueueNotFoundError:
+            self.log.debug("The queue service knows the keys")
+
+    def _call(self, use: Callable[[CmqClient], Awaitable[T]]) -> T:
+        from airflow_batch_events.protocol.cmq import CmqClient
+
+        async def call() -> T:
+            async with CmqClient(self.access) as client:
+                return await use(client)
+
+        return asyncio.run(call())

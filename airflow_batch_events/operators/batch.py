@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Submit Batch jobs that say by event how they end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.configuration import conf
+
+from airflow_batch_events.dispatch.consumer import RECONCILE_INTERVAL
+from airflow_batch_events.events.catalog import JOB_EVENTS, parse_event_names
+from airflow_batch_events.events.notifications import (
+    NOTIFICATION_TARGET,
+    build_notifications,
+    normalise_notifications,
+)
+from airflow_batch_events.events.outcome import TIMEOUT, Outcome
+from airflow_batch_events.exceptions import CloudError, JobStateUnknownError
+from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
+from airflow_batch_events.operators.waiting import JobWaitMixin, timeout_of
+from airflow_batch_events.state import Step, Submission, SubmissionStore, decide, digest_of
+
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.context import Context
+
+JOB_ID_XCOM = "job_id"
+"""The XCom key under which a job's id is pushed as soon as it is known, before the wait."""
+
+
+class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
+    """
+    Submit a Tencent Cloud Batch job and, if wanted, wait for it by event.
+
+    The job's id is pushed as XCom ``job_id`` before the wait. The return value is the job's outcome, or its id when the
+    operator does not wait. A failed job fails the task with an error that says what failed and why.
+
+    :param job: The API's ``Job`` object (page 599/15907) in its own PascalCase. (templated)
+    :param placement: The API's ``Placement`` object, ``{"Zone": "ap-guangzhou-6"}`` at least. (templated)
+    :param topic_name: The topic to which Batch publishes the job's events; its name, not its id, at most 64 characters.
+        (templated)
+    :param events: The events to publish, in either spelling; by default JOB_SUCCEED, JOB_FAILED and
+        JOB_FAILED_INTERRUPTED, without which a wait lives on looks at the API.
+    :param event_vars: Custom parameters that come with the events: one mapping for all of them, or one per event name.
+        (templated)
+    :param notifications: Instead of the three above, the full ``Notifications`` list in the API's or the guide's
+        spelling. (templated)
+    :param queue_name: The queue that the topic forwards to. None waits by looking at the API alone. (templated)
+    :param wait_for_completion: Whether to wait until the job has settled.
+    :param deferrable: Whether to wait in the triggerer; by default as ``[operators] default_deferrable`` says. Without,
+        the wait keeps its worker slot and looks at the API.
+    :param reconcile_interval: Seconds between looks at the API while events can be read.
+    :param poll_interval: Seconds between looks when there are no events to wait for.
+    :param cancel_on_kill: Whether the job is ended when a user ends the waiting task: marks it, or clears it.
+    :param cancel_on_timeout: Whether the job is ended when ``execution_timeout`` passes before it has.
+    :param durable: Whether to remember the job between tries, so that a retry reattaches to it.
+    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
+    :param region: Overrides the connection's region. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "job",
+        "placement",
+        "topic_name",
+        "event_vars",
+        "notifications",
+        "queue_name",
+        "tencentcloud_conn_id",
+        "region",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "job": "json",
+        "placement": "json",
+        "event_vars": "json",
+        "notifications": "json",
+    }
+    ui_color = "#dcebfb"
+
+    def __init__(
+        self,
+        *,
+        job: dict[str, Any],
+        placement: dict[str, Any],
+        topic_name: str | None = None,
+        events: Sequence[str] | None = None,
+        event_vars: Mapping[str, Any] | None = None,
+        notifications: Sequence[Mapping[str, Any]] | None = None,
+        queue_name: str | None = None,
+        wait_for_completion: bool = True,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        reconcile_interval: float = RECONCILE_INTERVAL,
+        poll_interval: float = 30.0,
+        cancel_on_kill: bool = True,
+        cancel_on_timeout: bool = True,
+        durable: bool = True,
+        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
+        region: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.job = job
+        self.placement = placement
+        self.topic_name = topic_name
+        self.events = events
+        self.event_vars = event_vars
+        self.notifications = notifications
+        self.queue_name = queue_name
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.reconcile_interval = reconcile_interval
+        self.poll_interval = poll_interval
+        self.cancel_on_kill = cancel_on_kill
+        self.cancel_on_timeout = cancel_on_timeout
+        self.durable = durable
+        self.tencentcloud_conn_id = tencentcloud_conn_id
+        self.region = region
+        self._awaited_job_id: str | None = None
+        if events is not None:
+            parse_event_names(events, JOB_EVENTS)
+        if topic_name is not None and notifications is not None:
+            raise ValueError(
+                "topic_name and notifications are both set: name the topic and its events, or give the full list"
+            )
+        if topic_name is None and (events is not None or event_vars is not None):
+            raise ValueError("events and event_vars need a topic_name to publish to")
+
+    def execute(self, context: Context) -> Any:
+        """Submit the job, or reattach to the one that an earlier try has submitted, and wait."""
+        submission = self._ensure_submitted(context)
+        job_id = submission.job_id
+        context["ti"].xcom_push(key=JOB_ID_XCOM, value=job_id)
+        if not self.wait_for_completion or job_id is None:
+            return job_id
+        self._awaited_job_id = job_id
+        return self._conclude(self.wait_for_jobs([job_id], timeout=timeout_of(self.execution_timeout)))
+
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """Take what the trigger fired: return the outcome, or fail with what failed and why."""
+        return self._conclude(self.outcomes_of(event))
+
+    def on_kill(self) -> None:
+        """End the job that this task waits for on its worker."""
+        if self.cancel_on_kill and self._awaited_job_id is not None:
+            self.log.info("The task was ended: %s", self.hook.terminate_job(self._awaited_job_id))
+
+    def _conclude(self, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+        self.log_end(outcomes)
+        (outcome,) = outcomes
+        if outcome.state == TIMEOUT and self.cancel_on_timeout:
+            self.log.info("The time is over: %s", self.hook.terminate_job(outcome.job_id))
+        if not outcome.succeeded:
+            raise self.error_for(outcome)
+        return outcome.to_dict()
+
+    def _ensure_submitted(self, context: Context) -> Submission:
+        description = self._describe_job()
+        store = SubmissionStore(context, durable=self.durable)
+        last = store.load()
+        step = decide(last, self._state_of(last))
+        if last is not None and step in (Step.REATTACH, Step.RETURN):
+            self.log.info("Found job %s of an earlier try; nothing is submitted", last.job_id)
+            return last
+        if last is None or step is Step.SUBMIT_ANEW:
+            last = store.intend(last.number + 1 if last else 1, digest_of(description))
+        job_id = self.hook.submit_job(description, self.placement, last.token)
+        self.log.info("Submitted job %s in %s", job_id, self.hook.access.region)
+        return store.submitted(last, job_id)
+
+    def _state_of(self, submission: Submission | None) -> str | None:
+        """Return the state of an earlier try's job; None only when the API surely does not know it."""
+        if submission is None or submission.job_id is None:
+            return None
+        try:
+            return self.hook.get_lasting_job_state(submission.job_id)
+        except CloudError as error:
+            raise JobStateUnknownError(
+                f"Cannot find out what became of job {submission.job_id}, which an earlier try has submitted; nothing "
+                f"was submitted: {error}"
+            ) from error
+
+    def _describe_job(self) -> dict[str, Any]:
+        if self.topic_name is not None:
+            notifications = build_notifications(self.topic_name, self.events, self.event_vars)
+        elif self.notifications is not None:
+            notifications = normalise_notifications(self.notifications)
+        else:
+            return dict(self.job)
+        if self.job.get("Notifications"):
+            raise ValueError("job has Notifications of its own: leave them out, or leave out topic_name/notifications")
+        return {"NotificationTarget": NOTIFICATION_TARGET, **self.job, "Notifications": notifications}

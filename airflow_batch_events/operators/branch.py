@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Follow one branch or another by how a Batch job ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.bases.branch import BaseBranchOperator
+from airflow.sdk.configuration import conf
+
+from airflow_batch_events.dispatch.consumer import RECONCILE_INTERVAL
+from airflow_batch_events.events.catalog import JobState
+from airflow_batch_events.events.outcome import Outcome
+from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
+from airflow_batch_events.operators.waiting import JobWaitMixin, timeout_of
+
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.context import Context
+
+Branch = str | Iterable[str]
+
+OUTCOME_XCOM = "outcome"
+"""The XCom key of the outcome; the return value is, as with every branch operator, what was followed."""
+
+
+class BatchJobBranchOperator(JobWaitMixin, BaseBranchOperator):
+    """
+    Wait for a Batch job by event, then follow the task ids for its result.
+
+    A wait that ends without a result (the job is not found, the time is over) fails the task: it follows no branch. The
+    outcome is pushed as XCom ``outcome``.
+
+    :param job_id: The job. (templated)
+    :param on_succeeded: Task id, task group id, or a list of them, to follow when the job succeeded.
+    :param on_failed: The same for a job that failed.
+    :param on_interrupted: The same for a job that failed and keeps its instances; by default as ``on_failed``.
+    :param queue_name: The queue that the job's topic forwards to. None waits by looking at the API alone. (templated)
+    :param deferrable: Whether to wait in the triggerer; by default as ``[operators] default_deferrable`` says.
+    :param reconcile_interval: Seconds between looks at the API while events can be read.
+    :param poll_interval: Seconds between looks when there are no events to wait for.
+    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
+    :param region: Overrides the connection's region. (templated)
+    """
+
+    template_fields: Sequence[str] = ("job_id", "queue_name", "tencentcloud_conn_id", "region")
+    ui_color = "#f2e6fb"
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        on_succeeded: Branch,
+        on_failed: Branch,
+        on_interrupted: Branch | None = None,
+        queue_name: str | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        reconcile_interval: float = RECONCILE_INTERVAL,
+        poll_interval: float = 30.0,
+        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
+        region: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.job_id = job_id
+        self.on_succeeded = _check_branch("on_succeeded", on_succeeded)
+        self.on_failed = _check_branch("on_failed", on_failed)
+        self.on_interrupted = _check_branch("on_interrupted", on_failed if on_interrupted is None else on_interrupted)
+        self.queue_name = queue_name
+        self.deferrable = deferrable
+        self.reconcile_interval = reconcile_interval
+        self.poll_interval = poll_interval
+        self.tencentcloud_conn_id = tencentcloud_conn_id
+        self.region = region
+
+    def execute(self, context: Context) -> Any:
+        """Wait for the job, then branch."""
+        return self._follow(context, self.wait_for_jobs([self.job_id], timeout=timeout_of(self.execution_timeout)))
+
+    def execute_complete(self, context: Context, event: Any = None) -> Any:
+        """Take what the trigger fired, then branch."""
+        return self._follow(context, self.outcomes_of(event))
+
+    def _follow(self, context: Context, outcomes: Sequence[Outcome]) -> Any:
+        self.log_end(outcomes)
+        (outcome,) = outcomes
+        branches = {
+            JobState.SUCCEED.value: self.on_succeeded,
+            JobState.FAILED.value: self.on_failed,
+            JobState.FAILED_INTERRUPTED.value: self.on_interrupted,
+        }
+        if outcome.state not in branches:
+            raise self.error_for(outcome)
+        context["ti"].xcom_push(key=OUTCOME_XCOM, value=outcome.to_dict())
+        return self.do_branch(context, branches[outcome.state])
+
+
+def _check_branch(parameter: str, branch: Branch) -> list[str]:
+    task_ids = [branch] if isinstance(branch, str) else list(branch or ())
+    if not task_ids or not all(isinstance(task_id, str) and task_id for task_id in task_ids):
+        raise ValueError(f"{parameter} needs a task id or a list of them, not {branch!r}: every result has a branch")
+    return task_ids

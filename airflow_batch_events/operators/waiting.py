@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Wait for jobs from a task, deferred or on the worker, and turn what comes back into outcomes or an error.
+
+What submits, senses and branches on jobs waits in the same way; this mixin is that way. After a deferral nothing but
+the trigger's event and the operator's own parameters is known: the object is a new one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow_batch_events.events.catalog import JobState
+from airflow_batch_events.events.outcome import NOT_FOUND, REFUSED, TIMEOUT, Outcome
+from airflow_batch_events.exceptions import (
+    BatchEventsError,
+    BatchJobFailedError,
+    BatchJobInterruptedError,
+    BatchJobNotFoundError,
+    BatchJobTimeoutError,
+    ConfigurationError,
+    CredentialsError,
+    QueueMissingError,
+)
+from airflow_batch_events.hooks.batch import BatchHook
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator as _Operator
+else:
+    _Operator = object
+
+DEFERRAL_MARGIN = 300.0
+"""Seconds by which Airflow's own time-out of a deferral lies behind ours, which ends the wait in a better way."""
+
+_CONFIGURATION_ERRORS = {error.__name__: error for error in (ConfigurationError, CredentialsError, QueueMissingError)}
+
+
+class JobWaitMixin(_Operator):
+    """Wait for jobs; for operators that have the parameters named below."""
+
+    tencentcloud_conn_id: str
+    region: str | None
+    queue_name: str | None
+    deferrable: bool
+    reconcile_interval: float
+    poll_interval: float
+    cancel_on_kill: bool = False
+
+    @cached_property
+    def hook(self) -> BatchHook:
+        """The Batch API with the task's connection."""
+        return BatchHook(self.tencentcloud_conn_id, self.region)
+
+    def wait_for_jobs(self, job_ids: Sequence[str], *, timeout: float | None) -> list[Outcome]:
+        """
+        Wait on the worker, or raise the deferral that waits in the triggerer.
+
+        :param job_ids: The jobs, each once.
+        :param timeout: Seconds from now at which the wait is over; None waits without end.
+        """
+        if self.deferrable:
+            self._defer_for_jobs(job_ids, timeout)
+        return self.hook.wait_for_jobs(job_ids, poll_interval=self.poll_interval, timeout=timeout)
+
+    def _defer_for_jobs(self, job_ids: Sequence[str], timeout: float | None) -> NoReturn:
+        # The trigger's module brings the clients; a DAG file that imports an operator must not pay for them.
+        from airflow_batch_events.triggers.batch import BatchJobTrigger
+
+        # Settings that are missing must fail here, in the task's log, not in the triggerer's.
+        access = self.hook.access
+        if self.queue_name is None:
+            how = "by looking at the API"
+        else:
+            how = f"by event on queue {self.queue_name!r} at {access.required_cmq_endpoint}"
+        self.log.info("Waiting for %s %s", ", ".join(job_ids), how)
+        self.defer(
+            trigger=BatchJobTrigger(
+                job_id=list(job_ids),
+                queue_name=self.queue_name,
+                tencentcloud_conn_id=self.tencentcloud_conn_id,
+                region=self.region,
+                reconcile_interval=self.poll_interval if self.queue_name is None else self.reconcile_interval,
+                deadline=None if timeout is None else time.time() + timeout,
+                cancel_on_kill=self.cancel_on_kill,
+            ),
+            method_name="execute_complete",
+            timeout=None if timeout is None else timedelta(seconds=timeout + DEFERRAL_MARGIN),
+        )
+
+    def outcomes_of(self, event: Any) -> list[Outcome]:
+        """
+        Read what the trigger fired.
+
+        :raises BatchEventsError: The error that ended the wait in the triggerer, as its own class.
+        :raises ValueError: When the event is not one of ours.
+        """
+        if not isinstance(event, Mapping) or event.get("status") not in ("ended", "error"):
+            raise ValueError(f"the trigger fired something else than the end of a wait: {event!r:.500}")
+        if event["status"] == "error":
+            raise _CONFIGURATION_ERRORS.get(event.get("error", ""), BatchEventsError)(event.get("message"))
+        return [Outcome.from_dict(item) for item in event["outcomes"]]
+
+    def error_for(self, outcome: Outcome) -> BatchEventsError:
+        """Return the error for an outcome that is not a success; for a failed job its log lines are written, too."""
+        if outcome.state == TIMEOUT:
+            return BatchJobTimeoutError(f"Batch job {outcome.job_id}: {outcome.reason}")
+        if outcome.state in (NOT_FOUND, REFUSED):
+            return BatchJobNotFoundError(
+                f"Batch job {outcome.job_id!r} was not found in {self.hook.access.region}: {outcome.reason}"
+            )
+        diagnosis = self.hook.explain(outcome)
+        for line in diagnosis.detail:
+            self.log.error("%s", line)
+        interrupted = outcome.state == JobState.FAILED_INTERRUPTED.value
+        return (BatchJobInterruptedError if interrupted else BatchJobFailedError)(str(diagnosis))
+
+    def log_end(self, outcomes: Sequence[Outcome]) -> None:
+        """Say in the task's log how the jobs ended."""
+        for outcome in outcomes:
+            self.log.info("Job %s ended %s (known from %s)", outcome.job_id, outcome.state, outcome.source)
+
+
+def timeout_of(execution_timeout: timedelta | None) -> float | None:
+    """Return the seconds that a task without a time-out of its own may wait."""
+    return None if execution_timeout is None else execution_timeout.total_seconds()

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Wait for jobs in the triggerer.
+
+Everything that is worth testing lives below this file, in ``dispatch`` and ``events``. Two rules of Airflow 3.3 shape
+it: ``yield`` is the last statement of ``run``, because what a trigger does afterwards is cancelled; and nothing is
+opened in ``__init__``, because the triggerer makes the object on its event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_batch_events.dispatch.cloud import consumer_key, make_consumer, terminate_job
+from airflow_batch_events.dispatch.consumer import RECONCILE_INTERVAL
+from airflow_batch_events.dispatch.registry import shared_consumer
+from airflow_batch_events.events.message import BatchEvent
+from airflow_batch_events.events.outcome import DEFAULT_GRACE, Outcome
+from airflow_batch_events.exceptions import BatchEventsError
+from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
+from airflow_batch_events.protocol.sdk import AsyncSdkClient
+
+
+class BatchJobTrigger(BaseTrigger):
+    """
+    Fire once when all the jobs have settled, with one outcome for each.
+
+    All triggers of a triggerer that name the same queue share one reader, whatever jobs they wait for.
+
+    :param job_id: One job id, or a list of them.
+    :param queue_name: The queue that the jobs' topic forwards to; None waits by looking at the API alone.
+    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``.
+    :param region: Overrides the connection's region.
+    :param reconcile_interval: Seconds between looks at the API while the queue can be read.
+    :param grace: Seconds for which a job that the API does not know counts as not visible yet.
+    :param deadline: Unix seconds at which the wait is over; None waits without end.
+    :param cancel_on_kill: Whether the jobs are ended when a user marks the task or clears it.
+    """
+
+    def __init__(
+        self,
+        job_id: str | list[str],
+        queue_name: str | None = None,
+        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
+        region: str | None = None,
+        reconcile_interval: float = RECONCILE_INTERVAL,
+        grace: float = DEFAULT_GRACE,
+        deadline: float | None = None,
+        cancel_on_kill: bool = False,
+    ) -> None:
+        super().__init__()
+        self.job_id = job_id
+        self.queue_name = queue_name
+        self.tencentcloud_conn_id = tencentcloud_conn_id
+        self.region = region
+        self.reconcile_interval = reconcile_interval
+        self.grace = grace
+        self.deadline = deadline
+        self.cancel_on_kill = cancel_on_kill
+        self._has_fired = False
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what the triggerer needs to make this trigger again."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "job_id": self.job_id,
+                "queue_name": self.queue_name,
+                "tencentcloud_conn_id": self.tencentcloud_conn_id,
+                "region": self.region,
+                "reconcile_interval": self.reconcile_interval,
+                "grace": self.grace,
+                "deadline": self.deadline,
+                "cancel_on_kill": self.cancel_on_kill,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, then fire ``{"status": "ended", "outcomes": [...]}`` or ``{"status": "error", ...}``."""
+        try:
+            outcomes = await self._wait()
+        except BatchEventsError as error:
+            payload: dict[str, Any] = {"status": "error", "error": type(error).__name__, "message": str(error)}
+        else:
+            payload = {"status": "ended", "outcomes": [outcome.to_dict() for outcome in outcomes]}
+        self._has_fired = True
+        yield TriggerEvent({"job_id": self.job_id, **payload})
+
+    async def on_kill(self) -> None:
+        """End the jobs, because a user has ended the task; not when the trigger has fired or has only moved."""
+        if not self.cancel_on_kill or self._has_fired or await self._is_still_wanted():
+            return
+        access = await aget_access(self.tencentcloud_conn_id, self.region)
+        async with AsyncSdkClient(access) as client:
+            for report in await asyncio.gather(*(terminate_job(client, job_id) for job_id in self._job_ids)):
+                self.log.info("The task was ended: %s", report)
+
+    async def _is_still_wanted(self) -> bool:
+        # Airflow also calls on_kill on a triggerer that was silent for too long and has lost the trigger to another
+        # one; then the task still waits. The only way to ask from here is a method of the SDK's task runner.
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+        task = self.task_instance
+        if task is None:
+            return True
+        states = await asyncio.to_thread(
+            RuntimeTaskInstance.get_task_states,
+            dag_id=task.dag_id,
+            task_ids=[task.task_id],
+            run_ids=[task.run_id],
+            map_index=task.map_index,
+        )
+        return "deferred" in states.get(task.run_id, {}).values()
+
+    @property
+    def _job_ids(self) -> list[str]:
+        return [self.job_id] if isinstance(self.job_id, str) else list(self.job_id)
+
+    async def _wait(self) -> list[Outcome]:
+        access = await aget_access(self.tencentcloud_conn_id, self.region)
+        key = consumer_key(access, self.queue_name)
+        async with shared_consumer(key, lambda: make_consumer(access, self.queue_name)) as consumer:
+            return await consumer.wait_for(
+                self._job_ids,
+                deadline=self.deadline,
+                grace=self.grace,
+                reconcile_interval=self.reconcile_interval,
+                listener=self._progress_logger(),
+            )
+
+    def _progress_logger(self) -> Any:
+        # The shared reader calls this outside the trigger's context, which says whose log a line goes to.
+        context = contextvars.copy_context()
+
+        def log_event(event: BatchEvent) -> None:
+            parts = [event.task_name, event.task_instance_index]
+            what = "/".join(str(part) for part in parts if part is not None)
+            context.run(self.log.info, "%s of job %s%s", event.name, event.job_id, f", task {what}" if what else "")
+
+        return log_event
