@@ -53,6 +53,11 @@ class Clock:
         elapsed = time.monotonic() - self._began if self._running else 0.0
         return self._epoch + self._shift + elapsed
 
+    @property
+    def advanced(self) -> float:
+        """Seconds by which :meth:`advance` has moved the clock so far."""
+        return self._shift
+
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         """Run ``callback`` when the clock reaches ``when``; at once, but never inside this call, if that has passed."""
         timer = Timer(when, callback)
