@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from airflow_batch_events.dispatch.clock import CloudClock
 from airflow_batch_events.dispatch.consumer import Consumer, OpenSource, Source
+from airflow_batch_events.dispatch.metrics import Metrics
 from airflow_batch_events.events import termination
 from airflow_batch_events.exceptions import CloudError
 from airflow_batch_events.protocol import batch
@@ -23,16 +24,17 @@ def consumer_key(access: CloudAccess, queue_name: str | None) -> Hashable:
     return access.cmq_endpoint, access.batch_endpoint, access.region, queue_name
 
 
-def make_consumer(access: CloudAccess, queue_name: str | None) -> Consumer:
+def make_consumer(access: CloudAccess, queue_name: str | None, metrics: Metrics | None = None) -> Consumer:
     """
     Make a consumer, without opening anything yet.
 
     :param access: Who we are and where.
     :param queue_name: The queue, or None for waits that live on looks alone.
+    :param metrics: Where counts and measurements go.
     """
     where = f"in {access.region} ({access.source})"
     name = f"queue {queue_name!r} at {access.cmq_endpoint} {where}" if queue_name else f"the Batch API {where}"
-    return Consumer(name, _opener(access, queue_name))
+    return Consumer(name, _opener(access, queue_name), metrics=metrics)
 
 
 async def terminate_job(client: AsyncSdkClient, job_id: str, *, bound: float = termination.BOUND) -> str:

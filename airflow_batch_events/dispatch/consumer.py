@@ -16,11 +16,14 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from airflow_batch_events.dispatch.board import Board, EventListener, WaitGroup
 from airflow_batch_events.dispatch.clock import CloudClock
+from airflow_batch_events.dispatch.metrics import Counts, Metrics
 from airflow_batch_events.dispatch.reader import Queue, Reader, ReaderSettings
 from airflow_batch_events.dispatch.reconcile import DescribeJobs, JobView, Reconciler
+from airflow_batch_events.events.catalog import SETTLING_EVENTS
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import DEFAULT_GRACE, JobWait, Next, Outcome
 from airflow_batch_events.exceptions import (
@@ -32,6 +35,8 @@ from airflow_batch_events.exceptions import (
     QueueNotFoundError,
 )
 
+_T = TypeVar("_T")
+
 log = logging.getLogger(__name__)
 
 RECONCILE_INTERVAL = 300.0
@@ -40,11 +45,20 @@ RECONCILE_INTERVAL = 300.0
 DEGRADED_INTERVAL = 15.0
 """Seconds between looks at the most while the queue cannot be read."""
 
+SHARED_INTERVAL = 30.0
+"""Seconds between looks at the most while another triggerer seems to read the queue, too, and may get our events."""
+
+SHARED_FOR = 600.0
+"""Seconds for which one sign of another triggerer counts."""
+
 MISSING_INTERVAL = 5.0
 """Seconds between looks at the most for a job that the API does not know."""
 
 CLOCK_CHECK = 60.0
 """Seconds after which the time left until a deadline is measured again; the clock may have been corrected."""
+
+REMEMBERED = 10_000
+"""Events and jobs that are remembered, to tell what comes again from what is another triggerer's."""
 
 LAST_LOOK = 5.0
 """Seconds for which a deadline waits for a last look at the API."""
@@ -74,20 +88,30 @@ class Consumer:
     :param open_source: Opens the clients, which teach the clock that they are given; called once, in the consumer's
         own task.
     :param settings: How the queue is read.
+    :param metrics: Where counts and measurements go.
     """
 
-    def __init__(self, name: str, open_source: OpenSource, settings: ReaderSettings | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        open_source: OpenSource,
+        settings: ReaderSettings | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
         self.name = name
         self.clock = CloudClock(monotonic=asyncio.get_running_loop().time)
         self.board = Board()
-        self.reader: Reader | None = None
-        self.reconciler = Reconciler(self._describe, self)
+        self.metrics = metrics or Counts()
+        self.reconciler = Reconciler(self._describe, self, self.metrics)
         self._settings = settings or ReaderSettings()
         self._open_source = open_source
         self._source: Source | None = None
         self._task: asyncio.Task[None] | None = None
         self._error: BatchEventsError | None = None
         self._is_readable = True
+        self._shared_until = float("-inf")
+        self._finished: dict[str, None] = {}
+        self._seen: dict[int, None] = {}
 
     @property
     def is_usable(self) -> bool:
@@ -133,6 +157,7 @@ class Consumer:
         began = self.clock.latest() if self.clock.is_known else None
         group = WaitGroup([JobWait(job_id, began, grace) for job_id in job_ids], reconcile_interval, listener)
         self.board.add(group)
+        self.metrics.level("waits", len(self.board))
         try:
             for job_id in job_ids:
                 self.reconciler.ask(job_id)
@@ -141,8 +166,10 @@ class Consumer:
         finally:
             self.board.remove(group)
             for job_id in job_ids:
+                _remember(self._finished, job_id)
                 if job_id not in self.board:
                     self.reconciler.forget(job_id)
+            self.metrics.level("waits", len(self.board))
         return group.outcomes
 
     async def _settles_before(self, group: WaitGroup, deadline: float | None) -> bool:
@@ -172,10 +199,16 @@ class Consumer:
             async with self._open_source(self.clock) as self._source:
                 loops = [asyncio.ensure_future(self.reconciler.run())]
                 if self._source.queue is not None:
-                    self.reader = Reader(
-                        self.name, self._source.queue, self._take, self._on_health, self.clock, self._settings
+                    reader = Reader(
+                        self.name,
+                        self._source.queue,
+                        self._take,
+                        self._on_health,
+                        self.clock,
+                        self._settings,
+                        self.metrics,
                     )
-                    loops.append(asyncio.ensure_future(self.reader.run()))
+                    loops.append(asyncio.ensure_future(reader.run()))
                 try:
                     # Not gather: it would cancel the loops a first time, and the reader, which then deletes what it
                     # has handed out, must be cancelled only once.
@@ -213,16 +246,44 @@ class Consumer:
     # What the reader reports.
 
     def _take(self, event: BatchEvent) -> bool:
-        wanted = self.board.on_event(event, self.clock.now())
+        now = self.clock.now()
+        self._measure(event, now)
+        wanted = self.board.on_event(event, now)
+        if wanted is None:
+            self._note_foreign(event)
+            return False
+        self.metrics.count("events.dispatched")
         if wanted is Next.LOOK_SOON and event.job_id:
+            self.metrics.count("events.stale")
             self.reconciler.ask(event.job_id)
-        return wanted is not None
+        return True
+
+    def _note_foreign(self, event: BatchEvent) -> None:
+        """Look more often while events of other triggerers' jobs arrive here, because ours may arrive there."""
+        if event.known_name not in SETTLING_EVENTS or event.job_id in self._finished:
+            return
+        now = asyncio.get_running_loop().time()
+        if self._shared_until < now:
+            self._look_within(SHARED_INTERVAL)
+        self._shared_until = now + SHARED_FOR
+
+    def _measure(self, event: BatchEvent, now: float) -> None:
+        identity = hash(event.identity)
+        if identity in self._seen:
+            self.metrics.count("events.duplicate")
+            return
+        _remember(self._seen, identity)
+        if event.time is not None:
+            self.metrics.time("lag.event", max(0.0, now - event.time.timestamp()))
 
     def _on_health(self, is_readable: bool) -> None:
         if self._is_readable and not is_readable:
-            for job_id in self.board:
-                self.reconciler.ask(job_id, DEGRADED_INTERVAL * random.random())
+            self._look_within(DEGRADED_INTERVAL)
         self._is_readable = is_readable
+
+    def _look_within(self, seconds: float) -> None:
+        for job_id in self.board:
+            self.reconciler.ask(job_id, seconds * random.random())
 
     # What the reconciler reports.
 
@@ -238,6 +299,8 @@ class Consumer:
         interval = self.board.reconcile_interval(job_id)
         if not self._is_readable:
             interval = min(interval, DEGRADED_INTERVAL)
+        if self._shared_until > asyncio.get_running_loop().time():
+            interval = min(interval, SHARED_INTERVAL)
         if self.board.is_missing(job_id):
             interval = min(interval, MISSING_INTERVAL)
         self.reconciler.ask(job_id, interval * random.uniform(0.8, 1.0))
@@ -245,3 +308,9 @@ class Consumer:
     def on_refusal(self, job_id: str, reason: str) -> None:
         """Take the API's refusal to read this as a job id."""
         self.board.on_refusal(job_id, reason)
+
+
+def _remember(memory: dict[_T, None], item: _T) -> None:
+    memory[item] = None
+    if len(memory) > REMEMBERED:
+        del memory[next(iter(memory))]

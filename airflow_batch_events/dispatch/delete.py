@@ -12,6 +12,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
+from airflow_batch_events.dispatch.metrics import Metrics
+
 log = logging.getLogger(__name__)
 
 MAX_HANDLES = 16
@@ -31,10 +33,12 @@ class Deleter:
     Collect receipt handles and delete them, up to 16 a call.
 
     :param delete: One call; returns what could not be deleted.
+    :param metrics: Where counts go.
     """
 
-    def __init__(self, delete: DeleteCall) -> None:
+    def __init__(self, delete: DeleteCall, metrics: Metrics) -> None:
         self._delete = delete
+        self._metrics = metrics
         self._handles: list[str] = []
         self._calls: set[asyncio.Task[None]] = set()
         self._flush_timer: asyncio.TimerHandle | None = None
@@ -75,9 +79,11 @@ class Deleter:
             self._start_calls(least=1)
 
     async def _call(self, batch: Sequence[str]) -> None:
+        self._metrics.count("api.calls", action="BatchDeleteMessage")
         try:
             failures = await self._delete(batch)
         except Exception as error:  # noqa: BLE001 - the messages come back; nothing else depends on the deletion
+            self._metrics.count("api.errors", action="BatchDeleteMessage", error=type(error).__name__)
             log.info("%d messages were not deleted and will come back: %s", len(batch), error)
         else:
             if failures:

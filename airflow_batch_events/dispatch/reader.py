@@ -17,13 +17,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from airflow_batch_events.dispatch.clock import CloudClock
 from airflow_batch_events.dispatch.delete import Deleter
+from airflow_batch_events.dispatch.metrics import Metrics
 from airflow_batch_events.events.message import BatchEvent, parse_message
 from airflow_batch_events.exceptions import CmqCredentialsError, QueueNotFoundError
 
@@ -99,6 +99,7 @@ class Reader:
     :param on_health: Told after each receive whether it worked.
     :param clock: The cloud's time.
     :param settings: How to behave.
+    :param metrics: Where counts and measurements go.
     """
 
     def __init__(
@@ -109,15 +110,16 @@ class Reader:
         on_health: Callable[[bool], None],
         clock: CloudClock,
         settings: ReaderSettings,
+        metrics: Metrics,
     ) -> None:
-        self.counts: Counter[str] = Counter()
+        self._metrics = metrics
         self._name = name
         self._queue = queue
         self._take = take
         self._on_health = on_health
         self._clock = clock
         self._settings = settings
-        self._deleter = Deleter(queue.delete)
+        self._deleter = Deleter(queue.delete, metrics)
         self._started: float | None = None
         self._drains: set[asyncio.Task[None]] = set()
         self._fruitless = 0
@@ -177,11 +179,13 @@ class Reader:
 
     async def _receive(self, wait_seconds: int) -> bool:
         """Receive once; return whether there may be more for us at once."""
+        self._metrics.count("api.calls", action="BatchReceiveMessage")
         messages = await self._queue.receive(wait_seconds)
         if self._started is None:
             self._started = self._clock.now()
         self._on_health(True)
-        self.counts["received"] += len(messages)
+        if messages:
+            self._metrics.count("events.received", len(messages))
         taken = 0
         for message in messages:
             if self._handle(message):
@@ -198,17 +202,18 @@ class Reader:
         if parsed.problem is not None:
             self._report_unreadable(message, parsed.problem)
             return False
+        now = self._clock.now()
+        self._metrics.time("lag.enqueue", max(0.0, now - message.enqueue_time))
         if all(takers):
-            self.counts["taken"] += 1
             return True
-        self.counts["orphaned"] += 1
+        self._metrics.count("events.orphaned")
         if not all(event.known_name or event.batch for event in parsed.events):
             return False
-        age = self._clock.now() - max(message.enqueue_time, self._started or 0.0)
+        age = now - max(message.enqueue_time, self._started or 0.0)
         return age > self._settings.orphan_ttl
 
     def _report_unreadable(self, message: Message, problem: str) -> None:
-        self.counts["unreadable"] += 1
+        self._metrics.count("events.unreadable")
         if message.message_id in self._unreadable:
             return
         self._unreadable[message.message_id] = None
@@ -218,7 +223,9 @@ class Reader:
         log.debug("Body of message %s: %.2000s", message.message_id, message.body)
 
     async def _back_off(self, error: Exception, failures: int) -> None:
-        self.counts["failed"] += 1
+        self._metrics.count("api.errors", action="BatchReceiveMessage", error=type(error).__name__)
+        if failures == 1:
+            self._metrics.count("reader.outages")
         self._on_health(False)
         pause = min(MAX_PAUSE, 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
         now = asyncio.get_running_loop().time()

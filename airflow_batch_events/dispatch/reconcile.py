@@ -17,6 +17,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+from airflow_batch_events.dispatch.metrics import Metrics
 from airflow_batch_events.exceptions import ApiCredentialsError, ApiParameterError, ApiThrottledError
 
 log = logging.getLogger(__name__)
@@ -84,18 +85,21 @@ class Reconciler:
 
     :param describe: One DescribeJobs call for up to 100 ids; without retries of its own.
     :param listener: Receives what the looks bring.
+    :param metrics: Where counts go.
     :param pace: The calls a second that are allowed.
     """
 
-    def __init__(self, describe: DescribeJobs, listener: LookListener, pace: Pace | None = None) -> None:
+    def __init__(
+        self, describe: DescribeJobs, listener: LookListener, metrics: Metrics, pace: Pace | None = None
+    ) -> None:
         self._describe = describe
         self._listener = listener
+        self._metrics = metrics
         self._pace = pace or Pace()
         self._due: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []
         self._changed = asyncio.Event()
         self._has_read = False
-        self.calls = 0
 
     def ask(self, job_id: str, delay: float = 0.0) -> None:
         """Look at the job in ``delay`` seconds, or when it was due before, whichever is earlier."""
@@ -128,12 +132,14 @@ class Reconciler:
                 await self._look(ids)
                 failures = 0
                 self._pace.succeeded()
-            except ApiThrottledError:
+            except ApiThrottledError as error:
+                self._count_error(error)
                 self._pace.complained()
                 self._ask_again(ids)
             except Exception as error:
                 if isinstance(error, ApiCredentialsError) and not self._has_read:
                     raise
+                self._count_error(error)
                 failures += 1
                 pause = min(MAX_PAUSE, 2.0 ** min(failures, 10)) * random.uniform(0.5, 1.0)
                 if failures == 1 or failures % 10 == 0:
@@ -172,7 +178,8 @@ class Reconciler:
         return ids
 
     async def _look(self, ids: Sequence[str]) -> None:
-        self.calls += 1
+        self._metrics.count("api.calls", action="DescribeJobs")
+        self._metrics.count("looks", len(ids))
         try:
             views = await self._describe(ids)
         except ApiParameterError as error:
@@ -188,6 +195,9 @@ class Reconciler:
         states = {view.job_id: view.state for view in views}
         for job_id in ids:
             self._listener.on_look(job_id, states.get(job_id))
+
+    def _count_error(self, error: Exception) -> None:
+        self._metrics.count("api.errors", action="DescribeJobs", error=type(error).__name__)
 
     def _ask_again(self, ids: Sequence[str]) -> None:
         for job_id in ids:

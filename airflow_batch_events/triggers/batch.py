@@ -24,6 +24,7 @@ from airflow_batch_events.events.outcome import DEFAULT_GRACE, Outcome
 from airflow_batch_events.exceptions import BatchEventsError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
+from airflow_batch_events.triggers.metrics import AirflowMetrics
 
 
 class BatchJobTrigger(BaseTrigger):
@@ -124,7 +125,7 @@ class BatchJobTrigger(BaseTrigger):
     async def _wait(self) -> list[Outcome]:
         access = await aget_access(self.tencentcloud_conn_id, self.region)
         key = consumer_key(access, self.queue_name)
-        async with shared_consumer(key, lambda: make_consumer(access, self.queue_name)) as consumer:
+        async with shared_consumer(key, lambda: make_consumer(access, self.queue_name, AirflowMetrics())) as consumer:
             return await consumer.wait_for(
                 self._job_ids,
                 deadline=self.deadline,

@@ -477,3 +477,63 @@ def test_a_queue_full_of_foreign_messages_is_read_gently_and_does_not_hide_the_t
         assert len(cloud.left) in (2000, 2001)
 
     run(scenario())
+
+
+def test_events_of_another_triggerer_s_jobs_make_the_looks_more_frequent_for_a_while(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB], reconcile_interval=300))
+            await settle()
+            cloud.publish("job-of-another")
+            await settle()
+            cloud.states[JOB] = "SUCCEED"  # and the event went to the other triggerer
+            (outcome,) = await asyncio.wait_for(wait, 31)
+            assert outcome.source == "look"
+
+    run(scenario())
+
+
+def test_a_late_duplicate_is_no_sign_of_another_triggerer(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING", "job-2": "RUNNING"})
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB]))
+            other = asyncio.ensure_future(consumer.wait_for(["job-2"], reconcile_interval=300))
+            await settle()
+            cloud.finish(JOB)
+            await wait
+            cloud.publish(JOB)
+            looks = len(cloud.describes)
+            await asyncio.sleep(200)
+            assert len(cloud.describes) == looks
+            assert consumer.metrics.counters["events.duplicate"] >= 1
+            other.cancel()
+
+    run(scenario())
+
+
+def test_what_happened_is_counted(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB]))
+            await settle()
+            assert consumer.metrics.levels["waits"] == 1
+            cloud.put("noise")
+            cloud.publish("job-of-another")
+            cloud.publish(JOB, "JOB_FAILED", at=START - 100)
+            await settle()
+            cloud.finish(JOB)
+            await wait
+            await asyncio.sleep(0.5)
+            counted = consumer.metrics.counters
+            assert {name: counted[f"events.{name}"] for name in ("received", "dispatched", "stale")} == {
+                "received": 4,
+                "dispatched": 2,
+                "stale": 1,
+            }
+            assert (counted["events.orphaned"], counted["events.unreadable"]) == (1, 1)
+            assert consumer.metrics.levels["waits"] == 0
+
+    run(scenario())

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a consumer counts and measures; whoever makes the consumer says where it goes.
+
+The names, all below ``tencent_batch.`` where Airflow's stats take them:
+
+==========================  =======  ==============================================================================
+``events.received``         counter  messages that a receive brought
+``events.dispatched``       counter  events that a wait here took
+``events.duplicate``        counter  deliveries of an event that was seen before
+``events.stale``            counter  events that only caused a look: old, without a time, or contradicting themselves
+``events.orphaned``         counter  messages with an event for nobody here
+``events.unreadable``       counter  messages that are no Batch events
+``lag.event``               timing   from an event's EventTime to its hand-out
+``lag.enqueue``             timing   from a message's arrival in the queue to its hand-out
+``waits``                   gauge    jobs that are waited for
+``looks``                   counter  jobs that the API was asked about
+``api.calls``               counter  calls, by ``action``
+``api.errors``              counter  calls that failed, by ``action`` and ``error``
+``reader.outages``          counter  times at which the queue could not be read any more
+==========================  =======  ==============================================================================
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Protocol
+
+
+class Metrics(Protocol):
+    """Where counts and measurements go."""
+
+    def count(self, name: str, amount: int = 1, **tags: str) -> None:
+        """Add to a counter."""
+
+    def time(self, name: str, seconds: float) -> None:
+        """Take one duration."""
+
+    def level(self, name: str, value: float) -> None:
+        """Set a gauge."""
+
+
+class Counts:
+    """Keep the counters and the last gauges, and nothing else; what a consumer has when nobody gave it another."""
+
+    def __init__(self) -> None:
+        self.counters: Counter[str] = Counter()
+        self.levels: dict[str, float] = {}
+
+    def count(self, name: str, amount: int = 1, **tags: str) -> None:
+        """Add to a counter, whatever its tags."""
+        self.counters[name] += amount
+
+    def time(self, name: str, seconds: float) -> None:
+        """Forget the duration."""
+
+    def level(self, name: str, value: float) -> None:
+        """Keep the last value."""
+        self.levels[name] = value
