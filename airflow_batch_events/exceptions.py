@@ -7,7 +7,8 @@ One class per cause, so that a retry policy can tell them apart.
     BatchEventsError
     ├── ConfigurationError (ValueError)      mend the connection or the parameters; a retry does not help
     │   ├── CredentialsError                 no key, a key that was refused, a clock that is off
-    │   └── QueueMissingError                the queue of a wait does not exist
+    │   ├── QueueMissingError                the queue of a wait does not exist
+    │   └── JobChangedError                  the job description is not the one that was submitted
     ├── CloudError                           the cloud's answer was an error, or there was none
     │   ├── TransportError                   no usable answer: time-out, cut connection, HTTP status
     │   ├── ApiError                         a TC3 API (Batch, TDMQ) answered with an error code
@@ -58,6 +59,10 @@ class CredentialsError(ConfigurationError):
 
 class QueueMissingError(ConfigurationError):
     """The queue that a wait reads does not exist: create it, then run the task again."""
+
+
+class JobChangedError(ConfigurationError):
+    """An earlier try has submitted another job description; a retry will not help, ``on_changed_job`` will."""
 
 
 class CloudError(BatchEventsError):

@@ -41,7 +41,8 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_batch_events.operators.batch",
                     "airflow_batch_events.operators.branch",
                 ],
-            }
+            },
+            {"integration-name": _CMQ, "python-modules": ["airflow_batch_events.operators.cmq"]},
         ],
         "sensors": [{"integration-name": _BATCH, "python-modules": ["airflow_batch_events.sensors.batch"]}],
         "hooks": [
@@ -49,6 +50,10 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": _CMQ, "python-modules": ["airflow_batch_events.hooks.cmq"]},
         ],
         "triggers": [{"integration-name": _BATCH, "python-modules": ["airflow_batch_events.triggers.batch"]}],
+        "extra-links": [
+            f"airflow_batch_events.links.console.{link}"
+            for link in ("BatchJobLink", "BatchComputeEnvLink", "CmqQueueLink", "CmqTopicLink")
+        ],
         "connection-types": [
             {
                 "connection-type": "tencentcloud",

@@ -14,12 +14,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 from airflow_batch_events.events.catalog import JobState, find_job_state
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
+
+OnChangedJob = Literal["fail", "submit"]
 
 STATE_KEY = "tencent_batch_submission"
 """The key in the task state store. Renaming it makes deployed operators forget their running jobs."""
@@ -32,6 +36,7 @@ class Step(Enum):
     REATTACH = "reattach"
     RETURN = "return"
     SUBMIT_ANEW = "submit anew"
+    REFUSE = "refuse"
 
 
 @dataclass(frozen=True)
@@ -41,33 +46,44 @@ class Submission:
 
     :param number: 1 for the first; a failed job leads to the next number.
     :param token: The client token that SubmitJob is sent with; at most 64 ASCII characters.
-    :param digest: A digest of the job description that was submitted.
+    :param digest: A digest of what is submitted; empty once the API has refused it, and so surely has no job of it.
     :param job_id: The job, once SubmitJob has answered.
+    :param final_state: How the job ended, if it was deleted afterwards and cannot be asked any more.
     """
 
     number: int
     token: str
     digest: str
     job_id: str | None = None
+    final_state: str | None = None
 
     def with_job(self, job_id: str) -> Submission:
         """Return the submission with SubmitJob's answer."""
         return replace(self, job_id=job_id)
 
 
-def decide(submission: Submission | None, job_state: str | None) -> Step:
+def decide(submission: Submission | None, job_state: str | None, digest: str, on_changed_job: OnChangedJob) -> Step:
     """
     Say what a starting try does.
 
     :param submission: What the state store holds.
     :param job_state: The state of the submission's job; None when the API does not know the job (any more).
+    :param digest: The digest of the job description of this try.
+    :param on_changed_job: What to do when the description has changed while a job of the old one may be running or has
+        succeeded: ``fail``, or ``submit`` the new one beside it.
     """
-    if submission is None or submission.job_id is None:
-        # With an intent but no id the same token is sent again: the cloud answers with the same job, if there is one.
+    if submission is None:
         return Step.SUBMIT
+    has_changed = submission.digest not in ("", digest)
+    if submission.job_id is None:
+        # The same token is sent again: the cloud answers with the same job, if there is one. Another description under
+        # that token, or another token, could run the work twice.
+        return Step.REFUSE if has_changed and on_changed_job == "fail" else Step.SUBMIT
     state = find_job_state(job_state) if job_state else None
     if job_state is None or state in (JobState.FAILED, JobState.FAILED_INTERRUPTED):
         return Step.SUBMIT_ANEW
+    if has_changed:
+        return Step.REFUSE if on_changed_job == "fail" else Step.SUBMIT_ANEW
     return Step.RETURN if state is JobState.SUCCEED else Step.REATTACH
 
 
@@ -77,7 +93,7 @@ def digest_of(description: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def client_token(dag_id: str, task_id: str, run_id: str, map_index: int, number: int) -> str:
+def client_token(dag_id: str, task_id: str, run_id: str, map_index: int | None, number: int) -> str:
     """Return the token of a submission: 64 hexadecimal digits, the most that the API takes."""
     # JSON rather than a joined string, so that no two different instances can spell the same text.
     identity = json.dumps([dag_id, task_id, run_id, map_index, number])
@@ -104,7 +120,7 @@ class SubmissionStore:
     def load(self) -> Submission | None:
         """Return what an earlier try has left."""
         data = self._store.get(STATE_KEY) if self._store is not None else None
-        return Submission(**data) if isinstance(data, dict) else None
+        return msgspec.convert(data, Submission) if data is not None else None
 
     def intend(self, number: int, digest: str) -> Submission:
         """Record that a submission is about to be sent."""
@@ -118,6 +134,14 @@ class SubmissionStore:
     def submitted(self, submission: Submission, job_id: str) -> Submission:
         """Record SubmitJob's answer."""
         return self._save(submission.with_job(job_id))
+
+    def refused(self, submission: Submission) -> Submission:
+        """Record that the API has refused the submission, so that a later try may send another one."""
+        return self._save(replace(submission, digest=""))
+
+    def ended(self, submission: Submission, state: str) -> Submission:
+        """Record how the job ended, before it is deleted."""
+        return self._save(replace(submission, final_state=state))
 
     def _save(self, submission: Submission) -> Submission:
         if self._store is not None:

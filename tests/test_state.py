@@ -28,7 +28,39 @@ SUBMITTED = INTENT.with_job("job-1")
     ],
 )
 def test_what_a_starting_try_does(submission, job_state, step):
-    assert decide(submission, job_state) is step
+    assert decide(submission, job_state, "digest", "fail") is step
+
+
+@pytest.mark.parametrize(
+    ("submission", "job_state", "on_changed_job", "step"),
+    [
+        (SUBMITTED, "RUNNING", "fail", Step.REFUSE),
+        (SUBMITTED, "RUNNING", "submit", Step.SUBMIT_ANEW),
+        (SUBMITTED, "SUCCEED", "fail", Step.REFUSE),
+        (SUBMITTED, "SUCCEED", "submit", Step.SUBMIT_ANEW),
+        (SUBMITTED, "FAILED", "fail", Step.SUBMIT_ANEW),
+        (INTENT, None, "fail", Step.REFUSE),
+    ],
+)
+def test_a_changed_description_never_gets_the_old_job_s_result(submission, job_state, on_changed_job, step):
+    assert decide(submission, job_state, "another digest", on_changed_job) is step
+
+
+def test_after_a_refusal_another_description_may_be_sent():
+    store = Store()
+    kept = SubmissionStore(context(store))
+    kept.refused(kept.intend(1, "digest"))
+    loaded = SubmissionStore(context(store, try_number=2)).load()
+    assert decide(loaded, None, "another digest", "fail") is Step.SUBMIT
+
+
+def test_how_a_deleted_job_ended_is_remembered():
+    store = Store()
+    kept = SubmissionStore(context(store))
+    kept.ended(kept.submitted(kept.intend(1, "digest"), "job-1"), "FAILED")
+    loaded = SubmissionStore(context(store, try_number=2)).load()
+    assert loaded is not None
+    assert loaded.final_state == "FAILED"
 
 
 class Store:

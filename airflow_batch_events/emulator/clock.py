@@ -16,6 +16,10 @@ import time
 from collections.abc import Callable
 
 
+def _nothing() -> None:
+    """Stand in for a callback that was taken back."""
+
+
 class Timer:
     """A callback that is due at a time; :meth:`cancel` takes it back."""
 
@@ -27,8 +31,9 @@ class Timer:
         self.cancelled = False
 
     def cancel(self) -> None:
-        """Do not run the callback any more."""
+        """Do not run the callback any more, and let go of what it holds: the timer itself stays until it is due."""
         self.cancelled = True
+        self.callback = _nothing
 
 
 class Clock:

@@ -37,6 +37,7 @@ class Termination:
         self.job_id = job_id
         self.was_asked = False
         self.is_over = False
+        self.error: CloudError | None = None
         self.report = f"job {job_id}: nothing was done"
 
     def on_asked(self) -> None:
@@ -59,4 +60,5 @@ class Termination:
             return
         if isinstance(error, ApiCredentialsError | ApiParameterError):
             self.is_over = True
+            self.error = error
         self.report = f"job {self.job_id} could not be ended and may still run: {error}"

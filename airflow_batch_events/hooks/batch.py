@@ -18,6 +18,7 @@ from airflow_batch_events.exceptions import (
     ApiCredentialsError,
     ApiNotFoundError,
     ApiParameterError,
+    ApiQuotaError,
     BatchEventsError,
     CloudError,
     CredentialsError,
@@ -34,8 +35,14 @@ T = TypeVar("T")
 DESCRIBE_JOBS_IDS = 100
 """Job ids that one DescribeJobs call takes."""
 
+RETRY_SEEN = 15.0
+"""Seconds for which a retried job may still be shown as failed."""
+
 VISIBILITY_CHECK = 5.0
 """Seconds between looks at a job that is not visible yet."""
+
+OUTPUT_LINES = 200
+"""Lines of output that are read into a task's log."""
 
 EXPLAINED_INSTANCES = 5
 """Failed instances whose output is read to explain a failure."""
@@ -100,8 +107,30 @@ class BatchHook(BaseHook):
         :param placement: The API's ``Placement`` object.
         :param client_token: Makes repeated calls submit one job; at most 64 characters.
         :return: The job id.
+        :raises ApiQuotaError: When the account may have no further job; says what to do.
         """
-        return self.send(batch.submit_job(job, placement, client_token))
+        try:
+            return self.send(batch.submit_job(job, placement, client_token))
+        except ApiQuotaError as error:
+            advice = (
+                "delete jobs that are no longer needed (on_finish_action, BatchDeleteJobOperator): an account may have "
+                "1,000, the finished ones included"
+            )
+            raise ApiQuotaError(error.action, error.code, f"{error.message}; {advice}", error.request_id) from error
+
+    def delete_job(self, job_id: str) -> bool:
+        """
+        Delete a job that has ended.
+
+        :param job_id: The job.
+        :return: False when there is no such job (any more).
+        :raises ApiInUseError: When the job still runs, or keeps instances.
+        """
+        try:
+            self.send(batch.delete_job(job_id))
+        except ApiNotFoundError:
+            return False
+        return True
 
     def get_job_state(self, job_id: str) -> str | None:
         """Return the job's state, or None when the API does not know the job."""
@@ -141,16 +170,36 @@ class BatchHook(BaseHook):
             states.update({view.job_id: view.state for view in views})
         return states
 
-    def terminate_job(
+    def terminate_job(self, job_id: str) -> str:
+        """End a job within half a minute, and say what became of it; never raises, because a task is ending, too."""
+        try:
+            return self.end_job(job_id).report
+        except BatchEventsError as error:
+            return f"job {job_id} could not be ended and may still run: {error}"
+
+    def retry_jobs(self, job_ids: Sequence[str], *, sleep: Callable[[float], None] = time.sleep) -> None:
+        """
+        Run the failed instances of failed jobs again; returns when the API shows that the jobs run, or after 15 s.
+
+        :param job_ids: The jobs, at most 100.
+        :param sleep: Waits between looks.
+        :raises ApiRefusedError: When a job is not FAILED.
+        """
+        self.send(batch.retry_jobs(job_ids))
+        began = time.monotonic()
+        while JobState.FAILED.value in self.get_job_states(job_ids).values() and time.monotonic() - began < RETRY_SEEN:
+            sleep(1.0)
+
+    def end_job(
         self, job_id: str, *, bound: float = termination.BOUND, sleep: Callable[[float], None] = time.sleep
-    ) -> str:
+    ) -> termination.Termination:
         """
         End a job: ask until the API takes the request, then look until it has ended.
 
         :param job_id: The job.
         :param bound: Seconds that this may take.
         :param sleep: Waits between the calls.
-        :return: What became of the job, in words.
+        :return: How far that came.
         """
         ending = termination.Termination(job_id)
         began = time.monotonic()
@@ -165,7 +214,7 @@ class BatchHook(BaseHook):
                 ending.on_error(error)
             if not ending.is_over:
                 sleep(termination.ASK_EVERY)
-        return ending.report
+        return ending
 
     def look(self, waits: Sequence[JobWait], as_of: float) -> None:
         """
@@ -224,6 +273,20 @@ class BatchHook(BaseHook):
             if len(outcomes) == len(waits):
                 return outcomes
             sleep(poll_interval if left is None else min(poll_interval, left))
+
+    def read_output(self, job_id: str) -> list[str]:
+        """Return the ends of what the first instances of a job have written, as lines for a log; at most five."""
+        lines: list[str] = []
+        job = self.send(batch.describe_job(job_id))
+        for task in job.tasks:
+            for tail in self.send(batch.describe_task_logs(job_id, task.name, range(EXPLAINED_INSTANCES))):
+                for title, text in (("stdout", tail.stdout), ("stderr", tail.stderr)):
+                    if text.strip():
+                        lines.append(f"task {task.name!r} instance {tail.index}, end of {title}:")
+                        lines += [f"    {line}" for line in text.rstrip().splitlines()]
+            if len(lines) > OUTPUT_LINES:
+                return [*lines[:OUTPUT_LINES], "..."]
+        return lines
 
     def explain(self, outcome: Outcome) -> Diagnosis:
         """

@@ -70,7 +70,7 @@ def get_access(conn_id: str, region: str | None = None) -> CloudAccess:
     try:
         return access_from_connection(BaseHook.get_connection(conn_id), region)
     except AirflowNotFoundException as error:
-        raise _missing(conn_id) from error
+        raise missing(conn_id) from error
 
 
 async def aget_access(conn_id: str, region: str | None = None) -> CloudAccess:
@@ -86,7 +86,7 @@ async def aget_access(conn_id: str, region: str | None = None) -> CloudAccess:
     try:
         return access_from_connection(await asyncio.shield(known.task), region)
     except AirflowNotFoundException as error:
-        raise _missing(conn_id) from error
+        raise missing(conn_id) from error
 
 
 class _Read:
@@ -113,7 +113,8 @@ async def _aget_connection(conn_id: str) -> Connection:
         return await asyncio.to_thread(BaseHook.get_connection, conn_id)
 
 
-def _missing(conn_id: str) -> ConfigurationError:
+def missing(conn_id: str) -> ConfigurationError:
+    """Return the error for a connection that does not exist."""
     return ConfigurationError(
         f"connection {conn_id!r} does not exist: create it with type {CONN_TYPE!r}, SecretId as login, SecretKey as "
         f"password and the region in extra"

@@ -4,26 +4,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.configuration import conf
 
 from airflow_batch_events.dispatch.consumer import RECONCILE_INTERVAL
-from airflow_batch_events.events.catalog import JOB_EVENTS, parse_event_names
+from airflow_batch_events.events.catalog import JOB_EVENTS, JobState, parse_event_names
 from airflow_batch_events.events.notifications import (
     NOTIFICATION_TARGET,
     build_notifications,
     normalise_notifications,
 )
 from airflow_batch_events.events.outcome import TIMEOUT, Outcome
-from airflow_batch_events.exceptions import CloudError, JobStateUnknownError
+from airflow_batch_events.exceptions import (
+    ApiParameterError,
+    ApiQuotaError,
+    ApiRefusedError,
+    ApiThrottledError,
+    BatchEventsError,
+    BatchJobTimeoutError,
+    CloudError,
+    ConfigurationError,
+    JobChangedError,
+    JobStateUnknownError,
+)
+from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
-from airflow_batch_events.operators.waiting import JobWaitMixin, timeout_of
-from airflow_batch_events.state import Step, Submission, SubmissionStore, decide, digest_of
+from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
+from airflow_batch_events.operators.waiting import JobWaitMixin, check_choice, timeout_of
+from airflow_batch_events.state import OnChangedJob, Step, Submission, SubmissionStore, decide, digest_of
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
+
+OnFinishAction = Literal["keep", "delete_succeeded", "delete"]
 
 JOB_ID_XCOM = "job_id"
 """The XCom key under which a job's id is pushed as soon as it is known, before the wait."""
@@ -54,7 +69,12 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
     :param poll_interval: Seconds between looks when there are no events to wait for.
     :param cancel_on_kill: Whether the job is ended when a user ends the waiting task: marks it, or clears it.
     :param cancel_on_timeout: Whether the job is ended when ``execution_timeout`` passes before it has.
+    :param on_finish_action: ``keep`` the job when it has ended and was waited for, ``delete_succeeded`` jobs only, or
+        ``delete`` every job that ended SUCCEED or FAILED; an account may have 1,000 jobs, the ended ones included.
+    :param log_output: Whether the ends of the output of a job that succeeded go to the task's log as well.
     :param durable: Whether to remember the job between tries, so that a retry reattaches to it.
+    :param on_changed_job: What to do when the job description of a later try differs while the job of an earlier one
+        runs or has succeeded: ``fail``, or ``submit`` the new one, whatever becomes of the old one.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
     :param region: Overrides the connection's region. (templated)
     """
@@ -75,6 +95,7 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
         "event_vars": "json",
         "notifications": "json",
     }
+    operator_extra_links = (BatchJobLink(), CmqTopicLink(), CmqQueueLink())
     ui_color = "#dcebfb"
 
     def __init__(
@@ -93,7 +114,10 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
         poll_interval: float = 30.0,
         cancel_on_kill: bool = True,
         cancel_on_timeout: bool = True,
+        on_finish_action: OnFinishAction = "keep",
+        log_output: bool = False,
         durable: bool = True,
+        on_changed_job: OnChangedJob = "fail",
         tencentcloud_conn_id: str = DEFAULT_CONN_ID,
         region: str | None = None,
         **kwargs: Any,
@@ -112,10 +136,15 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
         self.poll_interval = poll_interval
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
+        self.on_finish_action = on_finish_action
+        self.log_output = log_output
         self.durable = durable
+        self.on_changed_job = on_changed_job
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
         self._awaited_job_id: str | None = None
+        check_choice("on_finish_action", on_finish_action, OnFinishAction)
+        check_choice("on_changed_job", on_changed_job, OnChangedJob)
         if events is not None:
             parse_event_names(events, JOB_EVENTS)
         if topic_name is not None and notifications is not None:
@@ -129,41 +158,82 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
         """Submit the job, or reattach to the one that an earlier try has submitted, and wait."""
         submission = self._ensure_submitted(context)
         job_id = submission.job_id
+        if job_id is None:
+            raise RuntimeError("a submission that was sent has a job id")
         context["ti"].xcom_push(key=JOB_ID_XCOM, value=job_id)
-        if not self.wait_for_completion or job_id is None:
+        self.write_links(context, job_id, self.topic_name)
+        if not self.wait_for_completion:
             return job_id
         self._awaited_job_id = job_id
-        return self._conclude(self.wait_for_jobs([job_id], timeout=timeout_of(self.execution_timeout)))
+        return self._conclude(context, self.wait_for_jobs([job_id], timeout=timeout_of(self.execution_timeout)))
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Take what the trigger fired: return the outcome, or fail with what failed and why."""
-        return self._conclude(self.outcomes_of(event))
+        return self._conclude(context, self.outcomes_of(event))
 
     def on_kill(self) -> None:
         """End the job that this task waits for on its worker."""
         if self.cancel_on_kill and self._awaited_job_id is not None:
             self.log.info("The task was ended: %s", self.hook.terminate_job(self._awaited_job_id))
 
-    def _conclude(self, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    def _conclude(self, context: Context, outcomes: Sequence[Outcome]) -> dict[str, Any]:
         self.log_end(outcomes)
         (outcome,) = outcomes
         if outcome.state == TIMEOUT and self.cancel_on_timeout:
             self.log.info("The time is over: %s", self.hook.terminate_job(outcome.job_id))
-        if not outcome.succeeded:
-            raise self.error_for(outcome)
+        error = None if outcome.succeeded else self.error_for(outcome)
+        if outcome.succeeded and self.log_output:
+            self._show_output(outcome.job_id)
+        self._tidy_up(context, outcome)
+        if error is not None:
+            raise error
         return outcome.to_dict()
+
+    def _show_output(self, job_id: str) -> None:
+        try:
+            for line in self.hook.read_output(job_id):
+                self.log.info("%s", line)
+        except BatchEventsError as error:
+            self.log.warning("Cannot read the output of job %s: %s", job_id, error)
+
+    def _tidy_up(self, context: Context, outcome: Outcome) -> None:
+        doomed = {"keep": (), "delete_succeeded": (JobState.SUCCEED.value,)}.get(
+            self.on_finish_action, (JobState.SUCCEED.value, JobState.FAILED.value)
+        )
+        if outcome.state not in doomed:
+            return
+        store = SubmissionStore(context, durable=self.durable)
+        submission = store.load()
+        if submission is not None and submission.job_id == outcome.job_id:
+            store.ended(submission, outcome.state)
+        try:
+            self.hook.delete_job(outcome.job_id)
+            self.log.info("Deleted job %s", outcome.job_id)
+        except BatchEventsError as error:
+            # The job has ended and its result is known; that it is still listed must not change the result.
+            self.log.warning("Cannot delete job %s: %s", outcome.job_id, error)
 
     def _ensure_submitted(self, context: Context) -> Submission:
         description = self._describe_job()
+        digest = digest_of({"Job": description, "Placement": self.placement})
         store = SubmissionStore(context, durable=self.durable)
         last = store.load()
-        step = decide(last, self._state_of(last))
-        if last is not None and step in (Step.REATTACH, Step.RETURN):
+        step = decide(last, self._state_of(last), digest, self.on_changed_job)
+        if step is Step.REFUSE and last is not None:
+            raise JobChangedError(
+                f"An earlier try has submitted another job description ({last.job_id or 'its job id is not known'}): "
+                f"change it back, clear the task's state, or set on_changed_job='submit'"
+            )
+        if step in (Step.REATTACH, Step.RETURN) and last is not None:
             self.log.info("Found job %s of an earlier try; nothing is submitted", last.job_id)
             return last
         if last is None or step is Step.SUBMIT_ANEW:
-            last = store.intend(last.number + 1 if last else 1, digest_of(description))
-        job_id = self.hook.submit_job(description, self.placement, last.token)
+            last = store.intend(last.number + 1 if last else 1, digest)
+        try:
+            job_id = self.hook.submit_job(description, self.placement, last.token)
+        except (ConfigurationError, ApiParameterError, ApiQuotaError, ApiRefusedError, ApiThrottledError):
+            store.refused(last)
+            raise
         self.log.info("Submitted job %s in %s", job_id, self.hook.access.region)
         return store.submitted(last, job_id)
 
@@ -171,6 +241,8 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
         """Return the state of an earlier try's job; None only when the API surely does not know it."""
         if submission is None or submission.job_id is None:
             return None
+        if submission.final_state is not None:
+            return submission.final_state
         try:
             return self.hook.get_lasting_job_state(submission.job_id)
         except CloudError as error:
@@ -189,3 +261,150 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
         if self.job.get("Notifications"):
             raise ValueError("job has Notifications of its own: leave them out, or leave out topic_name/notifications")
         return {"NotificationTarget": NOTIFICATION_TARGET, **self.job, "Notifications": notifications}
+
+
+class BatchTerminateJobOperator(BaseOperator):
+    """
+    End a Batch job and wait until it has ended.
+
+    A job that has ended already, or that does not exist, is as it should be. The return value says what became of it.
+
+    :param job_id: The job. (templated)
+    :param timeout: Seconds that this may take; ending a job with many instances takes its time.
+    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
+    :param region: Overrides the connection's region. (templated)
+    """
+
+    template_fields: Sequence[str] = ("job_id", "tencentcloud_conn_id", "region")
+    operator_extra_links = (BatchJobLink(),)
+    ui_color = "#fbe0dc"
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        timeout: float = 600.0,
+        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
+        region: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.job_id = job_id
+        self.timeout = timeout
+        self.tencentcloud_conn_id = tencentcloud_conn_id
+        self.region = region
+
+    def execute(self, context: Context) -> str:
+        """
+        End the job.
+
+        :raises BatchJobTimeoutError: When it has not ended in time; it may still be ending.
+        """
+        hook = BatchHook(self.tencentcloud_conn_id, self.region)
+        BatchJobLink.persist(context, hook.access, self.job_id)
+        ending = hook.end_job(self.job_id, bound=self.timeout)
+        if not ending.is_over:
+            raise BatchJobTimeoutError(f"After {self.timeout:g} s: {ending.report}")
+        if ending.error is not None:
+            raise ending.error
+        self.log.info("%s", ending.report)
+        return ending.report
+
+
+class BatchRetryJobsOperator(JobWaitMixin, BaseOperator):
+    """
+    Run the failed instances of failed Batch jobs again and, if wanted, wait for how they end this time.
+
+    Events of the earlier run are not believed: the wait begins after the API has shown that a job runs again.
+
+    :param job_id: One job id, or a list of them, at most 100; all must be FAILED. (templated)
+    :param queue_name: The queue that the jobs' topic forwards to. None waits by looking at the API alone. (templated)
+    :param wait_for_completion: Whether to wait until the jobs have settled again.
+    :param deferrable: Whether to wait in the triggerer; by default as ``[operators] default_deferrable`` says.
+    :param reconcile_interval: Seconds between looks at the API while events can be read.
+    :param poll_interval: Seconds between looks when there are no events to wait for.
+    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
+    :param region: Overrides the connection's region. (templated)
+    """
+
+    template_fields: Sequence[str] = ("job_id", "queue_name", "tencentcloud_conn_id", "region")
+    operator_extra_links = (BatchJobLink(), CmqQueueLink())
+    ui_color = "#dcebfb"
+
+    def __init__(
+        self,
+        *,
+        job_id: str | list[str],
+        queue_name: str | None = None,
+        wait_for_completion: bool = True,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        reconcile_interval: float = RECONCILE_INTERVAL,
+        poll_interval: float = 30.0,
+        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
+        region: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.job_id = job_id
+        self.queue_name = queue_name
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.reconcile_interval = reconcile_interval
+        self.poll_interval = poll_interval
+        self.tencentcloud_conn_id = tencentcloud_conn_id
+        self.region = region
+
+    def execute(self, context: Context) -> Any:
+        """Retry the jobs, and wait."""
+        job_ids = [self.job_id] if isinstance(self.job_id, str) else list(self.job_id)
+        self.write_links(context, job_ids[0])
+        self.hook.retry_jobs(job_ids)
+        self.log.info("Retried %s", ", ".join(job_ids))
+        if not self.wait_for_completion:
+            return self.job_id
+        return self._conclude(self.wait_for_jobs(job_ids, timeout=timeout_of(self.execution_timeout)))
+
+    def execute_complete(self, context: Context, event: Any = None) -> Any:
+        """Take what the trigger fired: return the outcomes, or fail with what failed and why."""
+        return self._conclude(self.outcomes_of(event))
+
+    def _conclude(self, outcomes: Sequence[Outcome]) -> Any:
+        self.log_end(outcomes)
+        for outcome in outcomes:
+            if not outcome.succeeded:
+                raise self.error_for(outcome)
+        values = [outcome.to_dict() for outcome in outcomes]
+        return values[0] if isinstance(self.job_id, str) else values
+
+
+class BatchDeleteJobOperator(BaseOperator):
+    """
+    Delete a Batch job that has ended; one that does not exist is as it should be.
+
+    Nothing about a deleted job can be asked any more.
+
+    :param job_id: The job; it and all its instances must be SUCCEED or FAILED. (templated)
+    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
+    :param region: Overrides the connection's region. (templated)
+    """
+
+    template_fields: Sequence[str] = ("job_id", "tencentcloud_conn_id", "region")
+    ui_color = "#fbe0dc"
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
+        region: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.job_id = job_id
+        self.tencentcloud_conn_id = tencentcloud_conn_id
+        self.region = region
+
+    def execute(self, context: Context) -> None:
+        """Delete the job."""
+        was_there = BatchHook(self.tencentcloud_conn_id, self.region).delete_job(self.job_id)
+        self.log.info("Deleted job %s" if was_there else "Job %s does not exist (any more)", self.job_id)

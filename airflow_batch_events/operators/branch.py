@@ -13,6 +13,7 @@ from airflow_batch_events.dispatch.consumer import RECONCILE_INTERVAL
 from airflow_batch_events.events.catalog import JobState
 from airflow_batch_events.events.outcome import Outcome
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
+from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
 from airflow_batch_events.operators.waiting import JobWaitMixin, timeout_of
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class BatchJobBranchOperator(JobWaitMixin, BaseBranchOperator):
     """
 
     template_fields: Sequence[str] = ("job_id", "queue_name", "tencentcloud_conn_id", "region")
+    operator_extra_links = (BatchJobLink(), CmqQueueLink())
     ui_color = "#f2e6fb"
 
     def __init__(
@@ -75,6 +77,7 @@ class BatchJobBranchOperator(JobWaitMixin, BaseBranchOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait for the job, then branch."""
+        self.write_links(context, self.job_id)
         return self._follow(context, self.wait_for_jobs([self.job_id], timeout=timeout_of(self.execution_timeout)))
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:

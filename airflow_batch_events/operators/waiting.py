@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from airflow_batch_events.events.catalog import JobState
 from airflow_batch_events.events.outcome import NOT_FOUND, REFUSED, TIMEOUT, Outcome
@@ -27,9 +27,11 @@ from airflow_batch_events.exceptions import (
     QueueMissingError,
 )
 from airflow_batch_events.hooks.batch import BatchHook
+from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator as _Operator
+    from airflow.sdk.definitions.context import Context
 else:
     _Operator = object
 
@@ -54,6 +56,14 @@ class JobWaitMixin(_Operator):
     def hook(self) -> BatchHook:
         """The Batch API with the task's connection."""
         return BatchHook(self.tencentcloud_conn_id, self.region)
+
+    def write_links(self, context: Context, job_id: str, topic_name: str | None = None) -> None:
+        """Write the links of a task that is about to wait."""
+        BatchJobLink.persist(context, self.hook.access, job_id)
+        if topic_name is not None:
+            CmqTopicLink.persist(context, self.hook.access, topic_name)
+        if self.queue_name is not None:
+            CmqQueueLink.persist(context, self.hook.access, self.queue_name)
 
     def wait_for_jobs(self, job_ids: Sequence[str], *, timeout: float | None) -> list[Outcome]:
         """
@@ -127,3 +137,14 @@ class JobWaitMixin(_Operator):
 def timeout_of(execution_timeout: timedelta | None) -> float | None:
     """Return the seconds that a task without a time-out of its own may wait."""
     return None if execution_timeout is None else execution_timeout.total_seconds()
+
+
+def check_choice(parameter: str, value: object, choices: Any) -> None:
+    """
+    Refuse a value that is not one of the choices of a ``Literal`` type.
+
+    :raises ValueError: Naming the parameter and the choices.
+    """
+    allowed = get_args(choices)
+    if value not in allowed:
+        raise ValueError(f"{parameter} is {value!r}, must be one of {', '.join(map(repr, allowed))}")

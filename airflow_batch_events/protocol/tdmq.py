@@ -9,7 +9,7 @@ and publishing here is for tests only, because the account may do it 20 times a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from airflow_batch_events.protocol.fields import text
@@ -94,6 +94,10 @@ class QueueSettings:
     max_receive_count: int | None = None
     max_time_to_live: int | None = None
     tags: Mapping[str, str] | None = None
+
+    def with_dead_letters(self, queue_name: str, max_receive_count: int) -> QueueSettings:
+        """Return these settings with a queue for the messages that were received too often."""
+        return replace(self, dead_letter_queue_name=queue_name, policy=0, max_receive_count=max_receive_count)
 
     def to_params(self) -> dict[str, Any]:
         """Return the settings that are given, in the API's names."""

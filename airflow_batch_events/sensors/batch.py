@@ -15,6 +15,7 @@ from airflow_batch_events.dispatch.consumer import RECONCILE_INTERVAL
 from airflow_batch_events.events.outcome import TIMEOUT, JobWait, Outcome
 from airflow_batch_events.exceptions import BatchJobTimeoutError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
+from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
 from airflow_batch_events.operators.waiting import JobWaitMixin
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class BatchJobSensor(JobWaitMixin, BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("job_id", "queue_name", "tencentcloud_conn_id", "region")
+    operator_extra_links = (BatchJobLink(), CmqQueueLink())
     ui_color = "#e6f1f2"
 
     def __init__(
@@ -67,9 +69,13 @@ class BatchJobSensor(JobWaitMixin, BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait in the triggerer or, as every sensor, by poking."""
+        job_ids = self._job_ids
+        if not job_ids:
+            return []
+        self.write_links(context, job_ids[0])
         if not self.deferrable:
             return super().execute(context)
-        return self._conclude(self.wait_for_jobs(self._job_ids, timeout=self.timeout))
+        return self._conclude(self.wait_for_jobs(job_ids, timeout=self.timeout))
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Take what the trigger fired: return the outcomes, or fail with what failed and why."""

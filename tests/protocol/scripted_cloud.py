@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections import deque
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -58,6 +59,7 @@ class ScriptedCloud:
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self.connections = 0
+        self._scheme = "http"
         self._hanging = 0
         self._changed = asyncio.Event()
         self._replies: deque[Reply | None] = deque()
@@ -96,14 +98,15 @@ class ScriptedCloud:
     @property
     def endpoint(self) -> str:
         assert self._server is not None
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     @property
     def access(self) -> CloudAccess:
         return CloudAccess.at_endpoint(self.endpoint, SECRET_ID, SECRET_KEY, source="connection 'test'")
 
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+    async def start(self, tls: ssl.SSLContext | None = None) -> None:
+        self._scheme = "http" if tls is None else "https"
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls)
 
     async def stop(self) -> None:
         assert self._server is not None
@@ -120,7 +123,8 @@ class ScriptedCloud:
         try:
             while await self._serve_one(reader, writer):
                 pass
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            # Cancelled by stop(): asyncio's streams log a handler that ends cancelled.
             pass
         finally:
             self._connections.discard(task)
@@ -138,6 +142,7 @@ class ScriptedCloud:
             self._changed.set()
             await self.release.wait()
             reply = self._replies.popleft()
+            assert reply is not None, "a request hangs once"
         content = reply.to_bytes()
         if reply.cut_after is not None:
             head_length = content.index(b"\r\n\r\n") + 4

@@ -377,7 +377,8 @@ async def test_a_closed_client_opens_again(cloud: ScriptedCloud) -> None:
     cloud.answer(JOBS, times=4)
     client = AsyncSdkClient(cloud.access)
     for _ in range(2):
-        assert len(await client.send(LOOK)) == 1
+        [view] = await client.send(LOOK)
+        assert view.job_id == "job-1"
         await client.aclose()
     blocking = SdkClient(cloud.access)
     for _ in range(2):
@@ -393,7 +394,8 @@ async def test_many_calls_at_once_share_a_client(cloud: ScriptedCloud) -> None:
         await cloud.until_hanging(10)
         cloud.answer(JOBS, times=10)
         cloud.release.set()
-        assert [len(views) for views in await asyncio.gather(*looks)] == [1] * 10
+        for views in await asyncio.gather(*looks):
+            assert [view.job_id for view in views] == ["job-1"]
 
 
 async def test_opening_the_asynchronous_client_does_not_block_the_loop(cloud: ScriptedCloud) -> None:

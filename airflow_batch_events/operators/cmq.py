@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The queue that events come through, as a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from airflow_batch_events.hooks.batch import BatchHook
+from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
+from airflow_batch_events.links.console import CmqQueueLink, CmqTopicLink
+from airflow_batch_events.provision import QUEUE_DEFAULTS, Wanted, carry_out, look_and_plan
+
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.context import Context
+
+
+class CmqEnsureSubscriptionOperator(BaseOperator):
+    """
+    Make sure that a topic, a queue and the subscription between them exist.
+
+    What is missing is created, what is present is checked.
+    Nothing that exists is changed; where it would not work, the task fails and says what to change. The return value
+    lists what was created.
+
+    :param topic_name: The topic that jobs notify. (templated)
+    :param queue_name: The queue that waits read. (templated)
+    :param subscription_name: The subscription's name; by default ``to-`` and the queue's name. (templated)
+    :param visibility_timeout: Seconds until a message that was received but not deleted comes back, for a queue that is
+        created; 1 to 43,200.
+    :param dead_letters: Whether a queue that is created gets a dead-letter queue for what nobody can read.
+    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
+    :param region: Overrides the connection's region. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "topic_name",
+        "queue_name",
+        "subscription_name",
+        "tencentcloud_conn_id",
+        "region",
+    )
+    operator_extra_links = (CmqTopicLink(), CmqQueueLink())
+    ui_color = "#e4f4e4"
+
+    def __init__(
+        self,
+        *,
+        topic_name: str,
+        queue_name: str,
+        subscription_name: str = "",
+        visibility_timeout: int = 30,
+        dead_letters: bool = True,
+        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
+        region: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.topic_name = topic_name
+        self.queue_name = queue_name
+        self.subscription_name = subscription_name
+        self.visibility_timeout = visibility_timeout
+        self.dead_letters = dead_letters
+        self.tencentcloud_conn_id = tencentcloud_conn_id
+        self.region = region
+
+    def execute(self, context: Context) -> list[str]:
+        """Create what is missing."""
+        hook = BatchHook(self.tencentcloud_conn_id, self.region)
+        CmqTopicLink.persist(context, hook.access, self.topic_name)
+        CmqQueueLink.persist(context, hook.access, self.queue_name)
+        wanted = Wanted(
+            topic_name=self.topic_name,
+            queue_name=self.queue_name,
+            subscription_name=self.subscription_name,
+            settings=replace(QUEUE_DEFAULTS, visibility_timeout=self.visibility_timeout),
+            dead_letters=self.dead_letters,
+        )
+        plan = look_and_plan(hook.send, wanted)
+        for item in plan.present:
+            self.log.info("There: %s", item)
+        carry_out(hook.send, plan, self.log.info)
+        return [step.title for step in plan.steps]
