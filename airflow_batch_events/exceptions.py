@@ -39,6 +39,7 @@ One class per cause, so that a retry policy can tell them apart.
         │   └── BatchJobInterruptedError     ... FAILED_INTERRUPTED: it still holds its instances
         ├── BatchJobNotFoundError            the API does not know the job
         ├── BatchJobTimeoutError             the wait's deadline passed first
+        ├── BatchJobNotStartedError          the job had not begun to run by its start deadline
         └── JobStateUnknownError             could not find out; a later try may
 """
 
@@ -224,6 +225,10 @@ class BatchJobNotFoundError(JobError):
 
 class BatchJobTimeoutError(JobError):
     """The deadline of the wait passed before the job ended."""
+
+
+class BatchJobNotStartedError(JobError):
+    """The job had not begun to run by its start deadline: no capacity, a bad image; a retry submits it anew."""
 
 
 class JobStateUnknownError(JobError):

@@ -109,13 +109,17 @@ class Board:
         """Hand the API's refusal of the id to the waits for the job."""
         self._apply(self._places.get(job_id, ()), lambda wait: wait.on_refusal(reason))
 
+    def settle(self, wait: JobWait, group: WaitGroup) -> None:
+        """Take a wait that has ended off the board."""
+        self._leave(wait, group)
+        group.settle_one()
+
     def _apply(self, places: Iterable[tuple[JobWait, WaitGroup]], decide: Callable[[JobWait], Next]) -> Next:
         wanted = Next.DONE
         for wait, group in list(places):
             decision = decide(wait)
             if decision is Next.DONE:
-                self._leave(wait, group)
-                group.settle_one()
+                self.settle(wait, group)
             elif wanted is not Next.LOOK_SOON:
                 wanted = decision
         return wanted

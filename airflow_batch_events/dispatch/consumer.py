@@ -135,6 +135,7 @@ class Consumer:
         job_ids: Sequence[str],
         *,
         deadline: float | None = None,
+        start_deadline: float | None = None,
         grace: float = DEFAULT_GRACE,
         reconcile_interval: float = RECONCILE_INTERVAL,
         listener: EventListener | None = None,
@@ -144,6 +145,7 @@ class Consumer:
 
         :param job_ids: The jobs, each once; other waits may name the same jobs.
         :param deadline: Unix seconds at which the wait is over; None waits without end.
+        :param start_deadline: Unix seconds at which the wait is over for a job that has not begun to run.
         :param grace: Seconds for which a job that the API does not know counts as not visible yet.
         :param reconcile_interval: Seconds between looks at the API while the queue can be read.
         :param listener: Called with each event about one of the jobs.
@@ -161,8 +163,12 @@ class Consumer:
         try:
             for job_id in job_ids:
                 self.reconciler.ask(job_id)
+            if start_deadline is not None and not await self._settles_before(group, start_deadline):
+                await self._look_before_ending(group)
+                self._end(group, JobWait.on_start_deadline)
             if not await self._settles_before(group, deadline):
-                await self._end_at_deadline(group)
+                await self._look_before_ending(group)
+                self._end(group, JobWait.on_deadline)
         finally:
             self.board.remove(group)
             for job_id in job_ids:
@@ -173,7 +179,7 @@ class Consumer:
         return group.outcomes
 
     async def _settles_before(self, group: WaitGroup, deadline: float | None) -> bool:
-        if deadline is None:
+        if deadline is None or group.done.done():
             await group.done
             return True
         while (left := deadline - self.clock.now()) > 0:
@@ -183,16 +189,19 @@ class Consumer:
                 return True
         return False
 
-    async def _end_at_deadline(self, group: WaitGroup) -> None:
-        """Let the API say whether a job ended while its event was lost, then end what is still open."""
+    async def _look_before_ending(self, group: WaitGroup) -> None:
+        """Let the API say whether a job has ended or begun while its event was lost."""
         for wait in group.waits:
             if not wait.is_done:
                 self.reconciler.ask(wait.job_id)
         await asyncio.wait([group.done], timeout=LAST_LOOK)
         if group.done.done():
             await group.done
+
+    def _end(self, group: WaitGroup, end: Callable[[JobWait], Next]) -> None:
         for wait in group.waits:
-            wait.on_deadline()
+            if not wait.is_done and end(wait) is Next.DONE:
+                self.board.settle(wait, group)
 
     async def _run(self) -> None:
         try:

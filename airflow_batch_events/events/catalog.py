@@ -96,6 +96,9 @@ SETTLING_EVENTS = {
 }
 """The events that end a wait for a job, with the state that each reports."""
 
+STARTED_EVENTS = frozenset({EventName.JOB_RUNNING, EventName.TASK_RUNNING, EventName.TASK_INSTANCE_RUNNING})
+"""The events that say that a job has begun to run."""
+
 JOB_EVENTS = tuple(name for name in EventName if not name.value.startswith("COMPUTE_ENV"))
 """What SubmitJob accepts in a notification."""
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import pendulum
 
-from airflow_batch_events.events.catalog import SETTLING_EVENTS, JobState, find_job_state
+from airflow_batch_events.events.catalog import SETTLING_EVENTS, STARTED_EVENTS, JobState, find_job_state
 from airflow_batch_events.events.message import BatchEvent
 
 NOT_FOUND = "NOT_FOUND"
@@ -32,6 +32,9 @@ NOT_FOUND = "NOT_FOUND"
 
 TIMEOUT = "TIMEOUT"
 """The state in the outcome of a wait whose deadline passed first."""
+
+NOT_STARTED = "NOT_STARTED"
+"""The state in the outcome of a wait for a job that had not begun to run by its start deadline."""
 
 REFUSED = "REFUSED"
 """The state in the outcome of a wait for something that the API does not accept as a job id."""
@@ -57,7 +60,8 @@ class Outcome:
     How a wait ended, as the task receives it in XCom and in the trigger's event.
 
     :param job_id: The job.
-    :param state: ``SUCCEED``, ``FAILED``, ``FAILED_INTERRUPTED``, or ``NOT_FOUND``, ``TIMEOUT``, ``REFUSED``.
+    :param state: ``SUCCEED``, ``FAILED``, ``FAILED_INTERRUPTED``, or ``NOT_FOUND``, ``TIMEOUT``,
+        ``NOT_STARTED``, ``REFUSED``.
     :param succeeded: Whether the job ended well.
     :param event_name: The event that ended the wait or agrees with it; None when none was received.
     :param event_time: The event's time, ISO 8601 in UTC.
@@ -112,7 +116,7 @@ class JobWait:
         same wait has seen so; None counts from the next look.
     """
 
-    __slots__ = ("_held", "_known_since", "_missing_since", "grace", "job_id", "last_state", "outcome")
+    __slots__ = ("_held", "_known_since", "_missing_since", "grace", "has_started", "job_id", "last_state", "outcome")
 
     def __init__(
         self, job_id: str, began: float | None, grace: float = DEFAULT_GRACE, missing_since: float | None = None
@@ -121,6 +125,7 @@ class JobWait:
         self.grace = grace
         self.outcome: Outcome | None = None
         self.last_state: str | None = None
+        self.has_started = False
         self._known_since = began
         self._missing_since = missing_since
         self._held: BatchEvent | None = None
@@ -143,6 +148,8 @@ class JobWait:
         """
         if self.outcome is not None:
             return Next.DONE
+        if event.known_name in STARTED_EVENTS:
+            self.has_started = True
         state = SETTLING_EVENTS.get(event.known_name) if event.known_name else None
         if state is None:
             return Next.WAIT
@@ -166,6 +173,7 @@ class JobWait:
         self._missing_since = None
         self._known_since = as_of if self._known_since is None else max(self._known_since, as_of)
         self.last_state = state
+        self.has_started = self.has_started or state == JobState.RUNNING.value
         known = find_job_state(state)
         if known is None or not known.is_settled:
             return Next.WAIT
@@ -179,6 +187,13 @@ class JobWait:
         """End the wait because its time is over."""
         seen = f"last seen {self.last_state}" if self.last_state else "its state was never seen"
         return self._end_badly(TIMEOUT, Source.DEADLINE, f"the deadline passed before the job ended; {seen}")
+
+    def on_start_deadline(self) -> Next:
+        """End the wait if the job has not begun to run."""
+        if self.has_started or self.outcome is not None:
+            return Next.DONE if self.outcome is not None else Next.WAIT
+        seen = f"last seen {self.last_state}" if self.last_state else "its state was never seen"
+        return self._end_badly(NOT_STARTED, Source.DEADLINE, f"it had not begun to run in time; {seen}")
 
     def _believes(self, event: BatchEvent, state: JobState, now: float) -> bool:
         if event.time is None or self._known_since is None:

@@ -242,6 +242,7 @@ class BatchHook(BaseHook):
         *,
         poll_interval: float = 30.0,
         timeout: float | None = None,
+        start_timeout: float | None = None,
         grace: float = DEFAULT_GRACE,
         sleep: Callable[[float], None] = time.sleep,
     ) -> list[Outcome]:
@@ -251,6 +252,7 @@ class BatchHook(BaseHook):
         :param job_ids: The jobs, each once.
         :param poll_interval: Seconds between looks.
         :param timeout: Seconds after which the wait is over; None waits without end.
+        :param start_timeout: Seconds after which the wait is over for a job that has not begun to run.
         :param grace: Seconds for which a job that the API does not know counts as not visible yet.
         :param sleep: Waits between looks.
         :return: One outcome for each job, in the order of ``job_ids``.
@@ -265,14 +267,17 @@ class BatchHook(BaseHook):
             except CloudError as error:
                 # What could not be read is not known, which ends nothing; the next look will tell.
                 self.log.warning("Cannot look at %d Batch jobs, will look again: %s", len(waits), error)
-            left = None if timeout is None else began + timeout - time.monotonic()
-            if left is not None and left <= 0:
-                for wait in waits:
+            passed = time.monotonic() - began
+            for wait in waits:
+                if start_timeout is not None and passed >= start_timeout:
+                    wait.on_start_deadline()
+                if timeout is not None and passed >= timeout:
                     wait.on_deadline()
             outcomes = [wait.outcome for wait in waits if wait.outcome is not None]
             if len(outcomes) == len(waits):
                 return outcomes
-            sleep(poll_interval if left is None else min(poll_interval, left))
+            ends = [limit - passed for limit in (timeout, start_timeout) if limit is not None and limit > passed]
+            sleep(min([poll_interval, *ends]))
 
     def read_output(self, job_id: str) -> list[str]:
         """Return the ends of what the first instances of a job have written, as lines for a log; at most five."""

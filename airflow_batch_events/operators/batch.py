@@ -16,7 +16,7 @@ from airflow_batch_events.events.notifications import (
     build_notifications,
     normalise_notifications,
 )
-from airflow_batch_events.events.outcome import TIMEOUT, Outcome
+from airflow_batch_events.events.outcome import NOT_STARTED, TIMEOUT, Outcome
 from airflow_batch_events.exceptions import (
     ApiParameterError,
     ApiQuotaError,
@@ -67,8 +67,10 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
         the wait keeps its worker slot and looks at the API.
     :param reconcile_interval: Seconds between looks at the API while events can be read.
     :param poll_interval: Seconds between looks when there are no events to wait for.
+    :param start_timeout: Seconds after which a job that has not begun to run fails the task with the cloud's reason
+        (no capacity, a bad image) and is ended.
     :param cancel_on_kill: Whether the job is ended when a user ends the waiting task: marks it, or clears it.
-    :param cancel_on_timeout: Whether the job is ended when ``execution_timeout`` passes before it has.
+    :param cancel_on_timeout: Whether the job is ended when ``execution_timeout`` or ``start_timeout`` passes.
     :param on_finish_action: ``keep`` the job when it has ended and was waited for, ``delete_succeeded`` jobs only, or
         ``delete`` every job that ended SUCCEED or FAILED; an account may have 1,000 jobs, the ended ones included.
     :param log_output: Whether the ends of the output of a job that succeeded go to the task's log as well.
@@ -112,6 +114,7 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         reconcile_interval: float = RECONCILE_INTERVAL,
         poll_interval: float = 30.0,
+        start_timeout: float | None = None,
         cancel_on_kill: bool = True,
         cancel_on_timeout: bool = True,
         on_finish_action: OnFinishAction = "keep",
@@ -134,6 +137,7 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
         self.deferrable = deferrable
         self.reconcile_interval = reconcile_interval
         self.poll_interval = poll_interval
+        self.start_timeout = start_timeout
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
         self.on_finish_action = on_finish_action
@@ -179,9 +183,9 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
     def _conclude(self, context: Context, outcomes: Sequence[Outcome]) -> dict[str, Any]:
         self.log_end(outcomes)
         (outcome,) = outcomes
-        if outcome.state == TIMEOUT and self.cancel_on_timeout:
-            self.log.info("The time is over: %s", self.hook.terminate_job(outcome.job_id))
         error = None if outcome.succeeded else self.error_for(outcome)
+        if outcome.state in (TIMEOUT, NOT_STARTED) and self.cancel_on_timeout:
+            self.log.info("The time is over: %s", self.hook.terminate_job(outcome.job_id))
         if outcome.succeeded and self.log_output:
             self._show_output(outcome.job_id)
         self._tidy_up(context, outcome)

@@ -15,12 +15,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from airflow_batch_events.events.catalog import JobState
-from airflow_batch_events.events.outcome import NOT_FOUND, REFUSED, TIMEOUT, Outcome
+from airflow_batch_events.events.outcome import NOT_FOUND, NOT_STARTED, REFUSED, TIMEOUT, Outcome
 from airflow_batch_events.exceptions import (
     BatchEventsError,
     BatchJobFailedError,
     BatchJobInterruptedError,
     BatchJobNotFoundError,
+    BatchJobNotStartedError,
     BatchJobTimeoutError,
     ConfigurationError,
     CredentialsError,
@@ -51,6 +52,7 @@ class JobWaitMixin(_Operator):
     reconcile_interval: float
     poll_interval: float
     cancel_on_kill: bool = False
+    start_timeout: float | None = None
 
     @cached_property
     def hook(self) -> BatchHook:
@@ -74,7 +76,9 @@ class JobWaitMixin(_Operator):
         """
         if self.deferrable:
             self._defer_for_jobs(job_ids, timeout)
-        return self.hook.wait_for_jobs(job_ids, poll_interval=self.poll_interval, timeout=timeout)
+        return self.hook.wait_for_jobs(
+            job_ids, poll_interval=self.poll_interval, timeout=timeout, start_timeout=self.start_timeout
+        )
 
     def _defer_for_jobs(self, job_ids: Sequence[str], timeout: float | None) -> NoReturn:
         # The trigger's module brings the clients; a DAG file that imports an operator must not pay for them.
@@ -94,7 +98,8 @@ class JobWaitMixin(_Operator):
                 tencentcloud_conn_id=self.tencentcloud_conn_id,
                 region=self.region,
                 reconcile_interval=self.poll_interval if self.queue_name is None else self.reconcile_interval,
-                deadline=None if timeout is None else time.time() + timeout,
+                deadline=_from_now(timeout),
+                start_deadline=_from_now(self.start_timeout),
                 cancel_on_kill=self.cancel_on_kill,
             ),
             method_name="execute_complete",
@@ -125,6 +130,8 @@ class JobWaitMixin(_Operator):
         diagnosis = self.hook.explain(outcome)
         for line in diagnosis.detail:
             self.log.error("%s", line)
+        if outcome.state == NOT_STARTED:
+            return BatchJobNotStartedError(str(diagnosis))
         interrupted = outcome.state == JobState.FAILED_INTERRUPTED.value
         return (BatchJobInterruptedError if interrupted else BatchJobFailedError)(str(diagnosis))
 
@@ -132,6 +139,10 @@ class JobWaitMixin(_Operator):
         """Say in the task's log how the jobs ended."""
         for outcome in outcomes:
             self.log.info("Job %s ended %s (known from %s)", outcome.job_id, outcome.state, outcome.source)
+
+
+def _from_now(seconds: float | None) -> float | None:
+    return None if seconds is None else time.time() + seconds
 
 
 def timeout_of(execution_timeout: timedelta | None) -> float | None:

@@ -40,6 +40,7 @@ class BatchJobTrigger(BaseTrigger):
     :param reconcile_interval: Seconds between looks at the API while the queue can be read.
     :param grace: Seconds for which a job that the API does not know counts as not visible yet.
     :param deadline: Unix seconds at which the wait is over; None waits without end.
+    :param start_deadline: Unix seconds at which the wait is over for a job that has not begun to run.
     :param cancel_on_kill: Whether the jobs are ended when a user marks the task or clears it.
     """
 
@@ -52,6 +53,7 @@ class BatchJobTrigger(BaseTrigger):
         reconcile_interval: float = RECONCILE_INTERVAL,
         grace: float = DEFAULT_GRACE,
         deadline: float | None = None,
+        start_deadline: float | None = None,
         cancel_on_kill: bool = False,
     ) -> None:
         super().__init__()
@@ -62,6 +64,7 @@ class BatchJobTrigger(BaseTrigger):
         self.reconcile_interval = reconcile_interval
         self.grace = grace
         self.deadline = deadline
+        self.start_deadline = start_deadline
         self.cancel_on_kill = cancel_on_kill
         self._has_fired = False
 
@@ -77,6 +80,7 @@ class BatchJobTrigger(BaseTrigger):
                 "reconcile_interval": self.reconcile_interval,
                 "grace": self.grace,
                 "deadline": self.deadline,
+                "start_deadline": self.start_deadline,
                 "cancel_on_kill": self.cancel_on_kill,
             },
         )
@@ -129,6 +133,7 @@ class BatchJobTrigger(BaseTrigger):
             return await consumer.wait_for(
                 self._job_ids,
                 deadline=self.deadline,
+                start_deadline=self.start_deadline,
                 grace=self.grace,
                 reconcile_interval=self.reconcile_interval,
                 listener=self._progress_logger(),

@@ -537,3 +537,26 @@ def test_what_happened_is_counted(run):
             assert consumer.metrics.levels["waits"] == 0
 
     run(scenario())
+
+
+def test_a_job_that_does_not_begin_ends_its_wait_and_one_that_runs_does_not(run):
+    async def scenario():
+        cloud = FakeCloud({"job-stuck": "RUNNABLE", "job-runs": "RUNNING", "job-begun": "STARTING"})
+        async with running(cloud.consumer()) as consumer:
+            limits = {"start_deadline": START + 60, "deadline": START + 1000}
+            waits = [
+                asyncio.ensure_future(consumer.wait_for([job_id], **limits))
+                for job_id in ("job-stuck", "job-runs", "job-begun")
+            ]
+            await settle()
+            cloud.publish("job-begun", "JOB_RUNNING")
+            (stuck,) = await asyncio.wait_for(waits[0], 80)
+            assert stuck.state == "NOT_STARTED"
+            await asyncio.sleep(60)
+            assert not waits[1].done()
+            assert not waits[2].done()
+            cloud.finish("job-runs")
+            cloud.finish("job-begun")
+            assert [outcome.state for (outcome,) in await asyncio.gather(*waits[1:])] == ["SUCCEED", "SUCCEED"]
+
+    run(scenario())

@@ -151,6 +151,25 @@ def test_the_deadline_ends_the_wait_and_says_what_was_last_seen():
     assert "last seen STARTING" in (job.outcome.reason or "")
 
 
+def test_a_job_that_has_not_begun_by_its_start_deadline_ends_the_wait():
+    job = wait()
+    job.on_look("RUNNABLE", START + 1)
+    assert job.on_start_deadline() is Next.DONE
+    assert job.outcome is not None
+    assert job.outcome.state == "NOT_STARTED"
+    assert "last seen RUNNABLE" in (job.outcome.reason or "")
+
+
+@pytest.mark.parametrize(
+    "begin", [lambda job: job.on_look("RUNNING", 1), lambda job: job.on_event(event("JOB_RUNNING"), 1)]
+)
+def test_a_job_that_has_begun_outlives_its_start_deadline(begin):
+    job = wait()
+    begin(job)
+    assert job.on_start_deadline() is Next.WAIT
+    assert not job.is_done
+
+
 def test_a_refused_id_ends_the_wait_with_the_api_s_words():
     job = wait()
     job.on_refusal("InvalidParameter.JobIdMalformed: no")
