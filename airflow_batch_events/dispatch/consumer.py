@@ -163,12 +163,11 @@ class Consumer:
         try:
             for job_id in job_ids:
                 self.reconciler.ask(job_id)
-            if start_deadline is not None and not await self._settles_before(group, start_deadline):
-                await self._look_before_ending(group)
-                self._end(group, JobWait.on_start_deadline)
-            if not await self._settles_before(group, deadline):
-                await self._look_before_ending(group)
-                self._end(group, JobWait.on_deadline)
+            if start_deadline is not None:
+                await self._wait_until(start_deadline, group, JobWait.on_start_deadline)
+            if deadline is not None:
+                await self._wait_until(deadline, group, JobWait.on_deadline)
+            await group.done
         finally:
             self.board.remove(group)
             for job_id in job_ids:
@@ -178,30 +177,30 @@ class Consumer:
             self.metrics.level("waits", len(self.board))
         return group.outcomes
 
-    async def _settles_before(self, group: WaitGroup, deadline: float | None) -> bool:
-        if deadline is None or group.done.done():
-            await group.done
-            return True
-        while (left := deadline - self.clock.now()) > 0:
-            await asyncio.wait([group.done], timeout=min(left, CLOCK_CHECK))
-            if group.done.done():
-                await group.done
-                return True
-        return False
+    async def _wait_until(self, deadline: float, group: WaitGroup, end: Callable[[JobWait], Next]) -> None:
+        """Wait until the group is done or the deadline has passed, which ends what is still open."""
+        while not group.done.done():
+            left = deadline - self.clock.now()
+            if left > 0:
+                await asyncio.wait([group.done], timeout=min(left, CLOCK_CHECK))
+                continue
+            await self._look_before_ending(group)
+            # The look may have told that this machine's clock is wrong, and there is time left.
+            if self.clock.now() >= deadline:
+                for wait in group.waits:
+                    if not wait.is_done and end(wait) is Next.DONE:
+                        self.board.settle(wait, group)
+                return
 
     async def _look_before_ending(self, group: WaitGroup) -> None:
         """Let the API say whether a job has ended or begun while its event was lost."""
-        for wait in group.waits:
-            if not wait.is_done:
-                self.reconciler.ask(wait.job_id)
-        await asyncio.wait([group.done], timeout=LAST_LOOK)
-        if group.done.done():
-            await group.done
-
-    def _end(self, group: WaitGroup, end: Callable[[JobWait], Next]) -> None:
-        for wait in group.waits:
-            if not wait.is_done and end(wait) is Next.DONE:
-                self.board.settle(wait, group)
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + LAST_LOOK
+        before = [(wait, wait.looks) for wait in group.waits if not wait.is_done]
+        for wait, _ in before:
+            self.reconciler.ask(wait.job_id)
+        while loop.time() < ends and any(not wait.is_done and wait.looks == looks for wait, looks in before):
+            await asyncio.wait([group.done], timeout=0.1)
 
     async def _run(self) -> None:
         try:

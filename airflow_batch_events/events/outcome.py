@@ -116,7 +116,17 @@ class JobWait:
         same wait has seen so; None counts from the next look.
     """
 
-    __slots__ = ("_held", "_known_since", "_missing_since", "grace", "has_started", "job_id", "last_state", "outcome")
+    __slots__ = (
+        "_held",
+        "_known_since",
+        "_missing_since",
+        "grace",
+        "has_started",
+        "job_id",
+        "last_state",
+        "looks",
+        "outcome",
+    )
 
     def __init__(
         self, job_id: str, began: float | None, grace: float = DEFAULT_GRACE, missing_since: float | None = None
@@ -126,6 +136,7 @@ class JobWait:
         self.outcome: Outcome | None = None
         self.last_state: str | None = None
         self.has_started = False
+        self.looks = 0
         self._known_since = began
         self._missing_since = missing_since
         self._held: BatchEvent | None = None
@@ -168,6 +179,7 @@ class JobWait:
         """
         if self.outcome is not None:
             return Next.DONE
+        self.looks += 1
         if state is None:
             return self._miss(as_of)
         self._missing_since = None

@@ -19,7 +19,7 @@ from airflow_batch_events.exceptions import (
     CloudError,
 )
 
-ASK_EVERY = 2.0
+ASK_EVERY = 1.0
 """Seconds between two tries to end a job, and between two looks at whether it has ended."""
 
 BOUND = 25.0
