@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Pushes to ``http`` subscribers: real requests, but never beyond this machine.
+
+A subscription may name any endpoint, as in the cloud; what is not on the loopback gets nothing, like a private network
+there, so that a test with production settings cannot reach production.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import random
+
+import httpx
+import msgspec
+
+from airflow_batch_events.emulator.cmq.topic import SIMPLIFIED, Publication, Subscription
+
+TIMEOUT = 15.0
+"""Seconds (of the machine) that a subscriber has to answer."""
+
+_AGENT = "Qcloud Notification Service Agent"
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether a URL names this machine."""
+    try:
+        host = httpx.URL(url).host
+    except httpx.InvalidURL:
+        return False
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def push_body(subscription: Subscription, publication: Publication, account: int) -> str:
+    """Return what is sent: the message itself, or the JSON object that describes it."""
+    if subscription.notify_content_format == SIMPLIFIED:
+        return publication.body
+    return msgspec.json.encode(
+        {
+            "TopicOwner": account,
+            "topicName": subscription.topic.name,
+            "subscriptionName": subscription.name,
+            "msgId": publication.message_id,
+            "msgBody": publication.body,
+            "publishTime": int(publication.published),
+        }
+    ).decode()
+
+
+class Pusher:
+    """
+    Send messages to ``http`` subscribers.
+
+    :param account: The owner of the topics.
+    :param rng: For request ids.
+    """
+
+    def __init__(self, account: int, rng: random.Random) -> None:
+        self._account = account
+        self._rng = rng
+        self._client: httpx.AsyncClient | None = None
+
+    async def push(self, subscription: Subscription, publication: Publication) -> str:
+        """
+        Send one message once.
+
+        :return: Empty when the subscriber took it, else why not.
+        """
+        if not is_loopback(subscription.endpoint):
+            return f"{subscription.endpoint} is not on this machine; the emulator pushes to the loopback only"
+        if self._client is None:
+            # No proxy of the environment, and no redirect: both could lead away from this machine.
+            self._client = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, follow_redirects=False)
+        headers = {
+            "Content-Type": "text/plain",
+            "User-Agent": _AGENT,
+            "x-cmq-request-id": str(self._rng.getrandbits(31)),
+            "x-cmq-message-id": publication.message_id,
+        }
+        if publication.tags:
+            headers["x-cmq-message-tag"] = ", ".join(publication.tags)
+        try:
+            # The client's own limit is one for each step; a subscriber has so long altogether.
+            response = await asyncio.wait_for(
+                self._client.post(
+                    subscription.endpoint,
+                    content=push_body(subscription, publication, self._account).encode(),
+                    headers=[(name.encode(), value.encode()) for name, value in headers.items()],
+                ),
+                TIMEOUT,
+            )
+        except (httpx.HTTPError, asyncio.TimeoutError) as error:
+            return f"{type(error).__name__}: {error}"
+        return "" if response.is_success else f"the subscriber answered {response.status_code}"
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
