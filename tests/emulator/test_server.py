@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port itself, with an application that is not the emulator's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from airflow_batch_events.emulator.exchange import (
+    BodyTooLarge,
+    ClientGone,
+    ConnectionCut,
+    Reply,
+    Request,
+    send_reply,
+)
+from airflow_batch_events.emulator.server import Server, is_loopback
+
+LIMIT = 1000
+
+
+class App:
+    """Answers by path: the body's size, a long wait, or nothing."""
+
+    def __init__(self) -> None:
+        self.left = asyncio.Event()
+        self.waiting = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        if request.path == "/cut":
+            raise ConnectionCut
+        if request.path == "/wait":
+            await request.body(LIMIT)
+            self.waiting.set()
+            try:
+                await request.while_connected(asyncio.sleep(60))
+            except ClientGone:
+                self.left.set()
+            return
+        try:
+            body = await request.body(LIMIT)
+        except BodyTooLarge:
+            body = b"too large"
+        await send_reply(Reply(body), b"a date", send)
+
+
+@pytest.fixture(params=["auto", "h11"])
+async def running(request: pytest.FixtureRequest) -> AsyncIterator[tuple[App, httpx.AsyncClient]]:
+    app = App()
+    server = Server(app, "127.0.0.1", 0)
+    server._config.http = request.param
+    await server.start()
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", trust_env=False, timeout=10) as http:
+        yield app, http
+    await server.stop()
+
+
+async def test_a_body_arrives_whole_up_to_its_limit(running: tuple[App, httpx.AsyncClient]) -> None:
+    _, http = running
+
+    for size in (0, 1, LIMIT):
+        assert (await http.post("/", content=b"x" * size)).content == b"x" * size
+    for size in (LIMIT + 1, LIMIT * 7):
+        assert (await http.post("/", content=b"x" * size)).content == b"too large"
+
+
+async def test_a_body_in_pieces_is_put_together(running: tuple[App, httpx.AsyncClient]) -> None:
+    _, http = running
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in (b"a", b"b", b"c"):
+            yield piece
+            await asyncio.sleep(0.01)
+
+    assert (await http.post("/", content=pieces())).content == b"abc"
+
+
+async def test_an_answer_has_one_date_and_no_charset(running: tuple[App, httpx.AsyncClient]) -> None:
+    _, http = running
+    headers = (await http.get("/")).headers
+
+    assert headers["content-type"] == "application/json"
+    assert headers.get_list("date") == ["a date"]
+    assert "server" not in headers
+
+
+async def test_a_cut_connection_has_no_answer_at_all(running: tuple[App, httpx.AsyncClient]) -> None:
+    _, http = running
+
+    with pytest.raises(httpx.TransportError):
+        await http.get("/cut")
+    assert (await http.get("/")).status_code == 200
+
+
+async def test_work_for_a_client_that_left_is_given_up(running: tuple[App, httpx.AsyncClient]) -> None:
+    app, http = running
+    call = asyncio.ensure_future(http.get("/wait"))
+    await asyncio.wait_for(app.waiting.wait(), 5)
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+
+    await asyncio.wait_for(app.left.wait(), 5)
+
+
+@pytest.mark.parametrize(
+    ("host", "answer"),
+    [
+        ("127.0.0.1", True),
+        ("127.0.0.1:80", True),
+        ("127.9.9.9", True),
+        ("localhost", True),
+        ("LOCALHOST:1", True),
+        ("::1", True),
+        ("[::1]:80", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("", False),
+        (":80", False),
+        ("192.0.2.1", False),
+        ("localhost.example", False),
+        ("127.0.0.1.example:80", False),
+        ("localhost:example", False),
+    ],
+)
+def test_only_names_of_this_machine_count_as_loopback(host: str, answer: bool) -> None:
+    assert is_loopback(host) is answer

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vendor's Batch SDK, sync and async, unmodified, against the emulator's port: every action, errors included."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from emulator.batch.batch_cloud import JOB_EVENTS, job, task
+from tencentcloud.batch.v20170312 import batch_client, batch_client_async, models
+from tencentcloud.common.credential import Credential
+from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
+from tencentcloud.common.profile.client_profile import ClientProfile
+from tencentcloud.common.profile.http_profile import HttpProfile
+
+from airflow_batch_events.emulator.apis import ApiFront
+from airflow_batch_events.emulator.auth import Tc3Verifier
+from airflow_batch_events.emulator.batch.runners.scripted import ScriptedRunner
+from airflow_batch_events.emulator.batch.service import BatchService
+from airflow_batch_events.emulator.batch.settings import Delays
+from airflow_batch_events.emulator.clock import Clock
+from airflow_batch_events.emulator.exchange import Exchange, Request, send_reply
+from airflow_batch_events.emulator.faults import FaultPlan
+from airflow_batch_events.emulator.keys import KeyRing
+from airflow_batch_events.emulator.ratelimits import RateLimiter
+from airflow_batch_events.emulator.server import Server
+
+PLACEMENT = {"Zone": "ap-guangzhou-6"}
+
+
+class Vendor:
+    """One of the vendor's clients; ``call`` returns the response, or raises the vendor's own exception."""
+
+    def __init__(self, kind: str, credential: Credential, port: int) -> None:
+        profile = ClientProfile(httpProfile=HttpProfile(protocol="http", endpoint=f"127.0.0.1:{port}"))
+        module = batch_client if kind == "sync" else batch_client_async
+        self._sync = kind == "sync"
+        self._client = module.BatchClient(credential, "ap-guangzhou", profile)
+
+    async def call(self, action: str, /, **params: Any) -> Any:
+        request = getattr(models, f"{action}Request")()
+        request._deserialize(params)
+        method = getattr(self._client, action)
+        return await asyncio.to_thread(method, request) if self._sync else await method(request)
+
+    async def error(self, action: str, /, **params: Any) -> str:
+        with pytest.raises(TencentCloudSDKException) as caught:
+            await self.call(action, **params)
+        return str(caught.value.get_code())
+
+    async def until(self, action: str, wanted: Any, **params: Any) -> Any:
+        for _ in range(500):
+            answer = await self.call(action, **params)
+            if wanted(answer):
+                return answer
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"{action} never showed what was waited for: {answer.to_json_string()}")
+
+    async def close(self) -> None:
+        if not self._sync:
+            await self._client.__aexit__(None, None, None)
+
+
+@pytest.fixture(params=["sync", "async"])
+async def vendor(request: pytest.FixtureRequest) -> AsyncIterator[Vendor]:
+    clock, keys = Clock(), KeyRing()
+
+    async def publish(topic_name: str, body: str) -> None:
+        pass
+
+    service = BatchService(clock, publish, ScriptedRunner(clock), delays=Delays.none(terminating=0.05))
+    front = ApiFront([service], Tc3Verifier(keys, clock), FaultPlan(clock), RateLimiter(None, clock), clock)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send_reply(await front.answer(Exchange(Request(scope, receive))), b"", send)
+
+    server = Server(app, "127.0.0.1", 0)
+    await server.start()
+    key = keys.create()
+    vendor = Vendor(request.param, Credential(key.secret_id, key.secret_key), server.port)
+    with warnings.catch_warnings(record=True) as complaints:
+        warnings.simplefilter("always")
+        yield vendor
+    await vendor.close()
+    await server.stop()
+    await service.close()
+    about_fields = [str(one.message) for one in complaints if "useless" in str(one.message)]
+    assert not about_fields, "the SDK got fields that it does not know"
+
+
+async def test_the_life_of_a_job(vendor):
+    described = job(task("scripted: outcome=failed exit_code=3 stderr=oops fail_first=1"), events=JOB_EVENTS)
+    submitted = await vendor.call("SubmitJob", Placement=PLACEMENT, Job=described, ClientToken="t")
+    again = await vendor.call("SubmitJob", Placement=PLACEMENT, Job=described, ClientToken="t")
+    assert submitted.JobId == again.JobId
+    named = {"JobId": submitted.JobId, "TaskName": "main"}
+    shown = await vendor.until("DescribeJob", lambda answer: answer.JobState == "FAILED", JobId=submitted.JobId)
+    assert (shown.TaskSet[0].TaskName, shown.TaskInstanceMetrics.FailedCount, shown.NextAction) == ("main", 1, "")
+    listed = await vendor.call("DescribeJobs", JobIds=[submitted.JobId, "job-00000000"])
+    assert [one.JobId for one in listed.JobSet] == [submitted.JobId]
+    shown = await vendor.call("DescribeTask", **named)
+    assert (shown.TaskInstanceSet[0].ExitCode, shown.TaskInstanceSet[0].StateReason) == (3, "command failed")
+    logs = await vendor.call("DescribeTaskLogs", **named, TaskInstanceIndexes=[0])
+    assert logs.TaskInstanceLogSet[0].StderrLog.endswith("b29wcw==")
+    info = await vendor.call("DescribeJobSubmitInfo", JobId=submitted.JobId)
+    assert info.Tasks[0].Application.Command.startswith("scripted:")
+    data = await vendor.call("DescribeJobMonitorData", **named, TaskInstanceIndex=0, MetricName="MemUsage")
+    assert len(data.DataPoints.Timestamps) == len(data.DataPoints.Values)
+    await vendor.call("RetryJobs", JobIds=[submitted.JobId])
+    await vendor.until("DescribeJob", lambda answer: answer.JobState == "FAILED", JobId=submitted.JobId)
+    await vendor.call("DeleteJob", JobId=submitted.JobId)
+    assert await vendor.error("DescribeJob", JobId=submitted.JobId) == "ResourceNotFound.Job"
+
+
+async def test_termination(vendor):
+    described = job(task("scripted: outcome=hang", TaskInstanceNum=2))
+    job_id = (await vendor.call("SubmitJob", Placement=PLACEMENT, Job=described)).JobId
+    await vendor.until("DescribeJob", lambda answer: answer.TaskInstanceMetrics.RunningCount == 2, JobId=job_id)
+    await vendor.call("TerminateTaskInstance", JobId=job_id, TaskName="main", TaskInstanceIndex=1)
+    await vendor.until("DescribeJob", lambda answer: answer.TaskInstanceMetrics.FailedCount == 1, JobId=job_id)
+    assert await vendor.error("DeleteJob", JobId=job_id) == "ResourceInUse.Job"
+    await vendor.call("TerminateJob", JobId=job_id)
+    shown = await vendor.until("DescribeJob", lambda answer: answer.JobState == "FAILED", JobId=job_id)
+    assert "terminated" in shown.StateReason
+
+
+async def test_the_life_of_an_environment(vendor):
+    described = {
+        "EnvName": "env",
+        "DesiredComputeNodeCount": 2,
+        "EnvData": {"InstanceType": "S5.LARGE8", "ImageId": "img-eb30mz89"},
+        "Tags": [{"Key": "k", "Value": "v"}],
+    }
+    env_id = (await vendor.call("CreateComputeEnv", Placement=PLACEMENT, ComputeEnv=described)).EnvId
+
+    def has(count):
+        return lambda answer: answer.ComputeNodeMetrics.RunningCount == len(answer.ComputeNodeSet) == count
+
+    shown = await vendor.until("DescribeComputeEnv", has(2), EnvId=env_id)
+    assert shown.ComputeNodeSet[0].Cpu == 4
+    assert (await vendor.call("DescribeComputeEnvs", EnvIds=[env_id])).ComputeEnvSet[0].Tags[0].Key == "k"
+    assert (await vendor.call("DescribeComputeEnvCreateInfo", EnvId=env_id)).EnvData.InstanceType == "S5.LARGE8"
+    assert (await vendor.call("DescribeComputeEnvCreateInfos", EnvIds=[env_id])).TotalCount == 1
+    first, second = (node.ComputeNodeId for node in shown.ComputeNodeSet)
+    await vendor.call("TerminateComputeNode", EnvId=env_id, ComputeNodeId=first)
+    await vendor.until("DescribeComputeEnv", has(1), EnvId=env_id)
+    await vendor.call("TerminateComputeNodes", EnvId=env_id, ComputeNodeIds=[second])
+    await vendor.until("DescribeComputeEnv", has(0), EnvId=env_id)
+    one_node = {"Name": "compute-node-id", "Values": [first]}
+    activities = await vendor.call("DescribeComputeEnvActivities", EnvId=env_id, Filters=one_node)
+    assert {one.ActivityState for one in activities.ActivitySet} == {"SUCCEED"}
+    await vendor.call("AttachInstances", EnvId=env_id, Instances=[{"InstanceId": "ins-12345678"}])
+    await vendor.until("DescribeComputeEnv", has(1), EnvId=env_id)
+    assert await vendor.error("DeleteComputeEnv", EnvId=env_id) == "UnsupportedOperation.ComputeEnvOperation"
+    await vendor.call("DetachInstances", EnvId=env_id, InstanceIds=["ins-12345678"])
+    await vendor.call("ModifyComputeEnv", EnvId=env_id, EnvDescription="nearly gone")
+    await vendor.until("DescribeComputeEnv", has(0), EnvId=env_id)
+    await vendor.call("DeleteComputeEnv", EnvId=env_id)
+    await vendor.until("DescribeComputeEnvs", lambda answer: answer.TotalCount == 0)
+    assert await vendor.error("DescribeComputeEnv", EnvId=env_id) == "ResourceNotFound.ComputeEnv"
+
+
+async def test_templates_and_the_catalogue(vendor):
+    template_id = (
+        await vendor.call("CreateTaskTemplate", TaskTemplateName="name", TaskTemplateInfo=task())
+    ).TaskTemplateId
+    await vendor.call("ModifyTaskTemplate", TaskTemplateId=template_id, TaskTemplateName="other")
+    listed = await vendor.call("DescribeTaskTemplates", TaskTemplateIds=[template_id])
+    assert listed.TaskTemplateSet[0].TaskTemplateName == "other"
+    await vendor.call("DeleteTaskTemplates", TaskTemplateIds=[template_id])
+    gone = await vendor.error("DeleteTaskTemplates", TaskTemplateIds=[template_id])
+    assert gone == "ResourceNotFound.TaskTemplate"
+    assert (await vendor.call("DescribeInstanceCategories")).InstanceCategorySet[0].InstanceFamilySet
+    assert (await vendor.call("DescribeAvailableCvmInstanceTypes")).InstanceTypeConfigSet[0].Cpu
+    sold = await vendor.call("DescribeCvmZoneInstanceConfigInfos")
+    assert sold.InstanceTypeQuotaSet[0].Status == "SELL"
+
+
+@pytest.mark.parametrize(
+    ("action", "code", "params"),
+    [
+        ("SubmitJob", "InvalidParameter.TaskName", {"Placement": PLACEMENT, "Job": job(task(name="a b"))}),
+        ("SubmitJob", "MissingParameter", {"Job": job()}),
+        ("DescribeJobs", "InvalidParameter.JobIdMalformed", {"JobIds": ["job-1"]}),
+        ("TerminateJob", "ResourceNotFound.Job", {"JobId": "job-00000000"}),
+        ("DescribeTask", "ResourceNotFound.Task", {"JobId": "job-00000000", "TaskName": "main"}),
+        ("CreateComputeEnv", "MissingParameter", {"Placement": PLACEMENT}),
+    ],
+)
+async def test_refusals_arrive_as_the_vendors_exception(vendor, action, code, params):
+    assert await vendor.error(action, **params) == code
