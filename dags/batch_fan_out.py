@@ -27,6 +27,7 @@ with DAG(
     doc_md=__doc__,
     params={
         "jobs": Param(20, type="integer", minimum=1, maximum=500, description="How many jobs to run."),
+        "seconds": Param(10, type="integer", minimum=0, description="How long each job pretends to work."),
         "zone": Param("ap-guangzhou-6", type="string"),
         "instance_type": Param("S5.MEDIUM2", type="string"),
         "image_id": Param("img-eb30mz89", type="string"),
@@ -37,6 +38,7 @@ with DAG(
     @task
     def describe_jobs(params: dict[str, Any]) -> list[dict[str, Any]]:
         """Describe one job for each part of the work."""
+        work = f"sleep {params['seconds']}"
         env_data = {"InstanceType": params["instance_type"], "ImageId": params["image_id"]}
         return [
             {
@@ -44,7 +46,7 @@ with DAG(
                 "Tasks": [
                     {
                         "TaskName": "main",
-                        "Application": {"DeliveryForm": "LOCAL", "Command": f"echo part {part}"},
+                        "Application": {"DeliveryForm": "LOCAL", "Command": f"{work}; echo part {part}"},
                         "ComputeEnv": {"EnvType": "MANAGED", "EnvData": env_data},
                     }
                 ],

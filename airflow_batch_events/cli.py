@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The command ``airflow-batch-events``.
+
+A subcommand is a module with ``add_arguments(parser)`` and ``run(args) -> int``. Only the chosen one is imported,
+because asking for help must not wait for Airflow, and a broken part must not take the others with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from airflow_batch_events import __version__
+
+# One line adds a subcommand: its name, its module, what it does.
+COMMANDS = {
+    "demo": ("airflow_batch_events.demo.cli", "see it work: a local cloud, a real Airflow, four DAG runs"),
+    "doctor": ("airflow_batch_events.commands.doctor", "check everything between a job and its wait"),
+    "emulate": ("airflow_batch_events.emulator.cli", "run a small Tencent Cloud on this machine"),
+    "provision": ("airflow_batch_events.commands.provision", "create the topic, queue and subscription for events"),
+    "tail": ("airflow_batch_events.commands.tail", "show events as they arrive, without taking them from anybody"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run the subcommand that the arguments name and return its exit status.
+
+    :param arguments: The command line without the program's name; that of this process when it is None.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    chosen = given[0] if given and given[0] in COMMANDS else None
+    parser = argparse.ArgumentParser(
+        prog="airflow-batch-events",
+        description="Run Tencent Cloud Batch jobs from Apache Airflow and wait for them by event.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, (module_name, summary) in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        if name == chosen:
+            module = import_module(module_name)
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
+    args = parser.parse_args(given)
+    return int(args.run(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Which runs the demo makes, and what each has to come to.
+
+Every job runs for some seconds, because a job that is over before its wait begins is seen by the wait's first look and
+needs no event: true, but not what the demo is there to show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+TOPIC = "batch-events"
+QUEUE = "airflow-batch-events"
+OWN_QUEUE = "demo-events"
+"""The demo reads along in a queue of its own: what it read from the DAGs' queue would be missing there for a while."""
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """
+    A run and its right result.
+
+    :param title: What the screen and the table call it; also the run's id.
+    :param dag_id: The DAG.
+    :param conf: Its params.
+    :param tasks: The DAG's tasks in the order in which they are shown.
+    :param wait_task: The task whose outcomes count; mapped when there are several jobs.
+    :param outcome_key: The XCom key of an outcome.
+    :param branches: The tasks of which exactly the right one has to run.
+    :param branch: The right one.
+    :param state: The state in which every job has to end.
+    :param jobs: How many jobs there are.
+    :param is_mapped: Whether each job is waited for in a mapped instance of ``wait_task``.
+    """
+
+    title: str
+    dag_id: str
+    conf: Mapping[str, object]
+    tasks: tuple[str, ...]
+    wait_task: str
+    outcome_key: str
+    branches: tuple[str, ...]
+    branch: str
+    state: str
+    jobs: int = 1
+    is_mapped: bool = False
+
+
+def plan_runs(jobs: int) -> tuple[PlannedRun, ...]:
+    """
+    Plan the demo: three runs that branch, one that fans out.
+
+    :param jobs: How many jobs the last one runs.
+    """
+    return (
+        _branching("success", "sleep 10; echo all is well", state="SUCCEED", branch="publish_result"),
+        _branching("failure", "sleep 10; echo no such file >&2; exit 3", state="FAILED", branch="raise_alarm"),
+        _branching(
+            "interruption",
+            "sleep 10; exit 4",
+            state="FAILED_INTERRUPTED",
+            branch="raise_alarm",
+            failed_action="INTERRUPT",
+        ),
+        PlannedRun(
+            title="fan-out",
+            dag_id="batch_fan_out",
+            conf={"jobs": jobs, "seconds": 14},
+            tasks=("describe_jobs", "submit", "wait", "gather"),
+            wait_task="wait",
+            outcome_key="return_value",
+            branches=("gather",),
+            branch="gather",
+            state="SUCCEED",
+            jobs=jobs,
+            is_mapped=True,
+        ),
+    )
+
+
+def _branching(title: str, command: str, *, state: str, branch: str, failed_action: str = "TERMINATE") -> PlannedRun:
+    branches = ("publish_result", "raise_alarm")
+    return PlannedRun(
+        title=title,
+        dag_id="batch_branch_on_result",
+        conf={"command": command, "failed_action": failed_action},
+        tasks=("submit", "branch", *branches),
+        wait_task="branch",
+        outcome_key="outcome",
+        branches=branches,
+        branch=branch,
+        state=state,
+    )

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+A long-running child process, its log and everything that it starts in turn.
+
+Airflow's components fork workers which move into process groups of their own, so killing the child or its group leaves
+some of them running. Each child therefore leads a *session*, and it counts as ended only when its session is empty:
+that rule is what lets the demo and the tests promise to leave nothing behind.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+
+# How often a wait looks again. Short, because a stop is over as soon as the last process is gone.
+_LOOK_AGAIN = 0.05
+_KILL_LIMIT = 20
+_LOG_TAIL_LINES = 30
+
+
+class ProcessDiedError(RuntimeError):
+    """A child ended although it was still wanted; the message carries the end of its log."""
+
+
+class ChildProcess:
+    """
+    A command that runs in a session of its own and writes to a log file.
+
+    :param name: What messages call it.
+    :param command: The program and its arguments.
+    :param env: The whole environment of the child; nothing is inherited beside it.
+    :param log: The file that its output is appended to.
+    :param user: The user and group id to run as, or None for our own.
+    :param stop_signal: What asks it to end.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        log: Path,
+        user: tuple[int, int] | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+    ) -> None:
+        self.name = name
+        self._stop_signal = stop_signal
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: S603 - the command is ours
+                list(command),
+                env=dict(env),
+                cwd=log.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                user=user[0] if user else None,
+                group=user[1] if user else None,
+                extra_groups=[] if user else None,
+            )
+
+    def __repr__(self) -> str:
+        return f"ChildProcess({self.name!r}, pid={self.pid})"
+
+    @property
+    def pid(self) -> int:
+        """The id of the child, which is also the id of its session."""
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the child itself runs; what it started may outlive it."""
+        return self._process.poll() is None
+
+    def members(self) -> list[psutil.Process]:
+        """List the running processes of the session: the child and what it started."""
+        found = []
+        for process in psutil.process_iter():
+            # A process that ends while it is looked at is not a member any more.
+            with suppress(OSError, psutil.Error):
+                if os.getsid(process.pid) == self.pid and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
+
+    def tail(self, lines: int = _LOG_TAIL_LINES) -> str:
+        """Return the end of the log."""
+        with suppress(OSError):
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        return ""
+
+    def check_alive(self) -> None:
+        """
+        Do nothing while the child runs.
+
+        :raises ProcessDiedError: It has ended.
+        """
+        if self.is_alive:
+            return
+        code = self._process.returncode
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
+        raise ProcessDiedError(f"{self.name} {how}. The end of its log ({self.log}):\n{self.tail()}")
+
+    def terminate(self) -> None:
+        """Ask the child to end; it is left to it to end what it started."""
+        if self.is_alive:
+            self._process.send_signal(self._stop_signal)
+
+    def kill(self) -> None:
+        """End the whole session at once, as a power cut would."""
+        deadline = time.monotonic() + _KILL_LIMIT
+        while members := self.members():
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{self.name}: the kernel does not end {members}; are they stuck on a device?")
+            for process in members:
+                with suppress(psutil.Error):
+                    process.kill()
+            time.sleep(_LOOK_AGAIN)
+        self._process.wait(timeout=_KILL_LIMIT)
+
+
+def stop_all(children: Iterable[ChildProcess], *, grace: float) -> None:
+    """
+    Ask all to end, wait, then kill what is left; afterwards their sessions are empty.
+
+    :param children: What to stop; ended ones are fine.
+    :param grace: Seconds that they have together. Ctrl-C in the meantime cuts it short.
+    """
+    children = list(children)
+    deadline = time.monotonic() + grace
+    try:
+        for child in children:
+            child.terminate()
+        while any(child.is_alive for child in children) and time.monotonic() < deadline:
+            time.sleep(_LOOK_AGAIN)
+    finally:
+        for child in children:
+            child.kill()

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+One PostgreSQL, one emulator and one Airflow for all integration tests of a session.
+
+Starting Airflow takes longer than most tests; so tests share it, name their runs apart, and put back what they kill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from airflow_batch_events.demo.airflow_api import AirflowApi
+from airflow_batch_events.demo.cloud import CONN_ID, CloudAddress, EmulatorProcess
+from airflow_batch_events.demo.postgres import PostgresServer
+from airflow_batch_events.demo.stack import AirflowStack
+
+HERE = Path(__file__).parent
+DAGS = {"examples": HERE.parents[1] / "dags", "tests": HERE / "dags"}
+CONNECTIONS = {"fs_default": {"conn_type": "fs", "extra": {"path": "/"}}}
+# A triggerer is believed dead after half a minute of silence; the tests that kill one need not wait so long.
+SETTINGS = {
+    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "6",
+}
+
+MakeStack = Callable[..., AirflowStack]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.integration)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Put the end of each component's log under a failed test."""
+    outcome: Any = yield
+    report = outcome.get_result()
+    stack = getattr(item, "funcargs", {}).get("stack")
+    if report.failed and isinstance(stack, AirflowStack):
+        report.sections += [(f"log of {part.name}", part.tail()) for part in stack.components()]
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudAddress]:
+    """A running emulator of its own process: where it is, and its key."""
+    with EmulatorProcess(tmp_path_factory.mktemp("emulator")) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    with PostgresServer(tmp_path_factory.mktemp("postgres") / "postgres.log") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def make_stack(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> MakeStack:
+    """
+    Make a stack that has not been started, on a database of its own.
+
+    Takes what :class:`AirflowStack` takes by name. The tables are made once a session and then copied.
+    """
+    template = AirflowStack(
+        tmp_path_factory.mktemp("template"), dags={}, database=postgres.create_database("airflow_template")
+    )
+    template.migrate()
+    template.stop()
+    numbers = iter(range(1, 100))
+
+    def make(**settings: Any) -> AirflowStack:
+        number = next(numbers)
+        settings["connections"] = CONNECTIONS | settings.get("connections", {})
+        settings["env"] = SETTINGS | settings.get("env", {})
+        return AirflowStack(
+            tmp_path_factory.mktemp("airflow"),
+            **{"dags": DAGS, **settings},
+            database=postgres.create_database(f"airflow_{number}", template="airflow_template"),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def stack(make_stack: MakeStack, emulator: CloudAddress) -> Iterator[AirflowStack]:
+    """A running Airflow whose default connection leads to ``emulator``."""
+    with make_stack(connections={CONN_ID: emulator.connection()}) as running:
+        yield running
+
+
+@pytest.fixture
+def airflow(stack: AirflowStack) -> AirflowApi:
+    """The REST API of ``stack``, after a look that all its components run."""
+    stack.check_alive()
+    return stack.api
+
+
+@pytest.fixture
+def processes_in() -> Callable[[Path], list[str]]:
+    """List the processes that work below a folder, as every component, every worker and every job of ours does."""
+
+    def look(folder: Path) -> list[str]:
+        found = []
+        for process in psutil.process_iter():
+            # A process that ends meanwhile, or that belongs to somebody else, is none of ours.
+            with suppress(psutil.Error, OSError):
+                place = Path(process.cwd())
+                if folder in (place, *place.parents):
+                    found.append(f"{process.pid} {' '.join(process.cmdline())}")
+        return found
+
+    return look

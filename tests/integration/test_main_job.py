@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The main job on real Airflow: submit with notifications, wait for the event, branch on the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from airflow_batch_events.demo.airflow_api import AirflowApi, wait_until
+from airflow_batch_events.demo.cloud import CloudAddress, provision
+from airflow_batch_events.demo.stack import TRIGGERER, AirflowStack
+from airflow_batch_events.exceptions import ApiNotFoundError
+from airflow_batch_events.protocol.sdk import SdkClient
+from airflow_batch_events.protocol.tdmq import delete_queue, delete_topic
+
+TOPIC = "batch-events"
+QUEUE = "airflow-batch-events"
+BRANCH_DAG = "batch_branch_on_result"
+GATED_DAG = "gated_jobs"
+
+RESULTS = {
+    "succeeds": ({"exit": 0, "failed_action": "TERMINATE"}, "SUCCEED", "publish_result"),
+    "fails": ({"exit": 3, "failed_action": "TERMINATE"}, "FAILED", "raise_alarm"),
+    "interrupted": ({"exit": 3, "failed_action": "INTERRUPT"}, "FAILED_INTERRUPTED", "raise_alarm"),
+}
+
+
+@pytest.fixture(autouse=True)
+def topic_and_queue(emulator: CloudAddress) -> Iterator[None]:
+    """A topic, a queue and the subscription between them, new for each test."""
+    provision(emulator, TOPIC, QUEUE)
+    yield
+    drop_queue(emulator)
+    with SdkClient(emulator.access()) as client:
+        client.send(delete_topic(TOPIC))
+
+
+def drop_queue(emulator: CloudAddress) -> None:
+    with SdkClient(emulator.access()) as client:
+        try:
+            client.send(delete_queue(QUEUE))
+        except ApiNotFoundError:
+            return
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    return tmp_path / "open"
+
+
+@pytest.fixture
+def start_branches(airflow: AirflowApi, gate: Path, emulator: CloudAddress) -> Callable[[], dict[str, str]]:
+    """Start one run for each result, and return their names when all of them wait and the queue has been read."""
+
+    def start() -> dict[str, str]:
+        control(emulator, "DELETE")
+        airflow.unpause(BRANCH_DAG)
+        runs = {}
+        for result, (job, _, _) in RESULTS.items():
+            # An event from within a second of the last look would be checked by another look, which then ends the wait.
+            command = f"while [ ! -e {gate} ]; do sleep 0.2; done; sleep 3; exit {job['exit']}"
+            conf = {"command": command, "failed_action": job["failed_action"]}
+            runs[result] = airflow.trigger(BRANCH_DAG, conf)
+        for run_id in runs.values():
+            airflow.wait_for_states(BRANCH_DAG, run_id, "branch", {"deferred"}, count=1)
+        wait_until(lambda: has_read(emulator) or None, timeout=60, failure=lambda: "the triggerer does not read")
+        return runs
+
+    return start
+
+
+def control(emulator: CloudAddress, method: str) -> dict[str, Any]:
+    """Read, or forget, the calls of the data plane's receive in the emulator's request log."""
+    address = f"{emulator.endpoint}/_emulator/requests?action=BatchReceiveMessage"
+    answer = httpx.request(method, address, auth=(emulator.secret_id, emulator.secret_key), trust_env=False)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def has_read(emulator: CloudAddress) -> bool:
+    return len(control(emulator, "GET")["requests"]) > 0
+
+
+def check_branches(airflow: AirflowApi, runs: dict[str, str], source: str) -> None:
+    for result, run_id in runs.items():
+        assert airflow.wait_for_run(BRANCH_DAG, run_id) == "success"
+        _, state, followed = RESULTS[result]
+        states = airflow.states(BRANCH_DAG, run_id)
+        assert {task: states[task] for task in ("publish_result", "raise_alarm")} == {
+            "publish_result": "success" if followed == "publish_result" else "skipped",
+            "raise_alarm": "success" if followed == "raise_alarm" else "skipped",
+        }
+        outcome = airflow.xcom(BRANCH_DAG, run_id, "branch", key="outcome")
+        assert (outcome["state"], outcome["source"]) == (state, source)
+        assert outcome["job_id"] == airflow.xcom(BRANCH_DAG, run_id, "submit", key="job_id")
+        if source == "event":
+            assert outcome["event_vars"] == {"dag": BRANCH_DAG, "run": run_id}
+
+
+def test_each_result_takes_its_branch_ended_by_the_event(
+    airflow: AirflowApi, start_branches: Callable[[], dict[str, str]], gate: Path
+) -> None:
+    runs = start_branches()
+    gate.touch()
+    check_branches(airflow, runs, source="event")
+
+
+def test_with_the_queue_deleted_in_mid_wait_each_result_takes_its_branch_ended_by_a_look(
+    airflow: AirflowApi, emulator: CloudAddress, start_branches: Callable[[], dict[str, str]], gate: Path
+) -> None:
+    runs = start_branches()
+    drop_queue(emulator)
+    gate.touch()
+    check_branches(airflow, runs, source="look")
+
+
+def test_a_killed_triggerer_loses_none_of_fifty_waits(airflow: AirflowApi, stack: AirflowStack, gate: Path) -> None:
+    airflow.unpause(GATED_DAG)
+    run_id = airflow.trigger(GATED_DAG, {"gate": str(gate), "jobs": 50, "topic": TOPIC, "queue": QUEUE})
+    airflow.wait_for_states(GATED_DAG, run_id, "wait", {"deferred"}, count=50, timeout=180)
+    stack.kill(TRIGGERER)
+    gate.touch()
+    stack.start(TRIGGERER)
+    assert airflow.wait_for_run(GATED_DAG, run_id, timeout=120) == "success"
+    assert airflow.xcom(GATED_DAG, run_id, "gather") == ["SUCCEED", "SUCCEED", "FAILED"] * 16 + ["SUCCEED", "SUCCEED"]
+
+
+def test_a_queue_that_does_not_exist_fails_the_wait_at_once_and_says_how_to_mend_it(
+    airflow: AirflowApi, gate: Path
+) -> None:
+    airflow.unpause(GATED_DAG)
+    run_id = airflow.trigger(GATED_DAG, {"gate": str(gate), "jobs": 1, "topic": TOPIC, "queue": "no-such-queue"})
+    assert airflow.wait_for_run(GATED_DAG, run_id) == "failed"
+    gate.touch()
+    log = airflow.log(GATED_DAG, run_id, "wait", map_index=0)
+    for words in ("QueueMissingError", "no-such-queue", "ap-guangzhou", "tencentcloud_default", "subscribe it"):
+        assert words in log

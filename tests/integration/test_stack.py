@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Airflow that the other integration tests rely on: it works, it survives a kill, it leaves nothing behind."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+import pytest
+
+from airflow_batch_events.demo.airflow_api import AirflowApi, wait_until
+from airflow_batch_events.demo.processes import ProcessDiedError
+from airflow_batch_events.demo.stack import COMPONENTS, TRIGGERER, AirflowStack
+
+DAG = "wait_for_files"
+FILES = 10
+
+
+def start_waiting(stack: AirflowStack, folder: Path) -> str:
+    """Start a run whose tasks wait for files, and return its name when all of them are deferred."""
+    stack.api.unpause(DAG)
+    run_id = stack.api.trigger(DAG, {"folder": str(folder), "files": FILES})
+    stack.wait_until_deferred(DAG, run_id, "wait", count=FILES)
+    return run_id
+
+
+def make_files(folder: Path) -> None:
+    for number in range(FILES):
+        (folder / str(number)).touch()
+
+
+def test_a_deferred_task_runs_to_its_end(stack: AirflowStack, airflow: AirflowApi, tmp_path: Path) -> None:
+    run_id = start_waiting(stack, tmp_path)
+    make_files(tmp_path)
+
+    assert airflow.wait_for_run(DAG, run_id) == "success"
+    assert airflow.xcom(DAG, run_id, "gather") == "all there"
+    assert f"{tmp_path}/3" in airflow.log(DAG, run_id, "wait", map_index=3)
+
+
+def test_a_wait_that_is_marked_failed_ends_and_runs_again_when_cleared(
+    stack: AirflowStack, airflow: AirflowApi, tmp_path: Path
+) -> None:
+    run_id = start_waiting(stack, tmp_path)
+    airflow.mark(DAG, run_id, "wait", "failed", map_index=0)
+    make_files(tmp_path)
+
+    assert airflow.wait_for_run(DAG, run_id) == "failed"
+    assert airflow.states(DAG, run_id)["gather"] == "upstream_failed"
+
+    airflow.clear(DAG, run_id, "wait", "gather")
+
+    assert airflow.wait_for_run(DAG, run_id) == "success"
+
+
+def test_a_run_that_does_not_end_in_time_is_reported_with_its_tasks(
+    stack: AirflowStack, airflow: AirflowApi, tmp_path: Path
+) -> None:
+    run_id = start_waiting(stack, tmp_path)
+
+    with pytest.raises(TimeoutError, match=r"has not ended within 0\.1 s: .*wait\[0\] deferred"):
+        airflow.wait_for_run(DAG, run_id, timeout=0.1)
+
+    make_files(tmp_path)
+    assert airflow.wait_for_run(DAG, run_id) == "success"
+
+
+def test_a_dag_that_is_nowhere_is_reported_by_name(airflow: AirflowApi) -> None:
+    with pytest.raises(TimeoutError, match="'no_such_dag' has not been found"):
+        airflow.wait_for_dag("no_such_dag", timeout=0.1)
+
+
+def test_all_components_are_healthy_and_listen_on_the_loopback_only(stack: AirflowStack) -> None:
+    health = stack.api.health()
+
+    assert health == dict.fromkeys(("metadatabase", "scheduler", "triggerer", "dag_processor"), "healthy")
+    ports = [
+        connection.laddr
+        for component in stack.components()
+        for process in component.members()
+        for connection in process.net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert {address.ip for address in ports} == {"127.0.0.1"}
+
+
+def test_waits_end_right_after_the_triggerer_was_killed(
+    stack: AirflowStack, airflow: AirflowApi, tmp_path: Path
+) -> None:
+    run_id = start_waiting(stack, tmp_path)
+    stack.kill(TRIGGERER)
+    make_files(tmp_path)
+    stack.start(TRIGGERER)
+
+    assert airflow.wait_for_run(DAG, run_id) == "success"
+
+
+def test_a_second_triggerer_takes_over_the_waits_of_the_first(
+    stack: AirflowStack, airflow: AirflowApi, tmp_path: Path
+) -> None:
+    run_id = start_waiting(stack, tmp_path)
+    stack.start("triggerer-2")
+    try:
+        stack.kill(TRIGGERER)
+        make_files(tmp_path)
+
+        assert airflow.wait_for_run(DAG, run_id) == "success"
+    finally:
+        stack.start(TRIGGERER)
+        stack.stop("triggerer-2")
+
+
+def test_a_component_that_cannot_start_says_why(stack: AirflowStack) -> None:
+    with pytest.raises(ProcessDiedError, match=r"triggerer-3 ended with exit status 1[\s\S]*no_number"):
+        stack.start("triggerer-3", env={"AIRFLOW__TRIGGERER__CAPACITY": "no_number"})
+
+
+def test_an_unknown_component_is_refused_by_name(stack: AirflowStack) -> None:
+    with pytest.raises(ValueError, match="'worker' is no component"):
+        stack.start("worker")
+
+
+def test_nothing_is_left_after_a_stop(
+    make_stack: Callable[..., AirflowStack], processes_in: Callable[[Path], list[str]]
+) -> None:
+    with make_stack() as stack:
+        assert len(processes_in(stack.home)) >= len(COMPONENTS)
+
+    assert processes_in(stack.home) == []
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(stack.address, trust_env=False)
+    assert urlsplit(stack.address).hostname == "127.0.0.1"
+
+
+def test_nothing_is_left_when_the_start_fails_half_way(
+    make_stack: Callable[..., AirflowStack], processes_in: Callable[[Path], list[str]]
+) -> None:
+    stack = make_stack(env={"AIRFLOW__TRIGGERER__CAPACITY": "no_number"})
+
+    with pytest.raises(ProcessDiedError, match="triggerer ended"), stack:
+        pass
+
+    assert processes_in(stack.home) == []
+
+
+def test_nothing_is_left_when_the_start_is_interrupted(
+    tmp_path: Path, processes_in: Callable[[Path], list[str]]
+) -> None:
+    code = (
+        "import sys; from pathlib import Path; from airflow_batch_events.demo.stack import AirflowStack\n"
+        "with AirflowStack(Path(sys.argv[1]), dags={}): pass"
+    )
+    starter = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.DEVNULL)
+    scheduler_log = tmp_path / "components" / "scheduler.log"
+    wait_until(lambda: scheduler_log.exists() or None, timeout=60, failure=lambda: "the scheduler does not start")
+
+    starter.send_signal(signal.SIGINT)
+
+    assert starter.wait(timeout=20) != 0
+    assert processes_in(tmp_path) == []
