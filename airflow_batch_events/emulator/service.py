@@ -2,8 +2,8 @@
 """
 What a TC3 API (Batch, TDMQ) is to the server: named actions that take parameters and a caller.
 
-The server owns HTTP, signatures, rate limits, faults and the envelope; a service owns rules and state. A handler returns
-the fields of ``Response`` (without ``RequestId``) or raises :class:`ApiError`.
+The server owns HTTP, signatures, rate limits, faults and the envelope; a service owns rules and state. A handler
+returns the fields of ``Response`` (without ``RequestId``) or raises :class:`ApiError`.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
+from airflow.sdk.configuration import conf
+
 from airflow_batch_events.events.catalog import JobState
 from airflow_batch_events.events.outcome import NOT_FOUND, NOT_STARTED, REFUSED, TIMEOUT, Outcome
 from airflow_batch_events.exceptions import (
@@ -38,6 +40,14 @@ else:
 
 DEFERRAL_MARGIN = 300.0
 """Seconds by which Airflow's own time-out of a deferral lies behind ours, which ends the wait in a better way."""
+
+HANDOVER = 1.0
+"""
+Seconds beyond a worker's heartbeat interval during which a deferral must not end.
+
+Airflow 3.3 may notice only at the next heartbeat that the process of a deferred task has ended; a task that is queued
+again before that is failed ("finished with state success, but the task instance's state attribute is queued").
+"""
 
 _CONFIGURATION_ERRORS = {error.__name__: error for error in (ConfigurationError, CredentialsError, QueueMissingError)}
 
@@ -100,6 +110,7 @@ class JobWaitMixin(_Operator):
                 reconcile_interval=self.poll_interval if self.queue_name is None else self.reconcile_interval,
                 deadline=_from_now(timeout),
                 start_deadline=_from_now(self.start_timeout),
+                not_before=_from_now(conf.getint("workers", "min_heartbeat_interval", fallback=5) + HANDOVER),
                 cancel_on_kill=self.cancel_on_kill,
             ),
             method_name="execute_complete",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -25,6 +26,9 @@ from airflow_batch_events.exceptions import BatchEventsError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.triggers.metrics import AirflowMetrics
+
+MAX_HOLD = 10.0
+"""Seconds for which an outcome that came too early is held at the most, whatever this machine's clock says."""
 
 
 class BatchJobTrigger(BaseTrigger):
@@ -41,6 +45,7 @@ class BatchJobTrigger(BaseTrigger):
     :param grace: Seconds for which a job that the API does not know counts as not visible yet.
     :param deadline: Unix seconds at which the wait is over; None waits without end.
     :param start_deadline: Unix seconds at which the wait is over for a job that has not begun to run.
+    :param not_before: Unix seconds before which nothing is fired; at most ten seconds are waited for it.
     :param cancel_on_kill: Whether the jobs are ended when a user marks the task or clears it.
     """
 
@@ -54,6 +59,7 @@ class BatchJobTrigger(BaseTrigger):
         grace: float = DEFAULT_GRACE,
         deadline: float | None = None,
         start_deadline: float | None = None,
+        not_before: float | None = None,
         cancel_on_kill: bool = False,
     ) -> None:
         super().__init__()
@@ -65,6 +71,7 @@ class BatchJobTrigger(BaseTrigger):
         self.grace = grace
         self.deadline = deadline
         self.start_deadline = start_deadline
+        self.not_before = not_before
         self.cancel_on_kill = cancel_on_kill
         self._has_fired = False
 
@@ -81,6 +88,7 @@ class BatchJobTrigger(BaseTrigger):
                 "grace": self.grace,
                 "deadline": self.deadline,
                 "start_deadline": self.start_deadline,
+                "not_before": self.not_before,
                 "cancel_on_kill": self.cancel_on_kill,
             },
         )
@@ -93,6 +101,8 @@ class BatchJobTrigger(BaseTrigger):
             payload: dict[str, Any] = {"status": "error", "error": type(error).__name__, "message": str(error)}
         else:
             payload = {"status": "ended", "outcomes": [outcome.to_dict() for outcome in outcomes]}
+        if self.not_before is not None:
+            await asyncio.sleep(min(MAX_HOLD, max(0.0, self.not_before - time.time())))
         self._has_fired = True
         yield TriggerEvent({"job_id": self.job_id, **payload})
 

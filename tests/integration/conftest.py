@@ -25,6 +25,7 @@ DAGS = {"examples": HERE.parents[1] / "dags", "tests": HERE / "dags"}
 CONNECTIONS = {"fs_default": {"conn_type": "fs", "extra": {"path": "/"}}}
 # A triggerer is believed dead after half a minute of silence; the tests that kill one need not wait so long.
 SETTINGS = {
+    "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
     "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "6",
 }

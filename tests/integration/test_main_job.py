@@ -121,7 +121,7 @@ def test_with_the_queue_deleted_in_mid_wait_each_result_takes_its_branch_ended_b
 def test_a_killed_triggerer_loses_none_of_fifty_waits(airflow: AirflowApi, stack: AirflowStack, gate: Path) -> None:
     airflow.unpause(GATED_DAG)
     run_id = airflow.trigger(GATED_DAG, {"gate": str(gate), "jobs": 50, "topic": TOPIC, "queue": QUEUE})
-    airflow.wait_for_states(GATED_DAG, run_id, "wait", {"deferred"}, count=50, timeout=180)
+    stack.wait_until_deferred(GATED_DAG, run_id, "wait", count=50, timeout=180)
     stack.kill(TRIGGERER)
     gate.touch()
     stack.start(TRIGGERER)

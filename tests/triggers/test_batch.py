@@ -9,7 +9,7 @@ from airflow_batch_events.triggers.batch import BatchJobTrigger
 
 
 def test_a_trigger_is_made_again_from_what_it_serialises():
-    trigger = BatchJobTrigger(["job-1", "job-2"], "q", "c", "ap-beijing", 60.0, 30.0, 1_767_225_600.0, 1_767_225_000.0, True)
+    trigger = BatchJobTrigger(["job-1"], "q", "c", "ap-beijing", 60.0, 30.0, 1_767_225_600.0, 1.0, 2.0, True)
     path, kwargs = trigger.serialize()
     assert path == "airflow_batch_events.triggers.batch.BatchJobTrigger"
     assert BatchJobTrigger(**kwargs).serialize() == (path, kwargs)

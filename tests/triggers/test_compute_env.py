@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from airflow.serialization.encoders import encode_trigger
+
+from airflow_batch_events.triggers.compute_env import (
+    BatchComputeEnvTrigger,
+    BatchDeleteComputeEnvTrigger,
+    EnvTrigger,
+)
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        BatchComputeEnvTrigger("env-1", 3, True, 1, 7, "c", "ap-beijing", 10.0, 30.0, 1_767_225_600.0),
+        BatchDeleteComputeEnvTrigger("env-1", True, "c", "ap-beijing", 10.0, 1_767_225_600.0),
+    ],
+    ids=lambda trigger: type(trigger).__name__,
+)
+def test_a_trigger_is_made_again_from_what_it_serialises(trigger):
+    path, kwargs = trigger.serialize()
+    assert path == f"airflow_batch_events.triggers.compute_env.{type(trigger).__name__}"
+    assert type(trigger)(**kwargs).serialize() == (path, kwargs)
+    assert set(kwargs) == set(inspect.signature(type(trigger)).parameters)
+    encode_trigger(trigger)
+
+
+def test_the_event_is_the_last_thing_that_run_does():
+    source = inspect.getsource(EnvTrigger.run).rstrip()
+    assert source.splitlines()[-1].strip().startswith("yield ")
+    assert source.count("yield") == 1
