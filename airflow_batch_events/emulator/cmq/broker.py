@@ -290,20 +290,29 @@ class Broker:
         self._lines[subscription.subscription_id] = DeliveryLine(subscription, self._deliver, self.clock, self._rng)
         return subscription
 
-    def change_subscription(self, topic_name: str, name: str, **settings: Any) -> None:
+    def change_subscription(
+        self,
+        topic_name: str,
+        name: str,
+        *,
+        notify_strategy: str | None = None,
+        notify_content_format: str | None = None,
+        filter_tags: Sequence[str] | None = None,
+        binding_keys: Sequence[str] | None = None,
+    ) -> None:
         """
-        Change a subscription.
+        Change a subscription; None leaves a setting as it is.
 
-        :param settings: ``notify_strategy``, ``notify_content_format``, ``filter_tags``, ``binding_keys``; None leaves
-            a setting as it is.
         :raises CmqFault: 4000 or 4440.
         """
         subscription = self.topics.get(topic_name).subscription(name)
-        given = {
-            key: value if isinstance(value, str) else tuple(value)
-            for key, value in settings.items()
-            if value is not None
+        given: dict[str, Any] = {
+            "notify_strategy": notify_strategy,
+            "notify_content_format": notify_content_format,
+            "filter_tags": None if filter_tags is None else tuple(filter_tags),
+            "binding_keys": None if binding_keys is None else tuple(binding_keys),
         }
+        given = {key: value for key, value in given.items() if value is not None}
         replace(subscription, **given).check(self.limits)
         for key, value in given.items():
             setattr(subscription, key, value)

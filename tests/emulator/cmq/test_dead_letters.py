@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from emulator.cmq.cmq_calls import soon
 
 from airflow_batch_events.emulator.clock import Clock
 from airflow_batch_events.emulator.cmq.attributes import DeadLetterPolicy
@@ -80,7 +81,7 @@ async def test_a_receiver_waiting_at_the_dead_letter_queue_is_woken(broker: Brok
     waiting = asyncio.ensure_future(dead.receive(wait=600))
     await asyncio.sleep(0)
     clock.advance(300)
-    assert [receipt.body for receipt in await waiting] == ["a"]
+    assert [receipt.body for receipt in await soon(waiting)] == ["a"]
 
 
 async def test_a_policy_set_later_applies_to_messages_that_are_there(broker: Broker, clock: Clock, dead: Queue) -> None:

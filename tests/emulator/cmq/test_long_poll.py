@@ -6,10 +6,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from emulator.cmq.cmq_calls import soon
 
 from airflow_batch_events.emulator.clock import Clock
 from airflow_batch_events.emulator.cmq.broker import Broker
 from airflow_batch_events.emulator.cmq.errors import CmqFault
+from airflow_batch_events.emulator.cmq.limits import Limits
 from airflow_batch_events.emulator.cmq.message import Receipt
 from airflow_batch_events.emulator.cmq.queue import Queue
 
@@ -32,7 +34,7 @@ async def waiting(
 async def test_a_long_poll_ends_when_a_message_arrives(queue: Queue) -> None:
     [task] = await waiting(queue)
     queue.send(["a"])
-    assert [receipt.body for receipt in await task] == ["a"]
+    assert [receipt.body for receipt in await soon(task)] == ["a"]
 
 
 async def test_a_long_poll_ends_empty_when_its_time_is_up(queue: Queue, clock: Clock) -> None:
@@ -41,7 +43,7 @@ async def test_a_long_poll_ends_empty_when_its_time_is_up(queue: Queue, clock: C
     await asyncio.sleep(0)
     assert not task.done()
     clock.advance(1)
-    assert await task == []
+    assert await soon(task) == []
     assert queue.waiting_receivers == 0
 
 
@@ -50,7 +52,7 @@ async def test_the_queue_says_how_long_to_wait_when_the_receiver_does_not(broker
     task = asyncio.ensure_future(queue.receive())
     await asyncio.sleep(0)
     clock.advance(7)
-    assert await task == []
+    assert await soon(task) == []
     assert await queue.receive(wait=0) == []
 
 
@@ -75,7 +77,7 @@ async def test_receivers_are_served_in_the_order_in_which_they_came(queue: Queue
     assert first.done()
     assert not second.done()
     queue.send(["b"])
-    assert [receipt.body for receipt in await second] == ["b"]
+    assert [receipt.body for receipt in await soon(second)] == ["b"]
 
 
 async def test_a_long_poll_ends_when_a_message_is_visible_again(queue: Queue, clock: Clock) -> None:
@@ -83,7 +85,7 @@ async def test_a_long_poll_ends_when_a_message_is_visible_again(queue: Queue, cl
     await queue.receive()
     [task] = await waiting(queue, seconds=30)
     clock.advance(30)
-    [receipt] = await task
+    [receipt] = await soon(task)
     assert receipt.dequeue_count == 2
 
 
@@ -91,7 +93,7 @@ async def test_a_long_poll_ends_when_a_delay_is_over(queue: Queue, clock: Clock)
     queue.send(["a"], delay=3)
     [task] = await waiting(queue)
     clock.advance(3)
-    assert [receipt.body for receipt in await task] == ["a"]
+    assert [receipt.body for receipt in await soon(task)] == ["a"]
 
 
 async def test_a_message_served_to_a_receiver_that_went_away_goes_to_the_next(queue: Queue) -> None:
@@ -99,7 +101,7 @@ async def test_a_message_served_to_a_receiver_that_went_away_goes_to_the_next(qu
     [next_in_line] = await waiting(queue)
     queue.send(["a"])
     gone.cancel()
-    [receipt] = await next_in_line
+    [receipt] = await soon(next_in_line)
     assert gone.cancelled()
     assert receipt.dequeue_count == 1, "the one that went away never received it"
     queue.delete(receipt.handle)
@@ -118,4 +120,43 @@ async def test_deleting_the_queue_ends_a_long_poll_with_an_error(broker: Broker,
     [task] = await waiting(queue)
     broker.delete_queue("jobs")
     with pytest.raises(CmqFault, match="4440"):
-        await task
+        await soon(task)
+
+
+async def test_long_polls_see_one_timeout_after_the_other(queue: Queue, clock: Clock) -> None:
+    for body in ("first", "second"):
+        queue.send([body])
+        await queue.receive()
+        clock.advance(5)
+    for seconds, body in ((20, "first"), (5, "second")):
+        [task] = await waiting(queue, seconds=60)
+        clock.advance(seconds)
+        assert [receipt.body for receipt in await soon(task)] == [body]
+
+
+async def test_a_message_given_back_is_invisible_for_its_whole_time_when_received_again(
+    queue: Queue, clock: Clock
+) -> None:
+    [gone] = await waiting(queue)
+    queue.send(["a"])
+    gone.cancel()
+    await asyncio.wait([gone])
+    clock.advance(10)
+    [receipt] = await queue.receive()
+    clock.advance(20)
+    assert queue.inactive_count == 1, "the end of the receive that never was means nothing"
+    clock.advance(9)
+    queue.delete(receipt.handle)
+
+
+async def test_a_receiver_held_up_by_the_cap_is_served_when_a_message_is_deleted(clock: Clock) -> None:
+    broker = Broker(clock, limits=Limits(unacked=1))
+    queue = broker.create_queue("jobs")
+    [first, second] = await waiting(queue, 2)
+    queue.send(["a", "b"])
+    [receipt] = await soon(first)
+    await asyncio.sleep(0)
+    assert not second.done()
+    queue.delete(receipt.handle)
+    assert len(await soon(second)) == 1
+    await broker.close()

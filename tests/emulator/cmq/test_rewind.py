@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from emulator.cmq.cmq_calls import soon
 
 from airflow_batch_events.emulator.clock import Clock
 from airflow_batch_events.emulator.cmq.broker import Broker
@@ -69,7 +70,7 @@ async def test_a_waiting_receiver_gets_what_comes_back(queue: Queue, clock: Cloc
     waiting = asyncio.ensure_future(queue.receive(wait=10))
     await asyncio.sleep(0)
     queue.rewind(clock.time())
-    assert [receipt.body for receipt in await waiting] == ["a"]
+    assert [receipt.body for receipt in await soon(waiting)] == ["a"]
 
 
 async def test_a_queue_without_rewind_refuses(broker: Broker, clock: Clock) -> None:

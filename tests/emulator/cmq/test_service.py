@@ -7,7 +7,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from emulator.cmq.cmq_calls import Call
+from emulator.cmq.cmq_calls import Call, soon
 
 from airflow_batch_events.emulator.clock import Clock
 from airflow_batch_events.emulator.cmq.broker import Broker
@@ -170,12 +170,12 @@ async def test_a_long_poll_waits_inside_the_request(call: Call, clock: Clock) ->
     waiting = asyncio.ensure_future(call("BatchReceiveMessage", queueName="jobs", numOfMsg=16, pollingWaitSeconds=30))
     await asyncio.sleep(0)
     await call("BatchSendMessage", queueName="jobs", msgBody=["a", "b", "c"])
-    answer = await waiting
+    answer = await soon(waiting)
     assert [message["msgBody"] for message in answer["msgInfoList"]] == ["a", "b", "c"]
     waiting = asyncio.ensure_future(call("ReceiveMessage", queueName="jobs", pollingWaitSeconds=3))
     await asyncio.sleep(0)
     clock.advance(3)
-    assert await waiting == {"code": 7000, "message": "(10200)no message"}
+    assert await soon(waiting) == {"code": 7000, "message": "(10200)no message"}
 
 
 async def test_a_client_that_went_away_loses_no_message(call: Call, broker: Broker) -> None:
@@ -184,7 +184,7 @@ async def test_a_client_that_went_away_loses_no_message(call: Call, broker: Brok
     await call("SendMessage", queueName="jobs", msgBody="a")
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await waiting
+        await soon(waiting)
     answer = await call("ReceiveMessage", queueName="jobs")
     assert (answer["msgBody"], answer["dequeueCount"]) == ("a", 1)
 
@@ -193,7 +193,7 @@ async def test_a_queue_deleted_during_a_long_poll_is_missing(call: Call, broker:
     waiting = asyncio.ensure_future(call("ReceiveMessage", queueName="jobs", pollingWaitSeconds=30))
     await asyncio.sleep(0)
     broker.delete_queue("jobs")
-    assert (await waiting)["code"] == 4440
+    assert (await soon(waiting))["code"] == 4440
 
 
 async def test_calls_above_the_rate_are_throttled_until_the_next_second(clock: Clock) -> None:

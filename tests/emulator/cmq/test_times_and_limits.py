@@ -7,6 +7,7 @@ import random
 import time
 
 import pytest
+from emulator.cmq.cmq_calls import soon
 
 from airflow_batch_events.emulator.clock import Clock
 from airflow_batch_events.emulator.cmq.attributes import QueueAttributes
@@ -122,7 +123,7 @@ async def test_a_full_queue_takes_no_more(clock: Clock) -> None:
 )
 async def test_attributes_out_of_range_are_refused(broker: Broker, setting: str, value: int) -> None:
     with pytest.raises(CmqFault, match=f"{value}"):
-        broker.create_queue("jobs", **{setting: value})
+        broker.create_queue("jobs", QueueAttributes(**{setting: value}))
     assert "jobs" not in broker.queues
 
 
@@ -143,7 +144,7 @@ async def test_the_clock_alone_drives_a_running_queue(broker: Broker) -> None:
     queue.send(["b"])
     [receipt] = await queue.receive()
     queue.delete(receipt.handle)
-    [receipt] = await queue.receive(wait=5)
+    [receipt] = await soon(queue.receive(wait=5))
     assert receipt.body == "a"
     await running.close()
 

@@ -200,25 +200,30 @@ async def test_an_account_has_its_limits(clock: Clock) -> None:
     await broker.close()
 
 
-async def test_a_full_queue_gets_its_message_when_there_is_room(clock: Clock) -> None:
+async def test_a_full_queue_gets_its_messages_in_order_when_there_is_room(clock: Clock) -> None:
     broker = Broker(clock, limits=Limits(backlog_bytes=10), window=1)
     broker.create_topic("events")
     subscribe(broker, "small")
-    await broker.publish("events", "x" * 10)
-    await broker.publish("events", "second")
-    await broker.publish("events", "third")
     subscription = broker.topics.get("events").subscription("small")
-    for _ in range(3):
-        await asyncio.sleep(0)
-    assert broker.waiting(subscription) == 2
     queue = broker.queues.get("small")
-    [receipt] = await queue.receive()
-    queue.delete(receipt.handle)
-    for _ in range(4):
-        clock.advance(1)
+
+    async def publish(body: str) -> None:
+        await broker.publish("events", body)
         for _ in range(5):
             await asyncio.sleep(0)
-    assert bodies(broker, "small") == ["second"], "the third does not fit beside it, and does not overtake it"
+
+    await publish("x" * 10)
+    await publish("second")
+    assert broker.waiting(subscription) == 1
+    [receipt] = await queue.receive()
+    queue.delete(receipt.handle)
+    await publish("3rd")
+    assert bodies(broker, "small") == [], "it must not overtake the one that waits for its retry"
+    clock.advance(1)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert bodies(broker, "small") == ["second", "3rd"]
+    assert broker.waiting(subscription) == 0
     await broker.close()
 
 
