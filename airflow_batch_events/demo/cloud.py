@@ -20,7 +20,7 @@ from types import TracebackType
 from airflow_batch_events.demo.processes import ChildProcess, stop_all
 from airflow_batch_events.protocol.credentials import CloudAccess
 from airflow_batch_events.protocol.sdk import SdkClient
-from airflow_batch_events.protocol.tdmq import create_queue, create_subscription, create_topic
+from airflow_batch_events.provision import Wanted, carry_out, look_and_plan
 
 CONN_ID = "tencentcloud_default"
 
@@ -117,13 +117,11 @@ def _read_address(child: ChildProcess, ready_file: Path) -> CloudAddress:
 
 def provision(cloud: CloudAddress, topic_name: str, *queue_names: str) -> None:
     """
-    Create a topic and queues, and forward everything from the one to the others.
+    Make sure of a topic and queues, and of the subscriptions that forward everything from the one to the others.
 
-    :param topic_name: A topic that does not exist yet.
-    :param queue_names: Queues that do not exist yet.
+    :param topic_name: The topic.
+    :param queue_names: The queues.
     """
     with SdkClient(cloud.access()) as client:
-        client.send(create_topic(topic_name))
         for queue_name in queue_names:
-            client.send(create_queue(queue_name))
-            client.send(create_subscription(topic_name, f"to-{queue_name}", queue_name))
+            carry_out(client.send, look_and_plan(client.send, Wanted(topic_name, queue_name)), lambda title: None)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``airflow-batch-events provision``: the topic, the queue and the subscription that events need."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from typing import Any
+
+from rich.console import Console
+
+from airflow_batch_events.commands.common import add_account_arguments, add_name_arguments, run_reporting
+from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.sdk import SdkClient
+from airflow_batch_events.provision import QUEUE_DEFAULTS, Wanted, carry_out, look_and_plan
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``provision``."""
+    add_name_arguments(parser)
+    parser.add_argument("--subscription", default="", help="the subscription's name (default: to-QUEUE)")
+    parser.add_argument(
+        "--visibility-timeout",
+        type=int,
+        default=QUEUE_DEFAULTS.visibility_timeout,
+        metavar="S",
+        help="seconds until a message that was received but not deleted comes back; with several triggerers on one "
+        "queue also the delay of a message that the wrong one received (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--retention",
+        type=int,
+        default=QUEUE_DEFAULTS.msg_retention_seconds,
+        metavar="S",
+        help="seconds that a message is kept while nobody deletes it: how long all triggerers may be down "
+        "(default and maximum: %(default)s)",
+    )
+    parser.add_argument(
+        "--no-dead-letters",
+        action="store_true",
+        help="without a dead-letter queue, messages that are no events circulate until their retention ends",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be created, and create nothing")
+    add_account_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Create what is missing; 0 when all is there in the end."""
+    wanted = Wanted(
+        topic_name=args.topic,
+        queue_name=args.queue,
+        subscription_name=args.subscription,
+        settings=replace(
+            QUEUE_DEFAULTS, visibility_timeout=args.visibility_timeout, msg_retention_seconds=args.retention
+        ),
+        dead_letters=not args.no_dead_letters,
+    )
+
+    def work(access: CloudAccess, console: Console) -> tuple[bool, dict[str, Any]]:
+        with SdkClient(access) as client:
+            plan = look_and_plan(client.send, wanted)
+            for item in plan.present:
+                console.print(f"there: {item}", style="dim")
+            for problem in plan.problems:
+                console.print(f"does not fit: {problem}", style="red")
+            result = {"present": list(plan.present), "problems": list(plan.problems), "dry_run": args.dry_run}
+            if plan.problems or args.dry_run:
+                for step in plan.steps:
+                    console.print(f"would {step.title}")
+                return not plan.problems, {**result, "steps": [step.title for step in plan.steps]}
+            carry_out(client.send, plan, console.print)
+            console.print(
+                f"Jobs that notify topic {args.topic} can be waited for on queue {args.queue}.", style="green"
+            )
+            return True, {**result, "steps": [step.title for step in plan.steps]}
+
+    return run_reporting(args, work)

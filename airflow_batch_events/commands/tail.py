@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``airflow-batch-events tail``: events as they arrive, read from a temporary queue, so that nobody misses one."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from airflow_batch_events.commands.common import DEFAULT_TOPIC, add_account_arguments, run_reporting
+from airflow_batch_events.commands.eavesdrop import temporary_queue
+from airflow_batch_events.events.message import BatchEvent, parse_message
+from airflow_batch_events.protocol.cmq import CmqClient
+from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.sdk import SdkClient
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``tail``."""
+    parser.add_argument("--topic", default=DEFAULT_TOPIC, help="the topic to listen to (default: %(default)s)")
+    parser.add_argument("--count", type=int, default=None, metavar="N", help="end after N events")
+    parser.add_argument("--seconds", type=float, default=None, metavar="S", help="end after S seconds")
+    add_account_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show events until Ctrl-C, or until ``--count`` or ``--seconds`` is reached."""
+
+    def work(access: CloudAccess, console: Console) -> tuple[bool, dict[str, Any]]:
+        shown = 0
+
+        def show(event: BatchEvent) -> None:
+            nonlocal shown
+            shown += 1
+            if args.json:
+                print(json.dumps(event.to_dict()), file=sys.stdout, flush=True)  # noqa: T201 - the output itself
+            else:
+                console.print(_line(event))
+
+        with SdkClient(access) as client, temporary_queue(client, args.topic, "tail") as queue_name:
+            console.print(f"Listening to topic {args.topic}; Ctrl-C ends it.", style="dim")
+            try:
+                asyncio.run(_read(access, queue_name, show, args, lambda: shown))
+            except KeyboardInterrupt:
+                console.print("Ended.", style="dim")
+        return True, {"events": shown}
+
+    return run_reporting(args, work)
+
+
+async def _read(access: CloudAccess, queue_name: str, show: Any, args: argparse.Namespace, shown: Any) -> None:
+    ends = None if args.seconds is None else time.monotonic() + args.seconds
+    async with CmqClient(access) as client:
+        while (ends is None or time.monotonic() < ends) and (args.count is None or shown() < args.count):
+            messages = await client.receive(queue_name, wait_seconds=1)
+            for message in messages:
+                for event in parse_message(message.body).events:
+                    show(event)
+            await client.delete(queue_name, [message.receipt_handle for message in messages])
+
+
+def _line(event: BatchEvent) -> str:
+    time_text = event.time.format("HH:mm:ss") if event.time else "--:--:--"
+    color = "green" if event.name.endswith("SUCCEED") else "red" if "FAILED" in event.name else "cyan"
+    names = (event.job_id, event.job_name, event.task_name, event.env_id, event.compute_node_id)
+    where = " ".join(name for name in names if name)
+    index = "" if event.task_instance_index is None else f"[{event.task_instance_index}]"
+    variables = " ".join(f"{key}={value}" for key, value in event.vars.items())
+    return f"{time_text} [{color}]{escape(event.name):32}[/] {escape(where + index)} [dim]{escape(variables)}[/]"
