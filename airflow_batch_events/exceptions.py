@@ -34,6 +34,12 @@ One class per cause, so that a retry policy can tell them apart.
     │       ├── CmqNoSubscriberError         6030: nobody wants what was published
     │       ├── CmqBeingReleasedError        6040: a queue or topic of that name was deleted a moment ago
     │       └── CmqTooManyUnackedError       6070: too many messages are received but not deleted
+    ├── ComputeEnvError                      how a wait for a compute environment ended
+    │   ├── ComputeEnvFailedError            nodes cannot be created, or it is being deleted
+    │   ├── ComputeEnvNotFoundError          the API does not know it
+    │   ├── ComputeEnvRefusedError           the API will not do this while it is as it is
+    │   ├── ComputeEnvStateUnknownError      could not find out; a later try may
+    │   └── ComputeEnvTimeoutError           the wait's deadline passed first
     └── JobError                             how a job or a wait for it ended
         ├── BatchJobFailedError              the job ended FAILED
         │   └── BatchJobInterruptedError     ... FAILED_INTERRUPTED: it still holds its instances
@@ -233,3 +239,27 @@ class BatchJobNotStartedError(JobError):
 
 class JobStateUnknownError(JobError):
     """The state of the job could not be found out; nothing was submitted. A retry may succeed."""
+
+
+class ComputeEnvError(BatchEventsError):
+    """How a wait for a compute environment ended badly."""
+
+
+class ComputeEnvFailedError(ComputeEnvError):
+    """Nodes cannot be created, or the environment is being deleted; a retry looks at the same environment again."""
+
+
+class ComputeEnvNotFoundError(ComputeEnvError):
+    """The API does not know the environment: the id is wrong, or it was deleted."""
+
+
+class ComputeEnvRefusedError(ComputeEnvError):
+    """The API will not do what was asked of the environment while it is as it is; the message says what to change."""
+
+
+class ComputeEnvStateUnknownError(ComputeEnvError):
+    """The state of the environment could not be found out; nothing was created. A retry may succeed."""
+
+
+class ComputeEnvTimeoutError(ComputeEnvError):
+    """The deadline of the wait passed first."""

@@ -40,16 +40,30 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_batch_events.operators.batch",
                     "airflow_batch_events.operators.branch",
+                    "airflow_batch_events.operators.compute_env",
                 ],
             },
             {"integration-name": _CMQ, "python-modules": ["airflow_batch_events.operators.cmq"]},
         ],
-        "sensors": [{"integration-name": _BATCH, "python-modules": ["airflow_batch_events.sensors.batch"]}],
+        "sensors": [
+            {
+                "integration-name": _BATCH,
+                "python-modules": ["airflow_batch_events.sensors.batch", "airflow_batch_events.sensors.compute_env"],
+            }
+        ],
         "hooks": [
             {"integration-name": _BATCH, "python-modules": ["airflow_batch_events.hooks.batch"]},
             {"integration-name": _CMQ, "python-modules": ["airflow_batch_events.hooks.cmq"]},
         ],
-        "triggers": [{"integration-name": _BATCH, "python-modules": ["airflow_batch_events.triggers.batch"]}],
+        "triggers": [
+            {
+                "integration-name": _BATCH,
+                "python-modules": ["airflow_batch_events.triggers.batch", "airflow_batch_events.triggers.compute_env"],
+            }
+        ],
+        "task-decorators": [
+            {"name": "batch_job", "class-name": "airflow_batch_events.decorators.batch.batch_job_task"}
+        ],
         "extra-links": [
             f"airflow_batch_events.links.console.{link}"
             for link in ("BatchJobLink", "BatchComputeEnvLink", "CmqQueueLink", "CmqTopicLink")

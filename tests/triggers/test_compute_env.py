@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import asyncio
 import inspect
+import time
 
 import pytest
 from airflow.serialization.encoders import encode_trigger
@@ -16,8 +18,8 @@ from airflow_batch_events.triggers.compute_env import (
 @pytest.mark.parametrize(
     "trigger",
     [
-        BatchComputeEnvTrigger("env-1", 3, True, 1, 7, "c", "ap-beijing", 10.0, 30.0, 1_767_225_600.0),
-        BatchDeleteComputeEnvTrigger("env-1", True, "c", "ap-beijing", 10.0, 1_767_225_600.0),
+        BatchComputeEnvTrigger("env-1", 3, True, 1, 7, "c", "ap-beijing", 10.0, 30.0, 1_767_225_600.0, 1_767_225_000.0),
+        BatchDeleteComputeEnvTrigger("env-1", True, "c", "ap-beijing", 10.0, 1_767_225_600.0, 1_767_225_000.0),
     ],
     ids=lambda trigger: type(trigger).__name__,
 )
@@ -33,3 +35,16 @@ def test_the_event_is_the_last_thing_that_run_does():
     source = inspect.getsource(EnvTrigger.run).rstrip()
     assert source.splitlines()[-1].strip().startswith("yield ")
     assert source.count("yield") == 1
+
+
+def test_what_is_known_too_early_is_held_until_the_worker_s_end_can_have_been_noticed(cloud):
+    async def fire() -> tuple[float, dict]:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        trigger = BatchDeleteComputeEnvTrigger("env-12345678", not_before=time.time() + 0.5)
+        event = await anext(trigger.run())
+        return loop.time() - began, event.payload
+
+    seconds, payload = asyncio.run(fire())
+    assert payload["outcome"]["state"] == "GONE"
+    assert seconds >= 0.4

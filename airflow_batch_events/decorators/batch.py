@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+``@task.batch_job``: a function that returns the description of a job, which is then submitted and waited for.
+
+The function runs once in each try, before anything is submitted, never after a deferral. A retry reattaches to the job
+of the try before only when the function returns the same description again, so it must not put the time or a random
+name into it (or ``on_changed_job`` has to say what is to happen then).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
+
+from airflow_batch_events.operators.batch import BatchSubmitJobOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.context import Context
+
+
+class BatchJobDecoratedOperator(DecoratedOperator, BatchSubmitJobOperator):
+    """
+    Submit the job that a function describes, and wait for it as :class:`BatchSubmitJobOperator` does.
+
+    It has all the parameters of that operator but ``job``: that is what the function returns. Templates in it are
+    rendered.
+
+    :param python_callable: Returns the API's ``Job`` object.
+    :param op_args: The function's positional arguments. (templated)
+    :param op_kwargs: The function's keyword arguments. (templated)
+    """
+
+    template_fields: Sequence[str] = (*DecoratedOperator.template_fields, *BatchSubmitJobOperator.template_fields)
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        **DecoratedOperator.template_fields_renderers,
+        **BatchSubmitJobOperator.template_fields_renderers,
+    }
+    custom_operator_name = "@task.batch_job"
+    # The description is known only when the function has run, and the task's page is to show it.
+    overwrite_rtif_after_execution = True
+
+    def __init__(
+        self,
+        *,
+        python_callable: Callable[..., Any],
+        op_args: Collection[Any] | None = None,
+        op_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if "job" in kwargs:
+            raise TypeError("@task.batch_job takes no job: the decorated function returns it")
+        super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, job={}, **kwargs)
+
+    def execute(self, context: Context) -> Any:
+        """
+        Ask the function for the job, then submit it and wait.
+
+        :raises TypeError: When the function returns something else than a job.
+        """
+        arguments = self.determine_kwargs({**context, **self.op_kwargs})
+        job = self.python_callable(*self.op_args, **arguments)
+        if not isinstance(job, Mapping) or not job.get("Tasks"):
+            raise TypeError(
+                f"{self.python_callable.__name__} has to return the API's Job object, a dictionary with Tasks (or what "
+                f"build_job returns); it returned {type(job).__name__}"
+            )
+        self.job = self.render_template(dict(job), context)
+        return super().execute(context)
+
+
+def batch_job_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> TaskDecorator:
+    """
+    Make a task that submits the Batch job which the function returns.
+
+    The task's value is that of :class:`BatchSubmitJobOperator`, the job's outcome; it is one value, whatever the
+    function's annotation says, unless ``multiple_outputs`` is set.
+
+    :param python_callable: The function.
+    :param kwargs: All parameters of :class:`BatchSubmitJobOperator` but ``job``.
+    """
+    # Airflow would take a function that is annotated to return a dictionary for a task with an XCom for each key.
+    kwargs.setdefault("multiple_outputs", False)
+    return task_decorator_factory(
+        python_callable=python_callable, decorated_operator_class=BatchJobDecoratedOperator, **kwargs
+    )

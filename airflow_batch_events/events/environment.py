@@ -1,0 +1,368 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Decide how a wait for a compute environment ends: its nodes run, they cannot be created, or it is gone.
+
+One decision for two loops: the worker's, which blocks, and the triggerer's, which does not. The rules that must not be
+relaxed: "could not read" is no fact; an environment that the API does not know counts as not visible yet for a grace
+period; a node that could not be created fails the wait only when the cloud will not try again, or when the caller has
+said how many failures are too many.
+
+Everything is decided from the environment as it is shown now, so a wait that begins anew after a crash knows as much as
+the one before.
+
+Sources: API pages 599/15892 (DescribeComputeEnv), 599/15891 (ResourceMaxRetryCount and its pauses), DeleteComputeEnv.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+from pendulum import DateTime
+
+from airflow_batch_events.events.catalog import NodeState
+from airflow_batch_events.exceptions import (
+    ApiCredentialsError,
+    ApiError,
+    ApiNotFoundError,
+    ApiParameterError,
+    CloudError,
+    ComputeEnvError,
+    ComputeEnvFailedError,
+    ComputeEnvNotFoundError,
+    ComputeEnvRefusedError,
+    ComputeEnvTimeoutError,
+)
+
+READY = "READY"
+"""The state in the outcome of a wait whose nodes run."""
+
+GONE = "GONE"
+"""The state in the outcome of a removal: the environment does not exist any more."""
+
+CREATION_FAILED = "CREATION_FAILED"
+"""The state in the outcome of a wait whose nodes cannot be created."""
+
+DELETING = "DELETING"
+"""The state in the outcome of a wait for the nodes of an environment that is being deleted."""
+
+NOT_FOUND = "NOT_FOUND"
+"""The state in the outcome of a wait for an environment that the API does not know."""
+
+REFUSED = "REFUSED"
+"""The state in the outcome of a wait, or a removal, that the API will not let happen."""
+
+TIMEOUT = "TIMEOUT"
+"""The state in the outcome of a wait whose deadline passed first."""
+
+DEFAULT_GRACE = 60.0
+"""Seconds for which an environment that the API does not know counts as not visible yet."""
+
+DEFAULT_CREATION_RETRIES = 7
+"""How often the cloud tries again to create a node, unless ``ResourceMaxRetryCount`` says otherwise."""
+
+CLOCK_DRIFT = 300.0
+"""Seconds by which this machine's clock may differ from the cloud's, the drift that the API itself allows a caller."""
+
+EXPLAINED_NODES = 3
+"""Failed nodes whose activities are read: that takes a call for each, and an account has two calls a second."""
+
+_PAUSES = ((3, 600.0), (10, 900.0), (50, 1800.0), (100, 3600.0))
+
+
+class NodeFacts(Protocol):
+    """What is known of a node."""
+
+    @property
+    def node_id(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def raw(self) -> Mapping[str, Any]: ...
+
+
+class EnvFacts(Protocol):
+    """What is known of an environment."""
+
+    @property
+    def desired_node_count(self) -> int: ...
+    @property
+    def next_action(self) -> str: ...
+    @property
+    def nodes(self) -> Sequence[NodeFacts]: ...
+
+
+class ActivityFacts(Protocol):
+    """What is known of something that an environment does to a node."""
+
+    @property
+    def node_id(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def state_reason(self) -> str: ...
+    @property
+    def end_time(self) -> DateTime | None: ...
+
+
+@dataclass(frozen=True)
+class EnvOutcome:
+    """
+    How a wait for an environment ended, as the task receives it in XCom and in the trigger's event.
+
+    :param env_id: The environment.
+    :param state: ``READY``, ``GONE``, ``CREATION_FAILED``, ``DELETING``, ``NOT_FOUND``, ``REFUSED``, ``TIMEOUT``.
+    :param succeeded: Whether it ended as it was wanted.
+    :param running_nodes: How many nodes ran when last looked at.
+    :param reason: Why, in words, where the state alone does not say it.
+    """
+
+    env_id: str
+    state: str
+    succeeded: bool
+    running_nodes: int = 0
+    reason: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the outcome as JSON-serialisable data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> EnvOutcome:
+        """
+        Read an outcome back.
+
+        :raises ValueError: When ``data`` is not an outcome.
+        """
+        try:
+            return cls(**data)
+        except TypeError as error:
+            raise ValueError(f"not the outcome of a wait for an environment: {sorted(data)}") from error
+
+    @property
+    def error(self) -> ComputeEnvError | None:
+        """The error for an outcome that is not as wanted."""
+        if self.succeeded:
+            return None
+        kind = {
+            NOT_FOUND: ComputeEnvNotFoundError,
+            REFUSED: ComputeEnvRefusedError,
+            TIMEOUT: ComputeEnvTimeoutError,
+        }.get(self.state, ComputeEnvFailedError)
+        return kind(f"Compute environment {self.env_id}: {self.reason or self.state}")
+
+
+class NodeWait:
+    """
+    A wait until so many nodes of an environment run.
+
+    :param env_id: The environment.
+    :param wanted: How many nodes.
+    :param exactly: Whether those above that number have to go as well; then nodes that users have attached do not
+        count.
+    :param max_failed_nodes: How many nodes may be CREATION_FAILED while the cloud tries again; None for any number.
+    :param creation_retries: How often the cloud tries again to create a node; None if that is not known, and then a
+        failure is final when the pause before the next try has passed without one.
+    :param grace: Seconds for which an environment that the API does not know counts as not visible yet.
+    :param missing_since: The time from which it is missing, if an earlier look of the same wait has seen so.
+    """
+
+    def __init__(
+        self,
+        env_id: str,
+        wanted: int,
+        *,
+        exactly: bool = False,
+        max_failed_nodes: int | None = None,
+        creation_retries: int | None = None,
+        grace: float = DEFAULT_GRACE,
+        missing_since: float | None = None,
+    ) -> None:
+        self.env_id = env_id
+        self.wanted = wanted
+        self.exactly = exactly
+        self.max_failed_nodes = max_failed_nodes
+        self.creation_retries = creation_retries
+        self.grace = grace
+        self.outcome: EnvOutcome | None = None
+        self.progress = "it has not been seen yet"
+        self._running = 0
+        self._failed: list[str] = []
+        self._reasons: dict[str, str] = {}
+        self._missing_since = missing_since
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the wait has ended."""
+        return self.outcome is not None
+
+    def on_look(self, env: EnvFacts) -> Sequence[str]:
+        """
+        Take the environment as the API shows it.
+
+        :return: The failed nodes whose activities are wanted next, for :meth:`on_activities`; often none.
+        """
+        self._missing_since = None
+        nodes = [node for node in env.nodes if not (self.exactly and _is_attached(node))]
+        running = sum(node.state == NodeState.RUNNING for node in nodes)
+        self._running = running
+        self._failed = [node.node_id for node in nodes if node.state == NodeState.CREATION_FAILED]
+        self.progress = f"{running} of {self.wanted} nodes run{_others(nodes)}"
+        if env.desired_node_count < self.wanted:
+            self.progress += f" (the environment is set to {env.desired_node_count} nodes)"
+        if env.next_action == "DELETING":
+            self._end(DELETING, f"it is being deleted; {self.progress}")
+        elif running == len(nodes) == self.wanted or (running >= self.wanted and not self.exactly):
+            self.outcome = self.outcome or EnvOutcome(self.env_id, READY, True, running)
+        return () if self.is_done else self._failed[:EXPLAINED_NODES]
+
+    def on_activities(self, activities: Iterable[ActivityFacts], as_of: float) -> None:
+        """
+        Take what was done to the failed nodes that :meth:`on_look` has named.
+
+        :param activities: Of all these nodes, in any order; empty when they could not be read.
+        :param as_of: The time of the look, Unix seconds.
+        """
+        by_node: dict[str, list[ActivityFacts]] = {}
+        for activity in activities:
+            if activity.kind == "CREATE_COMPUTE_NODE":
+                by_node.setdefault(activity.node_id, []).append(activity)
+        for node_id, creations in by_node.items():
+            failures = sorted(
+                (creation for creation in creations if creation.state == "FAILED"),
+                key=lambda creation: creation.end_time.timestamp() if creation.end_time else 0.0,
+            )
+            if failures:
+                self._reasons[node_id] = failures[-1].state_reason or "no reason given"
+            if node_id in self._failed and self._is_final(creations, failures, as_of):
+                self._end(CREATION_FAILED, f"the cloud has given up on a node; {self._account()}")
+        if self.max_failed_nodes is not None and len(self._failed) > self.max_failed_nodes:
+            count = f"too many nodes could not be created ({len(self._failed)}, where {self.max_failed_nodes} may fail)"
+            self._end(CREATION_FAILED, f"{count}; {self._account()}")
+
+    def on_error(self, error: CloudError, as_of: float) -> None:
+        """Take the error that a look ended with; only what the API surely knows is a fact."""
+        if isinstance(error, ApiNotFoundError):
+            if self._missing_since is None:
+                self._missing_since = as_of
+            if as_of - self._missing_since >= self.grace:
+                self._end(
+                    NOT_FOUND, f"the API has not known it for {self.grace:g} s: the id is wrong, or it is deleted"
+                )
+        elif isinstance(error, ApiParameterError):
+            self._end(NOT_FOUND, f"{error.code}: {error.message}")
+
+    def on_deadline(self) -> None:
+        """End the wait because its time is over."""
+        self._end(TIMEOUT, f"the deadline passed first; {self._account()}")
+
+    def _is_final(self, creations: Sequence[ActivityFacts], failures: Sequence[ActivityFacts], as_of: float) -> bool:
+        if not failures or any(creation.state in ("SUBMITTED", "PROCESSING") for creation in creations):
+            return False
+        if self.creation_retries is not None and len(failures) > self.creation_retries:
+            return True
+        last = failures[-1].end_time
+        return last is not None and as_of - last.timestamp() > creation_pause(len(failures)) + CLOCK_DRIFT
+
+    def _account(self) -> str:
+        shown = [f"{node_id}: {reason}" for node_id, reason in self._reasons.items() if node_id in self._failed]
+        return "; ".join([self.progress, *shown])
+
+    def _end(self, state: str, reason: str) -> None:
+        self.outcome = self.outcome or EnvOutcome(self.env_id, state, False, self._running, reason)
+
+
+class Step(Enum):
+    """What a removal does next."""
+
+    WAIT = "wait"
+    DRAIN = "drain"
+    DELETE = "delete"
+    DONE = "done"
+
+
+class Removal:
+    """
+    The removal of an environment: take its nodes away, delete it, look until it is gone.
+
+    :param env_id: The environment.
+    :param drain: Whether its nodes are taken away if it is still meant to have some.
+    """
+
+    def __init__(self, env_id: str, *, drain: bool) -> None:
+        self.env_id = env_id
+        self.drain = drain
+        self.outcome: EnvOutcome | None = None
+        self.progress = "it has not been seen yet"
+        self._refusal = ""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing more to do."""
+        return self.outcome is not None
+
+    def on_look(self, env: EnvFacts) -> Step:
+        """Take the environment as the API shows it, and say what to do about it."""
+        attached = sum(map(_is_attached, env.nodes))
+        self.progress = f"it has {len(env.nodes)} nodes{_others(env.nodes)}"
+        if env.next_action == "DELETING":
+            self.progress = "it is being deleted"
+            return Step.WAIT
+        if attached:
+            self._end(REFUSED, f"{attached} of its nodes were attached by a user: detach them (DetachInstances) first")
+            return Step.DONE
+        if env.desired_node_count > 0 and self.drain:
+            return Step.DRAIN
+        if not env.nodes:
+            return Step.DELETE
+        if env.desired_node_count > 0:
+            reason = f"it is meant to have {env.desired_node_count} nodes, so it is not deleted: set drain=True"
+            self._end(REFUSED, reason)
+            return Step.DONE
+        return Step.WAIT
+
+    def on_error(self, error: CloudError) -> None:
+        """Take the error that a look or a step ended with."""
+        if isinstance(error, ApiNotFoundError):
+            self.outcome = self.outcome or EnvOutcome(self.env_id, GONE, True)
+        elif isinstance(error, ApiParameterError | ApiCredentialsError):
+            self._end(REFUSED, f"{error.code}: {error.message}")
+        elif isinstance(error, ApiError):
+            self._refusal = f"{error.code}: {error.message}"
+
+    def on_deadline(self) -> None:
+        """Give up because the time is over."""
+        refusal = f"; last refused with {self._refusal}" if self._refusal else ""
+        self._end(TIMEOUT, f"it was not gone in time; {self.progress}{refusal}")
+
+    def _end(self, state: str, reason: str) -> None:
+        self.outcome = self.outcome or EnvOutcome(self.env_id, state, False, reason=reason)
+
+
+def creation_pause(failures: int) -> float:
+    """Return the seconds between the failed creation of that number, counted from 1, and the next try."""
+    return next((seconds for last, seconds in _PAUSES if failures <= last), _PAUSES[-1][1])
+
+
+def creation_retries_of(compute_env: Mapping[str, Any]) -> int:
+    """Return how often the cloud tries again to create a node of an environment that is described so."""
+    if compute_env.get("ActionIfComputeNodeInactive", "RECREATE") != "RECREATE":
+        return 0
+    retries = compute_env.get("ResourceMaxRetryCount")
+    return DEFAULT_CREATION_RETRIES if retries is None else int(retries)
+
+
+def _is_attached(node: NodeFacts) -> bool:
+    return node.raw.get("ResourceOrigin") == "USER_ATTACHED"
+
+
+def _others(nodes: Iterable[NodeFacts]) -> str:
+    counts: dict[str, int] = {}
+    for node in nodes:
+        if node.state != NodeState.RUNNING:
+            counts[node.state] = counts.get(node.state, 0) + 1
+    return "".join(f", {count} {state}" for state, count in counts.items())

@@ -1,0 +1,406 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Create, modify and delete compute environments, and wait until their nodes are as they should be.
+
+An environment outlives the task that created it, and costs money meanwhile: nothing here ends one but the operator that
+is made for it. A task that is killed, or that fails because nodes cannot be created, leaves its environment as it is,
+and its next try finds the same one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.configuration import conf
+
+from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS, parse_event_names
+from airflow_batch_events.events.environment import DEFAULT_GRACE, EnvOutcome, NodeWait, Removal, creation_retries_of
+from airflow_batch_events.events.notifications import (
+    NOTIFICATION_TARGET,
+    build_notifications,
+    normalise_notifications,
+)
+from airflow_batch_events.exceptions import (
+    ApiNotFoundError,
+    ApiParameterError,
+    ApiQuotaError,
+    ApiRefusedError,
+    ApiThrottledError,
+    CloudError,
+    ComputeEnvStateUnknownError,
+    ConfigurationError,
+    JobChangedError,
+)
+from airflow_batch_events.hooks.batch import VISIBILITY_CHECK
+from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
+from airflow_batch_events.links.console import BatchComputeEnvLink, CmqTopicLink
+from airflow_batch_events.operators.waiting import timeout_of
+from airflow_batch_events.operators.waiting_nodes import EnvWaitMixin, check_node_count
+from airflow_batch_events.protocol import batch
+from airflow_batch_events.state import Step, Submission, SubmissionStore, decide, digest_of
+
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.context import Context
+
+ENV_ID_XCOM = "env_id"
+"""The XCom key under which an environment's id is pushed as soon as it is known, before the wait."""
+
+BUSY_BOUND = 60.0
+"""Seconds for which a change is tried again while the environment is busy with another one."""
+
+BUSY_CHECK = 5.0
+"""Seconds between those tries."""
+
+
+class BatchCreateComputeEnvOperator(EnvWaitMixin, BaseOperator):
+    """
+    Create a Tencent Cloud Batch compute environment and, if wanted, wait until its nodes run.
+
+    The environment's id is pushed as XCom ``env_id`` before the wait, and is the return value. A retry finds the
+    environment of the try before.
+
+    :param compute_env: The API's ``NamedComputeEnv`` object (page 599/15891) in its own PascalCase. (templated)
+    :param placement: The API's ``Placement`` object, ``{"Zone": "ap-guangzhou-6"}`` at least. (templated)
+    :param topic_name: The topic to which Batch publishes what happens to the environment and its nodes; its name, not
+        its id, at most 64 characters. (templated)
+    :param events: The events to publish, in either spelling; by default all seven of environments and nodes.
+    :param event_vars: Custom parameters that come with the events: one mapping for all of them, or one per event name.
+        (templated)
+    :param notifications: Instead of the three above, the full ``Notifications`` list in the API's or the guide's
+        spelling. (templated)
+    :param wait_for_nodes: How many nodes have to run before the task succeeds; by default as many as the environment is
+        to have. 0 does not wait.
+    :param max_failed_nodes: How many nodes may be CREATION_FAILED while the cloud tries again, which takes it up to an
+        hour and a half; more fail the task. By default any number, and only the cloud's giving up fails the task.
+    :param deferrable: Whether to wait in the triggerer; by default as ``[operators] default_deferrable`` says.
+    :param poll_interval: Seconds between looks at the API, which an account may take twice a second.
+    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
+    :param region: Overrides the connection's region. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "compute_env",
+        "placement",
+        "topic_name",
+        "event_vars",
+        "notifications",
+        "tencentcloud_conn_id",
+        "region",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "compute_env": "json",
+        "placement": "json",
+        "event_vars": "json",
+        "notifications": "json",
+    }
+    operator_extra_links = (BatchComputeEnvLink(), CmqTopicLink())
+    ui_color = "#e3f5e1"
+
+    def __init__(
+        self,
+        *,
+        compute_env: dict[str, Any],
+        placement: dict[str, Any],
+        topic_name: str | None = None,
+        events: Sequence[str] | None = None,
+        event_vars: Mapping[str, Any] | None = None,
+        notifications: Sequence[Mapping[str, Any]] | None = None,
+        wait_for_nodes: int | None = None,
+        max_failed_nodes: int | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float = 30.0,
+        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
+        region: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.compute_env = compute_env
+        self.placement = placement
+        self.topic_name = topic_name
+        self.events = events
+        self.event_vars = event_vars
+        self.notifications = notifications
+        self.wait_for_nodes = wait_for_nodes
+        self.max_failed_nodes = max_failed_nodes
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
+        self.tencentcloud_conn_id = tencentcloud_conn_id
+        self.region = region
+        if wait_for_nodes is not None:
+            check_node_count("wait_for_nodes", wait_for_nodes)
+        if max_failed_nodes is not None:
+            check_node_count("max_failed_nodes", max_failed_nodes)
+        if events is not None:
+            parse_event_names(events, COMPUTE_ENV_EVENTS)
+        if topic_name is not None and notifications is not None:
+            raise ValueError(
+                "topic_name and notifications are both set: name the topic and its events, or give the full list"
+            )
+        if topic_name is None and (events is not None or event_vars is not None):
+            raise ValueError("events and event_vars need a topic_name to publish to")
+
+    def execute(self, context: Context) -> Any:
+        """Create the environment, or find the one that an earlier try has created, and wait."""
+        description = self._describe_env()
+        desired = description["DesiredComputeNodeCount"]
+        wanted = desired if self.wait_for_nodes is None else self.wait_for_nodes
+        if wanted > desired:
+            raise ValueError(f"wait_for_nodes is {wanted}, but DesiredComputeNodeCount of compute_env is {desired}")
+        env_id = self._ensure_created(context, description)
+        context["ti"].xcom_push(key=ENV_ID_XCOM, value=env_id)
+        BatchComputeEnvLink.persist(context, self.hook.access, env_id)
+        if self.topic_name is not None:
+            CmqTopicLink.persist(context, self.hook.access, self.topic_name)
+        if wanted == 0:
+            return env_id
+        wait = NodeWait(
+            env_id,
+            wanted,
+            max_failed_nodes=self.max_failed_nodes,
+            creation_retries=creation_retries_of(description),
+        )
+        return self._conclude(self.wait_until_nodes_run(wait, timeout=timeout_of(self.execution_timeout)))
+
+    def execute_complete(self, context: Context, event: Any = None) -> str:
+        """Take what the trigger fired: return the environment's id, or fail with the cloud's reason."""
+        return self._conclude(self.outcome_of(event))
+
+    def _conclude(self, outcome: EnvOutcome) -> str:
+        if outcome.error is not None:
+            raise outcome.error
+        self.log.info("%d nodes of %s run", outcome.running_nodes, outcome.env_id)
+        return outcome.env_id
+
+    def _ensure_created(self, context: Context, description: dict[str, Any]) -> str:
+        digest = digest_of({"ComputeEnv": description, "Placement": self.placement})
+        store = SubmissionStore(context)
+        last = store.load()
+        step = decide(last, self._state_of(last), digest, "fail")
+        if step is Step.REFUSE and last is not None:
+            raise JobChangedError(
+                f"An earlier try has created another environment ({last.job_id or 'its id is not known'}): change the "
+                f"description back, or clear the task's state; BatchModifyComputeEnvOperator changes what exists"
+            )
+        if last is not None and last.job_id is not None and step is not Step.SUBMIT_ANEW:
+            self.log.info("Found %s of an earlier try; nothing is created", last.job_id)
+            return last.job_id
+        if last is None or step is Step.SUBMIT_ANEW:
+            last = store.intend(last.number + 1 if last else 1, digest)
+        try:
+            env_id = self.hook.send(batch.create_compute_env(description, self.placement, last.token))
+        except ApiQuotaError as error:
+            store.refused(last)
+            advice = "an account may have 10 environments, and so many cores: delete or shrink what is not needed"
+            raise ApiQuotaError(error.action, error.code, f"{error.message}; {advice}", error.request_id) from error
+        except (ConfigurationError, ApiParameterError, ApiRefusedError, ApiThrottledError):
+            store.refused(last)
+            raise
+        self.log.info("Created %s in %s", env_id, self.hook.access.region)
+        store.submitted(last, env_id)
+        return env_id
+
+    def _state_of(self, submission: Submission | None) -> str | None:
+        """Return a state for an environment that is there; None when the API surely does not have it any more."""
+        if submission is None or submission.job_id is None:
+            return None
+        began = time.monotonic()
+        while True:
+            try:
+                env = self.hook.send(batch.describe_compute_env(submission.job_id))
+            except ApiNotFoundError:
+                # It may not be visible yet.
+                if time.monotonic() - began >= DEFAULT_GRACE:
+                    return None
+                time.sleep(VISIBILITY_CHECK)
+            except CloudError as error:
+                raise ComputeEnvStateUnknownError(
+                    f"Cannot find out what became of {submission.job_id}, which an earlier try has created; nothing "
+                    f"was created: {error}"
+                ) from error
+            else:
+                return None if env.next_action == "DELETING" else "EXISTS"
+
+    def _describe_env(self) -> dict[str, Any]:
+        description = {"NotificationTarget": NOTIFICATION_TARGET, **self.compute_env}
+        count = check_node_count("DesiredComputeNodeCount of compute_env", description.get("DesiredComputeNodeCount"))
+        description["DesiredComputeNodeCount"] = count
+        if self.topic_name is not None:
+            events = COMPUTE_ENV_EVENTS if self.events is None else self.events
+            notifications = build_notifications(self.topic_name, events, self.event_vars, allowed=COMPUTE_ENV_EVENTS)
+        elif self.notifications is not None:
+            notifications = normalise_notifications(self.notifications, allowed=COMPUTE_ENV_EVENTS)
+        else:
+            return description
+        if self.compute_env.get("Notifications"):
+            raise ValueError(
+                "compute_env has Notifications of its own: leave them out, or leave out topic_name/notifications"
+            )
+        return {**description, "Notifications": notifications}
+
+
+class BatchModifyComputeEnvOperator(EnvWaitMixin, BaseOperator):
+    """
+    Change a compute environment and, if it gets another number of nodes, wait until it has them.
+
+    The wait is over when all nodes that the cloud manages run and are as many as desired: also those that are too many
+    have gone. Nodes that users have attached do not count. The return value is the environment's id.
+
+    :param env_id: The environment. (templated)
+    :param desired_nodes: How many nodes it is to have, at most 2,000; by default as many as before. (templated)
+    :param name: Its new name. (templated)
+    :param description: Its new description. (templated)
+    :param instance_types: The types that new nodes are created with, tried in order, at most 10. (templated)
+    :param wait_for_completion: Whether to wait until it has ``desired_nodes``.
+    :param max_failed_nodes: How many nodes may be CREATION_FAILED while the cloud tries again; more fail the task. By
+        default any number, and only the cloud's giving up fails the task.
+    :param deferrable: Whether to wait in the triggerer; by default as ``[operators] default_deferrable`` says.
+    :param poll_interval: Seconds between looks at the API.
+    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
+    :param region: Overrides the connection's region. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "env_id",
+        "desired_nodes",
+        "name",
+        "description",
+        "instance_types",
+        "tencentcloud_conn_id",
+        "region",
+    )
+    operator_extra_links = (BatchComputeEnvLink(),)
+    ui_color = "#e3f5e1"
+
+    def __init__(
+        self,
+        *,
+        env_id: str,
+        desired_nodes: int | str | None = None,
+        name: str | None = None,
+        description: str | None = None,
+        instance_types: list[str] | None = None,
+        wait_for_completion: bool = True,
+        max_failed_nodes: int | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float = 30.0,
+        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
+        region: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.env_id = env_id
+        self.desired_nodes = desired_nodes
+        self.name = name
+        self.description = description
+        self.instance_types = instance_types
+        self.wait_for_completion = wait_for_completion
+        self.max_failed_nodes = max_failed_nodes
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
+        self.tencentcloud_conn_id = tencentcloud_conn_id
+        self.region = region
+        if max_failed_nodes is not None:
+            check_node_count("max_failed_nodes", max_failed_nodes)
+
+    def execute(self, context: Context) -> Any:
+        """Change the environment, and wait."""
+        count = None if self.desired_nodes is None else check_node_count("desired_nodes", self.desired_nodes)
+        if all(value is None for value in (count, self.name, self.description, self.instance_types)):
+            raise ValueError("nothing is to be changed: set desired_nodes, name, description or instance_types")
+        BatchComputeEnvLink.persist(context, self.hook.access, self.env_id)
+        self._modify(count)
+        if count is None or not self.wait_for_completion:
+            return self.env_id
+        wait = NodeWait(self.env_id, count, exactly=True, max_failed_nodes=self.max_failed_nodes)
+        return self._conclude(self.wait_until_nodes_run(wait, timeout=timeout_of(self.execution_timeout)))
+
+    def execute_complete(self, context: Context, event: Any = None) -> str:
+        """Take what the trigger fired: return the environment's id, or fail with the cloud's reason."""
+        return self._conclude(self.outcome_of(event))
+
+    def _modify(self, count: int | None) -> None:
+        request = batch.modify_compute_env(
+            self.env_id,
+            desired_node_count=count,
+            name=self.name,
+            description=self.description,
+            env_data=None if self.instance_types is None else {"InstanceTypes": list(self.instance_types)},
+        )
+        began = time.monotonic()
+        while True:
+            try:
+                self.hook.send(request)
+            except ApiRefusedError as error:
+                # A change is refused while another one is being made, and while nodes are being created.
+                if time.monotonic() - began >= BUSY_BOUND:
+                    raise
+                self.log.info("Will try again: %s", error)
+                time.sleep(BUSY_CHECK)
+            else:
+                self.log.info("Changed %s", self.env_id)
+                return
+
+    def _conclude(self, outcome: EnvOutcome) -> str:
+        if outcome.error is not None:
+            raise outcome.error
+        self.log.info("%s has %d nodes, and all run", outcome.env_id, outcome.running_nodes)
+        return outcome.env_id
+
+
+class BatchDeleteComputeEnvOperator(EnvWaitMixin, BaseOperator):
+    """
+    Delete a compute environment and wait until it is gone; one that does not exist is as it should be.
+
+    The cloud refuses to delete an environment that has nodes, and to take away nodes that are being created; both is
+    tried again until ``timeout``. Jobs that run on the nodes lose them.
+
+    :param env_id: The environment. (templated)
+    :param drain: Whether to take its nodes away first; without, one that is meant to have nodes fails the task.
+    :param timeout: Seconds that all of it may take.
+    :param deferrable: Whether to do it in the triggerer; by default as ``[operators] default_deferrable`` says.
+    :param poll_interval: Seconds between tries and looks.
+    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
+    :param region: Overrides the connection's region. (templated)
+    """
+
+    template_fields: Sequence[str] = ("env_id", "tencentcloud_conn_id", "region")
+    operator_extra_links = (BatchComputeEnvLink(),)
+    ui_color = "#fbe0dc"
+
+    def __init__(
+        self,
+        *,
+        env_id: str,
+        drain: bool = False,
+        timeout: float = 3600.0,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float = 15.0,
+        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
+        region: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.env_id = env_id
+        self.drain = drain
+        self.timeout = timeout
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
+        self.tencentcloud_conn_id = tencentcloud_conn_id
+        self.region = region
+
+    def execute(self, context: Context) -> None:
+        """Delete the environment."""
+        BatchComputeEnvLink.persist(context, self.hook.access, self.env_id)
+        self._conclude(self.remove(Removal(self.env_id, drain=self.drain), timeout=self.timeout))
+
+    def execute_complete(self, context: Context, event: Any = None) -> None:
+        """Take what the trigger fired: it is gone, or the task fails with what is in the way."""
+        self._conclude(self.outcome_of(event))
+
+    def _conclude(self, outcome: EnvOutcome) -> None:
+        if outcome.error is not None:
+            raise outcome.error
+        self.log.info("%s does not exist (any more)", outcome.env_id)

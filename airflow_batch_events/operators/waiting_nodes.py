@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Wait for a compute environment from a task, deferred or on the worker.
+
+What creates, modifies, deletes and senses environments waits in the same way; this mixin is that way. After a deferral
+nothing but the trigger's event and the operator's own parameters is known: the object is a new one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk.configuration import conf
+
+from airflow_batch_events.events.environment import EnvOutcome, NodeWait, Removal, Step
+from airflow_batch_events.exceptions import BatchEventsError, CloudError, ConfigurationError, CredentialsError
+from airflow_batch_events.hooks.batch import BatchHook
+from airflow_batch_events.operators.waiting import DEFERRAL_MARGIN, HANDOVER
+from airflow_batch_events.protocol import batch
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator as _Operator
+
+    from airflow_batch_events.triggers.compute_env import EnvTrigger
+else:
+    _Operator = object
+
+MAX_NODES = 2000
+"""Nodes that an environment may have."""
+
+_CONFIGURATION_ERRORS = {error.__name__: error for error in (ConfigurationError, CredentialsError)}
+
+
+class EnvWaitMixin(_Operator):
+    """Wait for a compute environment; for operators that have the parameters named below."""
+
+    tencentcloud_conn_id: str
+    region: str | None
+    deferrable: bool
+    poll_interval: float
+
+    @cached_property
+    def hook(self) -> BatchHook:
+        """The Batch API with the task's connection."""
+        return BatchHook(self.tencentcloud_conn_id, self.region)
+
+    def wait_until_nodes_run(self, wait: NodeWait, *, timeout: float | None) -> EnvOutcome:
+        """
+        Wait on the worker, or raise the deferral that waits in the triggerer.
+
+        :param wait: The wait, which has not begun.
+        :param timeout: Seconds from now at which the wait is over; None waits without end.
+        """
+        self.log.info("Waiting for %d nodes of %s to run", wait.wanted, wait.env_id)
+        if self.deferrable:
+            # The trigger's module brings the clients; a DAG file that imports an operator must not pay for them.
+            from airflow_batch_events.triggers.compute_env import BatchComputeEnvTrigger
+
+            self._defer_for_env(
+                BatchComputeEnvTrigger(
+                    env_id=wait.env_id,
+                    nodes=wait.wanted,
+                    exactly=wait.exactly,
+                    max_failed_nodes=wait.max_failed_nodes,
+                    creation_retries=wait.creation_retries,
+                    tencentcloud_conn_id=self.tencentcloud_conn_id,
+                    region=self.region,
+                    poll_interval=self.poll_interval,
+                    deadline=None if timeout is None else time.time() + timeout,
+                    not_before=_worker_has_ended(),
+                ),
+                timeout,
+            )
+        return self._block(wait, lambda: self.look(wait), timeout)
+
+    def remove(self, removal: Removal, *, timeout: float) -> EnvOutcome:
+        """
+        Remove an environment on the worker, or raise the deferral that removes it in the triggerer.
+
+        :param removal: The removal, which has not begun.
+        :param timeout: Seconds from now after which nothing more is tried.
+        """
+        if self.deferrable:
+            from airflow_batch_events.triggers.compute_env import BatchDeleteComputeEnvTrigger
+
+            self._defer_for_env(
+                BatchDeleteComputeEnvTrigger(
+                    env_id=removal.env_id,
+                    drain=removal.drain,
+                    tencentcloud_conn_id=self.tencentcloud_conn_id,
+                    region=self.region,
+                    poll_interval=self.poll_interval,
+                    deadline=time.time() + timeout,
+                    not_before=_worker_has_ended(),
+                ),
+                timeout,
+            )
+        return self._block(removal, lambda: self._step(removal), timeout)
+
+    def look(self, wait: NodeWait) -> None:
+        """
+        Bring the API's answer to a wait; what could not be read is logged and changes nothing.
+
+        :raises CredentialsError: When the cloud refuses the connection's keys.
+        """
+        # Wall clock, not monotonic, because it is compared with the times of the cloud.
+        now = time.time()
+        try:
+            env = self.hook.send(batch.describe_compute_env(wait.env_id))
+        except CloudError as error:
+            wait.on_error(error, now)
+            if not wait.is_done:
+                self.log.warning("Cannot look at %s, will look again: %s", wait.env_id, error)
+            return
+        wait.on_activities(self._activities_of(wait.env_id, wait.on_look(env)), now)
+
+    def _activities_of(self, env_id: str, node_ids: Iterable[str]) -> list[batch.Activity]:
+        activities: list[batch.Activity] = []
+        try:
+            for node_id in node_ids:
+                found = self.hook.send(batch.describe_compute_env_activities(env_id, node_id=node_id))
+                activities += found
+        except (CloudError, CredentialsError) as error:
+            # A reason that cannot be read must not hide that a node has failed.
+            self.log.warning("Cannot read why nodes of %s failed: %s", env_id, error)
+        return activities
+
+    def outcome_of(self, event: Any) -> EnvOutcome:
+        """
+        Read what the trigger fired.
+
+        :raises BatchEventsError: The error that ended the wait in the triggerer, as its own class.
+        :raises ValueError: When the event is not one of ours.
+        """
+        if not isinstance(event, Mapping) or event.get("status") not in ("ended", "error"):
+            raise ValueError(f"the trigger fired something else than the end of a wait: {event!r:.500}")
+        if event["status"] == "error":
+            raise _CONFIGURATION_ERRORS.get(event.get("error", ""), BatchEventsError)(event.get("message"))
+        return EnvOutcome.from_dict(event["outcome"])
+
+    def _defer_for_env(self, trigger: EnvTrigger, timeout: float | None) -> NoReturn:
+        # Settings that are missing must fail here, in the task's log, not in the triggerer's.
+        _ = self.hook.access
+        self.defer(
+            trigger=trigger,
+            method_name="execute_complete",
+            timeout=None if timeout is None else timedelta(seconds=timeout + DEFERRAL_MARGIN),
+        )
+
+    def _step(self, removal: Removal) -> None:
+        try:
+            step = removal.on_look(self.hook.send(batch.describe_compute_env(removal.env_id)))
+            if step is Step.DRAIN:
+                self.hook.send(batch.modify_compute_env(removal.env_id, desired_node_count=0))
+            elif step is Step.DELETE:
+                self.hook.send(batch.delete_compute_env(removal.env_id))
+        except CloudError as error:
+            removal.on_error(error)
+            if not removal.is_done:
+                self.log.info("Will try again: %s", error)
+
+    def _block(self, decision: NodeWait | Removal, turn: Callable[[], None], timeout: float | None) -> EnvOutcome:
+        began = time.monotonic()
+        shown = ""
+        while True:
+            turn()
+            passed = time.monotonic() - began
+            if timeout is not None and passed >= timeout:
+                decision.on_deadline()
+            if decision.outcome is not None:
+                return decision.outcome
+            if decision.progress != shown:
+                shown = decision.progress
+                self.log.info("%s: %s", decision.env_id, shown)
+            time.sleep(self.poll_interval if timeout is None else min(self.poll_interval, timeout - passed))
+
+
+def _worker_has_ended() -> float:
+    return time.time() + conf.getint("workers", "min_heartbeat_interval", fallback=5) + HANDOVER
+
+
+def check_node_count(parameter: str, value: object) -> int:
+    """
+    Return a number of nodes, which a template has perhaps made a text.
+
+    :raises ValueError: Naming the parameter and what is allowed.
+    """
+    text = "" if isinstance(value, bool) else str(value)
+    if not (text.isascii() and text.isdigit() and int(text) <= MAX_NODES):
+        raise ValueError(f"{parameter} is {value!r}, must be a whole number from 0 to {MAX_NODES}")
+    return int(text)

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Wait for the nodes of a compute environment that something else has created or changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
+
+from airflow_batch_events.events.environment import EnvOutcome, NodeWait
+from airflow_batch_events.exceptions import ComputeEnvTimeoutError
+from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
+from airflow_batch_events.links.console import BatchComputeEnvLink
+from airflow_batch_events.operators.waiting_nodes import EnvWaitMixin, check_node_count
+
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.context import Context
+
+
+class BatchComputeEnvSensor(EnvWaitMixin, BaseSensorOperator):
+    """
+    Wait until so many nodes of a compute environment run.
+
+    Looks at the API every ``poke_interval``, which an account may take twice a second. The return value says how many
+    nodes run; the task fails with the cloud's reason when nodes cannot be created.
+
+    :param env_id: The environment. (templated)
+    :param nodes: How many nodes have to run, those that users have attached included. (templated)
+    :param max_failed_nodes: How many nodes may be CREATION_FAILED while the cloud tries again; more fail the task. By
+        default any number, and only a node that the cloud has not tried to create again in time fails the task.
+    :param deferrable: Whether to wait in the triggerer; by default as ``[operators] default_deferrable`` says.
+    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
+    :param region: Overrides the connection's region. (templated)
+    """
+
+    template_fields: Sequence[str] = ("env_id", "nodes", "tencentcloud_conn_id", "region")
+    operator_extra_links = (BatchComputeEnvLink(),)
+    ui_color = "#e6f1f2"
+
+    def __init__(
+        self,
+        *,
+        env_id: str,
+        nodes: int | str = 1,
+        max_failed_nodes: int | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
+        region: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.env_id = env_id
+        self.nodes = nodes
+        self.max_failed_nodes = max_failed_nodes
+        self.deferrable = deferrable
+        self.tencentcloud_conn_id = tencentcloud_conn_id
+        self.region = region
+        self.poll_interval = self.poke_interval
+        self._wait: NodeWait | None = None
+        if max_failed_nodes is not None:
+            check_node_count("max_failed_nodes", max_failed_nodes)
+
+    def execute(self, context: Context) -> Any:
+        """Wait in the triggerer or, as every sensor, by poking."""
+        wait = self._new_wait()
+        BatchComputeEnvLink.persist(context, self.hook.access, self.env_id)
+        if not self.deferrable:
+            return super().execute(context)
+        return self._conclude(self.wait_until_nodes_run(wait, timeout=self.timeout))
+
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """Take what the trigger fired: say how many nodes run, or fail with the cloud's reason."""
+        return self._conclude(self.outcome_of(event))
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look at the API once."""
+        if self._wait is None:
+            # A rescheduled sensor starts anew with each look; Airflow remembers when the first one was.
+            first = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
+            self._wait = self._new_wait(first.timestamp() if first else None)
+        self.look(self._wait)
+        if self._wait.outcome is None:
+            self.log.info("%s: %s", self.env_id, self._wait.progress)
+            return PokeReturnValue(is_done=False)
+        return PokeReturnValue(is_done=True, xcom_value=self._conclude(self._wait.outcome))
+
+    def _new_wait(self, missing_since: float | None = None) -> NodeWait:
+        return NodeWait(
+            self.env_id,
+            check_node_count("nodes", self.nodes),
+            max_failed_nodes=self.max_failed_nodes,
+            missing_since=missing_since,
+        )
+
+    def _conclude(self, outcome: EnvOutcome) -> dict[str, Any]:
+        error = outcome.error
+        if error is None:
+            self.log.info("%d nodes of %s run", outcome.running_nodes, outcome.env_id)
+            return outcome.to_dict()
+        if self.soft_fail or self.never_fail:
+            raise AirflowSkipException(f"Skipping, because soft_fail or never_fail is set: {error}") from error
+        if isinstance(error, ComputeEnvTimeoutError):
+            # The class that Airflow's own sensors end with, which also says that a retry would be in vain.
+            raise AirflowSensorTimeout(str(error)) from error
+        raise error

@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pendulum
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_batch_events.events.catalog import NodeState
+from airflow_batch_events.events.environment import (
+    EnvOutcome,
+    NodeWait,
+    Removal,
+    Step,
+    creation_pause,
+    creation_retries_of,
+)
+from airflow_batch_events.exceptions import (
+    ApiCredentialsError,
+    ApiNotFoundError,
+    ApiParameterError,
+    ApiRefusedError,
+    ComputeEnvFailedError,
+    ComputeEnvNotFoundError,
+    ComputeEnvRefusedError,
+    ComputeEnvTimeoutError,
+    TransportError,
+)
+
+NOW = 1_767_225_600.0
+ENV = "env-12345678"
+NO_SERVER = "InternalError.CallCvm:ResourceInsufficient"
+
+
+@dataclass
+class Node:
+    node_id: str
+    state: str
+    raw: dict = field(default_factory=dict)
+
+
+@dataclass
+class Env:
+    desired_node_count: int
+    nodes: list[Node]
+    next_action: str = ""
+
+
+@dataclass
+class Activity:
+    node_id: str
+    state: str = "FAILED"
+    end_time: pendulum.DateTime | None = None
+    state_reason: str = NO_SERVER
+    kind: str = "CREATE_COMPUTE_NODE"
+
+
+def nodes(*states, **raw):
+    return [Node(f"node-{number:08}", state, raw) for number, state in enumerate(states)]
+
+
+def failure(node, seconds_ago, **fields):
+    return Activity(node.node_id, end_time=pendulum.from_timestamp(NOW - seconds_ago), **fields)
+
+
+def missing():
+    return ApiNotFoundError("DescribeComputeEnv", "ResourceNotFound.ComputeEnv", "no such environment")
+
+
+def test_the_wait_ends_when_as_many_nodes_run_as_are_wanted():
+    wait = NodeWait(ENV, 2)
+    wait.on_look(Env(3, nodes("RUNNING", "CREATING", "CREATED")))
+    assert wait.outcome is None
+    assert wait.progress == "1 of 2 nodes run, 1 CREATING, 1 CREATED"
+    wait.on_look(Env(3, nodes("RUNNING", "RUNNING", "CREATED")))
+    assert wait.outcome == EnvOutcome(ENV, "READY", True, 2)
+    assert wait.outcome.error is None
+
+
+def test_a_wait_for_an_exact_number_also_waits_until_the_others_have_gone():
+    wait = NodeWait(ENV, 1, exactly=True)
+    wait.on_look(Env(1, nodes("RUNNING", "DELETING")))
+    assert wait.outcome is None
+    wait.on_look(Env(1, nodes("RUNNING")))
+    assert wait.outcome is not None
+    assert wait.outcome.succeeded
+
+
+def test_a_wait_for_no_nodes_at_all_ends_when_the_last_has_gone():
+    wait = NodeWait(ENV, 0, exactly=True)
+    wait.on_look(Env(0, nodes("DELETING")))
+    assert wait.outcome is None
+    wait.on_look(Env(0, []))
+    assert wait.outcome is not None
+    assert wait.outcome.succeeded
+
+
+def test_attached_nodes_count_towards_a_least_number_but_not_towards_an_exact_one():
+    mixed = [*nodes("RUNNING"), Node("node-attached", "RUNNING", {"ResourceOrigin": "USER_ATTACHED"})]
+    at_least, exact = NodeWait(ENV, 2), NodeWait(ENV, 1, exactly=True)
+    for wait in (at_least, exact):
+        wait.on_look(Env(1, mixed))
+        assert wait.outcome is not None
+        assert wait.outcome.succeeded
+
+
+def test_a_failed_node_ends_nothing_while_the_cloud_tries_again():
+    wait = NodeWait(ENV, 1, creation_retries=7)
+    (node,) = nodes("CREATION_FAILED")
+    assert wait.on_look(Env(1, [node])) == [node.node_id]
+    wait.on_activities([failure(node, 10)], NOW)
+    assert wait.outcome is None
+
+
+def test_a_node_that_has_failed_more_often_than_the_cloud_tries_again_ends_the_wait_with_its_reason():
+    wait = NodeWait(ENV, 2, creation_retries=1)
+    failed, running = nodes("CREATION_FAILED", "RUNNING")
+    wait.on_look(Env(2, [failed, running]))
+    wait.on_activities([failure(failed, 5), failure(failed, 700, state_reason="older")], NOW)
+    assert wait.outcome is not None
+    assert wait.outcome.state == "CREATION_FAILED"
+    assert isinstance(wait.outcome.error, ComputeEnvFailedError)
+    assert str(wait.outcome.error) == (
+        f"Compute environment {ENV}: the cloud has given up on a node; 1 of 2 nodes run, 1 CREATION_FAILED; "
+        f"node-00000000: {NO_SERVER}"
+    )
+
+
+def test_a_creation_that_is_under_way_is_never_final():
+    wait = NodeWait(ENV, 1, creation_retries=0)
+    (node,) = nodes("CREATION_FAILED")
+    wait.on_look(Env(1, [node]))
+    wait.on_activities([failure(node, 100_000), Activity(node.node_id, state="PROCESSING")], NOW)
+    assert wait.outcome is None
+
+
+def test_only_creations_that_failed_count_as_failures():
+    wait = NodeWait(ENV, 1, creation_retries=0)
+    (node,) = nodes("CREATION_FAILED")
+    wait.on_look(Env(1, [node]))
+    wait.on_activities([failure(node, 10, kind="TERMINATE_COMPUTE_NODE"), Activity(node.node_id, "SUCCEED")], NOW)
+    assert wait.outcome is None
+
+
+@pytest.mark.parametrize(("seconds_ago", "is_final"), [(899, False), (901, True)])
+def test_without_a_known_limit_a_failure_is_final_once_the_cloud_has_let_its_next_try_pass(seconds_ago, is_final):
+    # The pause after a first failure is 600 s, and the two clocks may differ by 300 s.
+    wait = NodeWait(ENV, 1)
+    (node,) = nodes("CREATION_FAILED")
+    wait.on_look(Env(1, [node]))
+    wait.on_activities([failure(node, seconds_ago)], NOW)
+    assert wait.is_done is is_final
+
+
+def test_the_caller_says_how_many_failed_nodes_are_too_many():
+    wait = NodeWait(ENV, 3, max_failed_nodes=1)
+    wait.on_look(Env(3, nodes("CREATION_FAILED", "CREATING", "RUNNING")))
+    wait.on_activities([], NOW)
+    assert wait.outcome is None
+    failed = nodes("CREATION_FAILED", "CREATION_FAILED", "RUNNING")
+    wait.on_look(Env(3, failed))
+    wait.on_activities([failure(failed[0], 1)], NOW)
+    assert wait.outcome is not None
+    assert "too many nodes could not be created (2, where 1 may fail)" in str(wait.outcome.reason)
+    assert NO_SERVER in str(wait.outcome.reason)
+
+
+def test_too_many_failed_nodes_end_the_wait_even_if_nobody_can_say_why():
+    wait = NodeWait(ENV, 1, max_failed_nodes=0)
+    wait.on_look(Env(1, nodes("CREATION_FAILED")))
+    wait.on_activities([], NOW)
+    assert wait.is_done
+
+
+def test_no_more_nodes_are_explained_than_can_be_asked_for():
+    wait = NodeWait(ENV, 50)
+    assert len(wait.on_look(Env(50, nodes(*["CREATION_FAILED"] * 50)))) == 3
+
+
+def test_an_environment_that_is_being_deleted_will_have_no_nodes():
+    wait = NodeWait(ENV, 1)
+    wait.on_look(Env(1, nodes("RUNNING"), next_action="DELETING"))
+    assert wait.outcome is not None
+    assert isinstance(wait.outcome.error, ComputeEnvFailedError)
+
+
+def test_an_environment_that_is_not_known_is_not_visible_yet_then_not_found():
+    wait = NodeWait(ENV, 1, grace=60)
+    wait.on_error(missing(), NOW)
+    wait.on_error(missing(), NOW + 59)
+    assert wait.outcome is None
+    wait.on_error(missing(), NOW + 60)
+    assert wait.outcome is not None
+    assert isinstance(wait.outcome.error, ComputeEnvNotFoundError)
+
+
+def test_an_environment_that_was_seen_meanwhile_gets_the_whole_grace_again():
+    wait = NodeWait(ENV, 1, grace=60)
+    wait.on_error(missing(), NOW)
+    wait.on_look(Env(1, nodes("CREATING")))
+    wait.on_error(missing(), NOW + 61)
+    assert wait.outcome is None
+
+
+def test_what_could_not_be_read_is_no_fact():
+    wait = NodeWait(ENV, 1, grace=0)
+    wait.on_error(TransportError("cut"), NOW)
+    wait.on_error(ApiCredentialsError("DescribeComputeEnv", "AuthFailure.SecretIdNotFound", "no"), NOW)
+    assert wait.outcome is None
+
+
+def test_something_that_cannot_be_an_environment_s_id_is_not_found_at_once():
+    wait = NodeWait("render", 1)
+    wait.on_error(ApiParameterError("DescribeComputeEnv", "InvalidParameter.EnvIdMalformed", "bad id"), NOW)
+    assert wait.outcome is not None
+    assert isinstance(wait.outcome.error, ComputeEnvNotFoundError)
+    assert "EnvIdMalformed" in str(wait.outcome.error)
+
+
+def test_the_deadline_says_what_was_missing():
+    wait = NodeWait(ENV, 3)
+    wait.on_look(Env(2, nodes("RUNNING", "ABNORMAL")))
+    wait.on_deadline()
+    assert wait.outcome is not None
+    assert isinstance(wait.outcome.error, ComputeEnvTimeoutError)
+    assert "1 of 3 nodes run, 1 ABNORMAL (the environment is set to 2 nodes)" in str(wait.outcome.error)
+
+
+@given(st.lists(st.lists(st.sampled_from([*NodeState]), max_size=4), max_size=6), st.integers(0, 4))
+def test_a_wait_ends_once(looks, wanted):
+    wait = NodeWait(ENV, wanted, max_failed_nodes=0)
+    ended = None
+    for states in looks:
+        wait.on_look(Env(4, nodes(*states)))
+        wait.on_activities([], NOW)
+        if ended is None and states.count(NodeState.RUNNING) >= wanted:
+            assert wait.outcome is not None
+        ended = ended or wait.outcome
+        assert wait.outcome == ended
+    wait.on_deadline()
+    assert ended is None or wait.outcome == ended
+
+
+def test_an_outcome_comes_back_from_a_trigger_as_it_was():
+    outcome = EnvOutcome(ENV, "TIMEOUT", False, 2, "the deadline passed first")
+    assert EnvOutcome.from_dict(outcome.to_dict()) == outcome
+    with pytest.raises(ValueError, match="not the outcome"):
+        EnvOutcome.from_dict({"job_id": "job-12345678"})
+
+
+# Removal.
+
+
+def test_an_environment_is_drained_deleted_and_looked_for_until_it_is_gone():
+    removal = Removal(ENV, drain=True)
+    assert removal.on_look(Env(2, nodes("RUNNING", "RUNNING"))) is Step.DRAIN
+    assert removal.on_look(Env(0, nodes("DELETING", "DELETING"))) is Step.WAIT
+    assert removal.on_look(Env(0, [])) is Step.DELETE
+    assert removal.on_look(Env(0, [], next_action="DELETING")) is Step.WAIT
+    removal.on_error(missing())
+    assert removal.outcome == EnvOutcome(ENV, "GONE", True)
+
+
+def test_an_environment_that_is_meant_to_have_nodes_is_left_alone_without_drain():
+    removal = Removal(ENV, drain=False)
+    assert removal.on_look(Env(2, nodes("RUNNING", "RUNNING"))) is Step.DONE
+    assert removal.outcome is not None
+    assert isinstance(removal.outcome.error, ComputeEnvRefusedError)
+    assert "set drain=True" in str(removal.outcome.error)
+
+
+def test_nodes_that_are_leaving_are_waited_for_without_drain():
+    assert Removal(ENV, drain=False).on_look(Env(0, nodes("DELETING"))) is Step.WAIT
+
+
+def test_attached_nodes_have_to_be_detached_by_their_user():
+    removal = Removal(ENV, drain=True)
+    assert removal.on_look(Env(0, nodes("RUNNING", ResourceOrigin="USER_ATTACHED"))) is Step.DONE
+    assert removal.outcome is not None
+    assert "DetachInstances" in str(removal.outcome.error)
+
+
+def test_a_refusal_is_tried_again_and_named_when_the_time_is_over():
+    removal = Removal(ENV, drain=True)
+    assert removal.on_look(Env(1, nodes("CREATING"))) is Step.DRAIN
+    code = "UnsupportedOperation.ComputeNodeForbidTerminate"
+    removal.on_error(ApiRefusedError("ModifyComputeEnv", code, "nodes are being created"))
+    assert removal.outcome is None
+    assert removal.on_look(Env(1, nodes("CREATING"))) is Step.DRAIN
+    removal.on_deadline()
+    assert removal.outcome is not None
+    assert isinstance(removal.outcome.error, ComputeEnvTimeoutError)
+    assert code in str(removal.outcome.error)
+
+
+def test_a_removal_that_may_not_be_done_is_not_tried_again():
+    removal = Removal(ENV, drain=False)
+    removal.on_error(ApiCredentialsError("DeleteComputeEnv", "UnauthorizedOperation", "not you"))
+    assert removal.outcome is not None
+    assert "not you" in str(removal.outcome.error)
+
+
+@pytest.mark.parametrize(
+    ("failures", "seconds"), [(1, 600), (3, 600), (4, 900), (10, 900), (11, 1800), (50, 1800), (51, 3600), (101, 3600)]
+)
+def test_the_cloud_s_pauses_between_creations_are_the_documented_ones(failures, seconds):
+    assert creation_pause(failures) == seconds
+
+
+@pytest.mark.parametrize(
+    ("compute_env", "retries"),
+    [({}, 7), ({"ResourceMaxRetryCount": 0}, 0), ({"ActionIfComputeNodeInactive": "RETAIN"}, 0)],
+)
+def test_how_often_a_node_is_created_again_is_read_from_the_environment_s_description(compute_env, retries):
+    assert creation_retries_of(compute_env) == retries

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_batch_events.emulator.batch.checks import check_job
+from airflow_batch_events.emulator.batch.schema import JobSpec
+from airflow_batch_events.emulator.batch.wire import read
+from airflow_batch_events.emulator.service import ApiError
+from airflow_batch_events.events.job_builder import build_job
+
+SERVER = {"image": "img-eb30mz89", "instance_type": "S5.MEDIUM2"}
+
+
+def refused_by_the_api(job):
+    try:
+        check_job(read(job, JobSpec))
+    except ApiError:
+        return True
+    return False
+
+
+def test_a_command_and_a_server_are_enough():
+    assert build_job("render", "blender -b", **SERVER) == {
+        "JobName": "render",
+        "Tasks": [
+            {
+                "TaskName": "main",
+                "TaskInstanceNum": 1,
+                "Application": {"DeliveryForm": "LOCAL", "Command": "blender -b"},
+                "ComputeEnv": {
+                    "EnvType": "MANAGED",
+                    "EnvData": {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89"},
+                },
+                "MaxRetryCount": 0,
+            }
+        ],
+    }
+
+
+def test_everything_goes_where_the_api_looks_for_it():
+    job = build_job(
+        "render",
+        "run.sh",
+        env_id="env-12345678",
+        instances=20,
+        env_vars={"FRAMES": 100},
+        input_mappings={"cos://scenes.example/in/": "/data/in/"},
+        output_mappings={"/data/out/": "cos://scenes.example/out/"},
+        retries=2,
+        timeout=timedelta(hours=1),
+        failed_action="INTERRUPT",
+        docker_image="blender:4",
+        package_path="cos://scenes.example/run.tgz",
+        log_path="cos://scenes.example/logs/",
+        max_concurrent=5,
+        task_name="frames",
+        description="all frames",
+        priority=7,
+        tags={"team": "film"},
+    )
+    assert not refused_by_the_api(job)
+    (task,) = job["Tasks"]
+    assert task == {
+        "TaskName": "frames",
+        "TaskInstanceNum": 20,
+        "Application": {
+            "DeliveryForm": "PACKAGE",
+            "Command": "run.sh",
+            "PackagePath": "cos://scenes.example/run.tgz",
+            "Docker": {"Image": "blender:4"},
+        },
+        "EnvId": "env-12345678",
+        "MaxRetryCount": 2,
+        "Timeout": 3600,
+        "FailedAction": "INTERRUPT",
+        "MaxConcurrentNum": 5,
+        "EnvVars": [{"Name": "FRAMES", "Value": "100"}],
+        "InputMappings": [{"SourcePath": "cos://scenes.example/in/", "DestinationPath": "/data/in/"}],
+        "OutputMappings": [{"SourcePath": "/data/out/", "DestinationPath": "cos://scenes.example/out/"}],
+        "RedirectInfo": {
+            "StdoutRedirectPath": "cos://scenes.example/logs/",
+            "StderrRedirectPath": "cos://scenes.example/logs/",
+        },
+    }
+    assert (job["JobDescription"], job["Priority"]) == ("all frames", 7)
+    assert job["Tags"] == [{"Key": "team", "Value": "film"}]
+
+
+def test_several_types_are_tried_in_order_and_other_server_fields_are_kept():
+    job = build_job("j", "c", instance_type=["S5.A", "S5.B"], env_data={"InstanceChargeType": "SPOTPAID"})
+    data = job["Tasks"][0]["ComputeEnv"]["EnvData"]
+    assert data == {"InstanceTypes": ["S5.A", "S5.B"], "InstanceChargeType": "SPOTPAID"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"name": ""}, "name is ''"),
+        ({"name": "x" * 61}, "name has 61 characters, at most 60"),
+        ({"command": "  "}, "command is '  '"),
+        ({"command": None}, "command is None"),
+        ({"image": "python:3.12"}, "goes into docker_image"),
+        ({"instance_type": None}, "where shall the job run"),
+        ({"instance_type": []}, "1 to 10 different types"),
+        ({"instance_type": ["S5.A", "S5.A"]}, "1 to 10 different types"),
+        ({"env_id": "env-12345678"}, "are both set"),
+        ({"instances": 0}, "instances is 0, must be a whole number, 1 or more"),
+        ({"instances": True}, "instances is True"),
+        ({"instances": "3"}, "instances is '3'"),
+        ({"retries": 6}, "retries is 6, must be a whole number, 0 to 5"),
+        ({"retries": -1}, "retries is -1"),
+        ({"timeout": 0}, "timeout is 0"),
+        ({"timeout": timedelta(milliseconds=1)}, "timeout is 0"),
+        ({"failed_action": "STOP"}, "one of TERMINATE, INTERRUPT, FAST_INTERRUPT"),
+        ({"max_concurrent": 200_001}, "1 to 200000"),
+        ({"priority": 101}, "0 to 100"),
+        ({"description": "x" * 201}, "at most 200"),
+        ({"env_vars": {"A": None}}, r"env_vars\['A'\] is None"),
+        ({"env_vars": {"": "x"}}, "must be a text that is not empty"),
+        ({"env_vars": ["A"]}, "env_vars is .*, must be a mapping"),
+        ({"input_mappings": {"/data/": "cos://b/in/"}}, "a source in input_mappings is '/data/'"),
+        ({"input_mappings": {"cos://b/in/": "data"}}, "a destination in input_mappings is 'data'"),
+        ({"output_mappings": {"cos://b/out/": "/data/"}}, "a source in output_mappings"),
+        ({"package_path": "run.tgz"}, "package_path is 'run.tgz', must be a storage path"),
+        ({"tags": {str(number): "x" for number in range(11)}}, "tags has 11 entries"),
+        ({"env_data": {"ImageId": "img-11111111"}}, "env_data repeats .*: ImageId"),
+        ({"env_data": {"InstanceTypes": ["S5.A"]}}, "at most one of InstanceType, InstanceTypes"),
+        ({"env_data": {"Zones": ["a"], "VirtualPrivateCloud": {}}}, "at most one of VirtualPrivateCloud"),
+    ],
+)
+def test_what_the_api_would_refuse_is_refused_by_name(change, words):
+    with pytest.raises(ValueError, match=words):
+        build_job(**{"name": "render", "command": "true", **SERVER, **change})
+
+
+def test_a_template_is_left_for_the_api_to_judge():
+    job = build_job(
+        "{{ dag.dag_id }}-{{ run_id | replace(':', '-') }}-and-so-on-until-it-is-long",
+        "{{ params.command }}",
+        image="{{ params.image }}",
+        instance_type="{{ params.instance_type }}",
+        failed_action="{{ params.failed_action }}",
+        input_mappings={"{{ params.source }}": "{{ params.place }}"},
+    )
+    assert job["Tasks"][0]["ComputeEnv"]["EnvData"]["ImageId"] == "{{ params.image }}"
+    assert job["Tasks"][0]["FailedAction"] == "{{ params.failed_action }}"
+
+
+@given(
+    name=st.text(max_size=80),
+    instances=st.integers(-1, 50),
+    retries=st.integers(-1, 8),
+    timeout=st.none() | st.integers(-1, 100_000),
+    priority=st.none() | st.integers(-1, 120),
+    max_concurrent=st.none() | st.integers(-1, 200_010),
+    failed_action=st.none() | st.sampled_from(["TERMINATE", "INTERRUPT", "FAST_INTERRUPT", "terminate"]),
+    env_vars=st.none() | st.dictionaries(st.text(max_size=3), st.none() | st.integers() | st.text(max_size=3)),
+)
+def test_the_api_takes_whatever_is_built(**given_values):
+    name = given_values.pop("name")
+    try:
+        job = build_job(name, "true", **SERVER, **given_values)
+    except ValueError:
+        return
+    assert "{{" in name or "{%" in name or not refused_by_the_api(job)

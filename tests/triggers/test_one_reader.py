@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All waits of a process on one queue share one reader, shown by the emulator's request log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from airflow_batch_events.emulator.batch.settings import Delays
+from airflow_batch_events.emulator.emulator import Emulator
+from airflow_batch_events.events.notifications import build_notifications
+from airflow_batch_events.protocol import batch, tdmq
+from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.sdk import AsyncSdkClient
+from airflow_batch_events.triggers.batch import BatchJobTrigger
+
+WAITS = 100
+
+
+async def first_payload(trigger: BatchJobTrigger) -> Any:
+    events = trigger.run()
+    try:
+        return (await events.__anext__()).payload
+    finally:
+        await events.aclose()
+
+
+async def submit_jobs(client: AsyncSdkClient, count: int) -> list[str]:
+    env = {"EnvType": "MANAGED", "EnvData": {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89"}}
+    application = {"DeliveryForm": "LOCAL", "Command": "scripted: duration=3600"}
+    job = {
+        "JobName": "waited-for",
+        "Tasks": [{"TaskName": "main", "Application": application, "ComputeEnv": env}],
+        "Notifications": build_notifications("t"),
+        "NotificationTarget": "TDMQ_CMQ",
+    }
+    requests = [batch.submit_job(job, {"Zone": "ap-guangzhou-6"}, f"token-{number}") for number in range(count)]
+    return await asyncio.gather(*(client.send(request) for request in requests))
+
+
+async def test_a_hundred_waits_use_one_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Emulator(runner="scripted", delays=Delays.none(), seed=1) as emulator:
+        access = CloudAccess.at_endpoint(emulator.endpoint, emulator.secret_id, emulator.secret_key)
+        endpoints = dict.fromkeys(("batch_endpoint", "tdmq_endpoint", "cmq_endpoint"), emulator.endpoint)
+        connection = {
+            "conn_type": "tencentcloud",
+            "login": emulator.secret_id,
+            "password": emulator.secret_key,
+            "extra": {"region": emulator.region, **endpoints},
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(connection))
+        async with AsyncSdkClient(access) as client:
+            await client.send(tdmq.create_topic("t"))
+            await client.send(tdmq.create_queue("q"))
+            await client.send(tdmq.create_subscription("t", "s", "q"))
+            job_ids = await submit_jobs(client, WAITS)
+            waits = [asyncio.ensure_future(first_payload(BatchJobTrigger(job_id, "q"))) for job_id in job_ids]
+            await asyncio.sleep(4)
+            idle = emulator.requests.count("BatchReceiveMessage")
+            assert idle <= 3, "one long poll of three seconds at a time, however many wait"
+            assert emulator.requests.count("DescribeJobs") <= 3
+
+            emulator.clock.advance(3600)
+            payloads = await asyncio.wait_for(asyncio.gather(*waits), 20)
+
+        outcomes = [payload["outcomes"][0] for payload in payloads]
+        assert [outcome["job_id"] for outcome in outcomes] == job_ids
+        assert {outcome["state"] for outcome in outcomes} == {"SUCCEED"}
+        messages = WAITS / 16
+        assert emulator.requests.count("BatchReceiveMessage") - idle <= 3 * messages
+        assert emulator.requests.count("BatchDeleteMessage") <= 3 * messages
+        assert emulator.requests.count("DescribeJobs") <= 6
+        assert emulator.broker.queues.get("q").active_count == 0
