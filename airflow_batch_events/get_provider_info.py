@@ -58,9 +58,15 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [
             {
                 "integration-name": _BATCH,
-                "python-modules": ["airflow_batch_events.triggers.batch", "airflow_batch_events.triggers.compute_env"],
-            }
+                "python-modules": [
+                    "airflow_batch_events.triggers.batch",
+                    "airflow_batch_events.triggers.compute_env",
+                    "airflow_batch_events.triggers.event",
+                ],
+            },
+            {"integration-name": _CMQ, "python-modules": ["airflow_batch_events.triggers.cmq"]},
         ],
+        "queues": ["airflow_batch_events.queues.cmq.CmqMessageQueueProvider"],
         "task-decorators": [
             {"name": "batch_job", "class-name": "airflow_batch_events.decorators.batch.batch_job_task"}
         ],

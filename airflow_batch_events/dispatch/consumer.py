@@ -13,8 +13,8 @@ import asyncio
 import contextvars
 import logging
 import random
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -23,6 +23,7 @@ from airflow_batch_events.dispatch.clock import CloudClock
 from airflow_batch_events.dispatch.metrics import Counts, Metrics
 from airflow_batch_events.dispatch.reader import Queue, Reader, ReaderSettings
 from airflow_batch_events.dispatch.reconcile import DescribeJobs, JobView, Reconciler
+from airflow_batch_events.dispatch.tap import Tap
 from airflow_batch_events.events.catalog import SETTLING_EVENTS
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import DEFAULT_GRACE, JobWait, Next, Outcome
@@ -108,6 +109,7 @@ class Consumer:
         self._source: Source | None = None
         self._task: asyncio.Task[None] | None = None
         self._error: BatchEventsError | None = None
+        self._taps: set[Tap] = set()
         self._is_readable = True
         self._shared_until = float("-inf")
         self._finished: dict[str, None] = {}
@@ -129,6 +131,25 @@ class Consumer:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    @contextmanager
+    def tap(self, *, everything: bool = False) -> Iterator[Tap]:
+        """
+        See every message that is received, as long as the context lasts.
+
+        :param everything: Whether messages that are no Batch events are wanted, too.
+        :raises ConfigurationError: In the iteration, when the queue does not exist or the keys are refused at first
+            contact.
+        """
+        tap = Tap(everything=everything)
+        if self._error is not None:
+            tap.fail(self._error)
+        self._taps.add(tap)
+        try:
+            yield tap
+        finally:
+            self._taps.discard(tap)
+            tap.close()
 
     async def wait_for(
         self,
@@ -215,6 +236,7 @@ class Consumer:
                         self.clock,
                         self._settings,
                         self.metrics,
+                        self._taps,
                     )
                     loops.append(asyncio.ensure_future(reader.run()))
                 try:
@@ -233,6 +255,8 @@ class Consumer:
                 log.exception("The reader of %s ended", self.name)
             for group in self.board.groups():
                 group.fail(self._error)
+            for tap in self._taps:
+                tap.fail(self._error)
 
     def _explain(self, error: Exception) -> BatchEventsError:
         if isinstance(error, QueueNotFoundError):

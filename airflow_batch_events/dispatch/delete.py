@@ -53,9 +53,12 @@ class Deleter:
 
     async def finish(self, timeout: float) -> None:
         """Send what is left and wait for the calls under way, ``timeout`` seconds at the most."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + timeout
         self._flush()
-        if self._calls:
-            await asyncio.wait(self._calls, timeout=timeout)
+        # A call that ends starts the next one, as long as there are handles.
+        while self._calls and loop.time() < ends:
+            await asyncio.wait(self._calls, timeout=ends - loop.time(), return_when=asyncio.FIRST_COMPLETED)
         for call in list(self._calls):
             call.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)

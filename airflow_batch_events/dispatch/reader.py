@@ -6,6 +6,7 @@ Nothing but cancellation stops the loop once a receive has succeeded; before tha
 that are refused end it, because then somebody has to mend a setting. Who deletes a message is decided in
 :meth:`Reader._handle`, and nowhere else:
 
+* a tap took it: deleted when every tap that did has said so;
 * every event in it was taken by waits here: deleted;
 * a Batch event that nobody here waits for: left for another triggerer, deleted once it is older than ``orphan_ttl``,
   because every later wait looks at the API first;
@@ -17,13 +18,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from airflow_batch_events.dispatch.clock import CloudClock
 from airflow_batch_events.dispatch.delete import Deleter
 from airflow_batch_events.dispatch.metrics import Metrics
+from airflow_batch_events.dispatch.tap import Delivery, Tap
 from airflow_batch_events.events.message import BatchEvent, parse_message
 from airflow_batch_events.exceptions import CmqCredentialsError, QueueNotFoundError
 
@@ -59,6 +61,9 @@ class Message(Protocol):
 
     @property
     def enqueue_time(self) -> float: ...
+
+    @property
+    def dequeue_count(self) -> int | None: ...
 
 
 class Queue(Protocol):
@@ -100,6 +105,7 @@ class Reader:
     :param clock: The cloud's time.
     :param settings: How to behave.
     :param metrics: Where counts and measurements go.
+    :param taps: Who sees every message; the set may change at any time.
     """
 
     def __init__(
@@ -111,8 +117,10 @@ class Reader:
         clock: CloudClock,
         settings: ReaderSettings,
         metrics: Metrics,
+        taps: Collection[Tap] = (),
     ) -> None:
         self._metrics = metrics
+        self._taps = taps
         self._name = name
         self._queue = queue
         self._take = take
@@ -179,6 +187,8 @@ class Reader:
 
     async def _receive(self, wait_seconds: int) -> bool:
         """Receive once; return whether there may be more for us at once."""
+        for tap in list(self._taps):
+            await tap.room()
         self._metrics.count("api.calls", action="BatchReceiveMessage")
         messages = await self._queue.receive(wait_seconds)
         if self._started is None:
@@ -186,31 +196,45 @@ class Reader:
         self._on_health(True)
         if messages:
             self._metrics.count("events.received", len(messages))
-        taken = 0
-        for message in messages:
-            if self._handle(message):
-                taken += 1
-                self._deleter.add(message.receipt_handle)
+        taken = sum(self._handle(message) for message in messages)
         is_full = len(messages) == MAX_MESSAGES
         self._fruitless = self._fruitless + 1 if is_full and not taken else 0
         return is_full and taken > 0
 
     def _handle(self, message: Message) -> bool:
-        """Hand out what is in the message; return whether it is to be deleted."""
+        """Hand out what is in the message and see to its deletion; return whether anybody here took it."""
         parsed = parse_message(message.body)
         takers = [self._take(event) for event in parsed.events]
+        now = self._clock.now()
+        self._metrics.time("lag.enqueue", max(0.0, now - message.enqueue_time))
+        if self._hand_to_taps(message, parsed.events):
+            return True
         if parsed.problem is not None:
             self._report_unreadable(message, parsed.problem)
             return False
-        now = self._clock.now()
-        self._metrics.time("lag.enqueue", max(0.0, now - message.enqueue_time))
         if all(takers):
+            self._deleter.add(message.receipt_handle)
             return True
         self._metrics.count("events.orphaned")
-        if not all(event.known_name or event.batch for event in parsed.events):
-            return False
         age = now - max(message.enqueue_time, self._started or 0.0)
-        return age > self._settings.orphan_ttl
+        if age > self._settings.orphan_ttl and all(event.known_name or event.batch for event in parsed.events):
+            self._deleter.add(message.receipt_handle)
+            return True
+        return False
+
+    def _hand_to_taps(self, message: Message, events: tuple[BatchEvent, ...]) -> bool:
+        if not self._taps:
+            return False
+        delivery = Delivery(
+            message_id=message.message_id,
+            body=message.body,
+            enqueue_time=message.enqueue_time,
+            dequeue_count=message.dequeue_count,
+            events=events,
+            _delete=lambda: self._deleter.add(message.receipt_handle),
+        )
+        takers = [tap for tap in list(self._taps) if tap.offer(delivery)]
+        return bool(takers)
 
     def _report_unreadable(self, message: Message, problem: str) -> None:
         self._metrics.count("events.unreadable")

@@ -17,15 +17,14 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_batch_events.dispatch.cloud import consumer_key, make_consumer, terminate_job
+from airflow_batch_events.dispatch.cloud import terminate_job
 from airflow_batch_events.dispatch.consumer import RECONCILE_INTERVAL
-from airflow_batch_events.dispatch.registry import shared_consumer
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import DEFAULT_GRACE, Outcome
 from airflow_batch_events.exceptions import BatchEventsError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
-from airflow_batch_events.triggers.metrics import AirflowMetrics
+from airflow_batch_events.triggers.stream import queue_consumer
 
 MAX_HOLD = 10.0
 """Seconds for which an outcome that came too early is held at the most, whatever this machine's clock says."""
@@ -137,9 +136,7 @@ class BatchJobTrigger(BaseTrigger):
         return [self.job_id] if isinstance(self.job_id, str) else list(self.job_id)
 
     async def _wait(self) -> list[Outcome]:
-        access = await aget_access(self.tencentcloud_conn_id, self.region)
-        key = consumer_key(access, self.queue_name)
-        async with shared_consumer(key, lambda: make_consumer(access, self.queue_name, AirflowMetrics())) as consumer:
+        async with queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name) as consumer:
             return await consumer.wait_for(
                 self._job_ids,
                 deadline=self.deadline,

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which events somebody wants: by name, object and custom parameters. Pure, and cheap to ask thousands of times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from airflow_batch_events.events.catalog import parse_event_names
+from airflow_batch_events.events.message import BatchEvent
+
+
+@dataclass(frozen=True)
+class EventFilter:
+    """
+    What an event must be like; what is left out matches everything.
+
+    :param events: Event names in either spelling.
+    :param job_id: A job id, or several.
+    :param job_name: A pattern of the job's name with ``*``, ``?`` and ``[...]``, case-sensitive.
+    :param env_id: A compute environment's id.
+    :param task_name: A task's name, or a pattern.
+    :param event_vars: Custom parameters that must all be there with these values.
+    :param region: The region that the event names, for example ``ap-guangzhou``.
+    :raises ValueError: For an event name that does not exist.
+    """
+
+    events: Sequence[str] | None = None
+    job_id: str | Sequence[str] | None = None
+    job_name: str | None = None
+    env_id: str | None = None
+    task_name: str | None = None
+    event_vars: Mapping[str, str] | None = None
+    region: str | None = None
+    _names: frozenset[str] | None = field(init=False, repr=False, default=None)
+    _job_ids: frozenset[str] | None = field(init=False, repr=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.events is not None:
+            object.__setattr__(self, "_names", frozenset(name.value for name in parse_event_names(self.events)))
+        if self.job_id is not None:
+            ids = (self.job_id,) if isinstance(self.job_id, str) else self.job_id
+            object.__setattr__(self, "_job_ids", frozenset(ids))
+
+    def matches(self, event: BatchEvent) -> bool:
+        """Whether the event is wanted."""
+        return (
+            (self._names is None or event.name in self._names)
+            and (self._job_ids is None or event.job_id in self._job_ids)
+            and (self.job_name is None or fnmatchcase(event.job_name or "", self.job_name))
+            and (self.env_id is None or event.env_id == self.env_id)
+            and (self.task_name is None or fnmatchcase(event.task_name or "", self.task_name))
+            and (self.region is None or event.region == self.region)
+            and all(event.vars.get(name) == value for name, value in (self.event_vars or {}).items())
+        )

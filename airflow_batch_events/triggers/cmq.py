@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages of any kind as trigger events, for Airflow's own ``MessageQueueTrigger``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Hashable
+from typing import Any
+
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from airflow.triggers.shared_stream import SharedStreamProducer
+
+from airflow_batch_events.dispatch.tap import Delivery
+from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
+from airflow_batch_events.triggers.stream import QueueProducer, queue_consumer
+
+
+class CmqMessageTrigger(BaseEventTrigger):
+    """
+    Fire for each message of a queue, whatever is in it; the message is deleted after what it fired is stored.
+
+    The payload is ``{"message_id", "body", "enqueue_time", "events"}``; ``events`` are the Batch events in the body, if
+    there are any.
+
+    :param queue_name: The queue; one that only this trigger's triggerers read.
+    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``.
+    :param region: Overrides the connection's region.
+    """
+
+    def __init__(self, queue_name: str, tencentcloud_conn_id: str = DEFAULT_CONN_ID, region: str | None = None) -> None:
+        super().__init__()
+        self.queue_name = queue_name
+        self.tencentcloud_conn_id = tencentcloud_conn_id
+        self.region = region
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what the triggerer needs to make this trigger again."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "queue_name": self.queue_name,
+                "tencentcloud_conn_id": self.tencentcloud_conn_id,
+                "region": self.region,
+            },
+        )
+
+    def shared_stream_key(self) -> Hashable:
+        """Share one stream among all triggers on one queue."""
+        return "tencent cmq messages", self.tencentcloud_conn_id, self.region, self.queue_name
+
+    @classmethod
+    def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
+        """Read the queue for all triggers of the stream."""
+        return QueueProducer(kwargs["tencentcloud_conn_id"], kwargs["region"], kwargs["queue_name"], everything=True)
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Delivery]) -> AsyncIterator[TriggerEvent]:
+        """Fire for each message, before the next one is asked for."""
+        async for delivery in shared_stream:
+            yield TriggerEvent(_payload(delivery))
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Fire for each message, without a shared stream: in a DAG test, which takes the first one only."""
+        async with queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name) as consumer:
+            with consumer.tap(everything=True) as tap:
+                async for delivery in tap:
+                    tap.settle(delivery, is_stored=True)
+                    yield TriggerEvent(_payload(delivery))
+
+
+def _payload(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "message_id": delivery.message_id,
+        "body": delivery.body,
+        "enqueue_time": delivery.enqueue_time,
+        "events": [event.to_dict() for event in delivery.events],
+    }

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Events as trigger events: for asset watchers, which start DAGs, and for tasks that wait for an event.
+
+A watcher needs every event, so it gets a queue of its own: one more subscription on the same topic. On a queue that
+other triggerers read as well it would see only a part of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from typing import Any
+
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from airflow.triggers.shared_stream import SharedStreamProducer
+
+from airflow_batch_events.dispatch.tap import Delivery
+from airflow_batch_events.events.filter import EventFilter
+from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
+from airflow_batch_events.triggers.stream import QueueProducer, queue_consumer
+
+
+class BatchEventTrigger(BaseEventTrigger):
+    """
+    Fire for each event that matches; what is left out matches everything.
+
+    Delivery is at least once: after a triggerer was killed, or when storing took longer than the queue's visibility
+    timeout, an event may fire again. The payload is the event: ``event_name``, ``event_time``, ``region``,
+    ``event_vars``, ``job_id`` and the cloud's ``batch`` object.
+
+    :param queue_name: The queue; one that only this watcher's triggerers read.
+    :param events: Event names in either spelling.
+    :param job_id: A job id, or a list of them.
+    :param job_name: A pattern of the job's name with ``*``, ``?`` and ``[...]``.
+    :param env_id: A compute environment's id.
+    :param task_name: A task's name, or a pattern.
+    :param event_vars: Custom parameters that must all be there with these values.
+    :param event_region: The region that the event names, for example ``ap-guangzhou``.
+    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``.
+    :param region: Overrides the connection's region.
+    """
+
+    def __init__(
+        self,
+        queue_name: str,
+        events: Sequence[str] | None = None,
+        job_id: str | Sequence[str] | None = None,
+        job_name: str | None = None,
+        env_id: str | None = None,
+        task_name: str | None = None,
+        event_vars: Mapping[str, str] | None = None,
+        event_region: str | None = None,
+        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
+        region: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.queue_name = queue_name
+        self.events = events
+        self.job_id = job_id
+        self.job_name = job_name
+        self.env_id = env_id
+        self.task_name = task_name
+        self.event_vars = event_vars
+        self.event_region = event_region
+        self.tencentcloud_conn_id = tencentcloud_conn_id
+        self.region = region
+        # Names are checked when the DAG is parsed, not when the first event comes.
+        self._filter()
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what the triggerer needs to make this trigger again."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "queue_name": self.queue_name,
+                "events": None if self.events is None else list(self.events),
+                "job_id": self.job_id if self.job_id is None or isinstance(self.job_id, str) else list(self.job_id),
+                "job_name": self.job_name,
+                "env_id": self.env_id,
+                "task_name": self.task_name,
+                "event_vars": None if self.event_vars is None else dict(self.event_vars),
+                "event_region": self.event_region,
+                "tencentcloud_conn_id": self.tencentcloud_conn_id,
+                "region": self.region,
+            },
+        )
+
+    def shared_stream_key(self) -> Hashable:
+        """Share one stream among all triggers on one queue."""
+        return "tencent batch events", self.tencentcloud_conn_id, self.region, self.queue_name
+
+    @classmethod
+    def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
+        """Read the queue for all triggers of the stream."""
+        return QueueProducer(kwargs["tencentcloud_conn_id"], kwargs["region"], kwargs["queue_name"])
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Delivery]) -> AsyncIterator[TriggerEvent]:
+        """Fire for the events that match, before the next message is asked for."""
+        wanted = self._filter()
+        async for delivery in shared_stream:
+            for event in delivery.events:
+                if wanted.matches(event):
+                    yield TriggerEvent(event.to_dict())
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Fire for the events that match, without a shared stream: in a DAG test, which takes the first one only."""
+        wanted = self._filter()
+        async with queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name) as consumer:
+            with consumer.tap() as tap:
+                async for delivery in tap:
+                    # Nobody will say that anything is stored, so what does not match is left to others.
+                    fired = [event for event in delivery.events if wanted.matches(event)]
+                    tap.settle(delivery, is_stored=bool(fired))
+                    for event in fired:
+                        yield TriggerEvent(event.to_dict())
+
+    def _filter(self) -> EventFilter:
+        return EventFilter(
+            events=self.events,
+            job_id=self.job_id,
+            job_name=self.job_name,
+            env_id=self.env_id,
+            task_name=self.task_name,
+            event_vars=self.event_vars,
+            region=self.event_region,
+        )

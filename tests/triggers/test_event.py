@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+
+import pytest
+
+from airflow_batch_events.protocol import tdmq
+from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.sdk import SdkClient
+from airflow_batch_events.triggers.cmq import CmqMessageTrigger
+from airflow_batch_events.triggers.event import BatchEventTrigger
+
+TRIGGERS = [
+    BatchEventTrigger("q", ["JOB_FAILED"], ["job-1"], "n*", "env-1", "t*", {"a": "b"}, "r", "c", "ap-tokyo"),
+    CmqMessageTrigger("q", "c", "ap-tokyo"),
+]
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS, ids=lambda trigger: type(trigger).__name__)
+def test_a_trigger_is_made_again_from_what_it_serialises(trigger):
+    path, kwargs = trigger.serialize()
+    assert type(trigger)(**kwargs).serialize() == (path, kwargs)
+    assert set(kwargs) == set(inspect.signature(type(trigger)).parameters)
+    json.dumps(kwargs)
+
+
+def test_triggers_on_one_queue_share_a_stream_whatever_they_filter():
+    one, other = BatchEventTrigger("q", ["JOB_FAILED"]), BatchEventTrigger("q", job_name="nightly-*")
+    assert one.shared_stream_key() == other.shared_stream_key()
+    assert one.shared_stream_key() != BatchEventTrigger("q2").shared_stream_key()
+    assert one.shared_stream_key() != CmqMessageTrigger("q").shared_stream_key()
+
+
+def test_an_event_name_that_does_not_exist_is_refused_when_the_dag_is_parsed():
+    with pytest.raises(ValueError, match="unknown event 'JOB_DONE'; allowed here"):
+        BatchEventTrigger("q", ["JOB_DONE"])
+
+
+@pytest.fixture
+def queue(cloud):
+    with SdkClient(CloudAccess.at_endpoint(cloud.endpoint, cloud.secret_id, cloud.secret_key)) as client:
+        client.send(tdmq.create_queue("watched"))
+        client.send(tdmq.create_subscription("events", "watched", "watched"))
+        yield "watched"
+        client.send(tdmq.delete_queue("watched"))
+
+
+async def first(trigger):
+    events = trigger.run()
+    try:
+        return (await asyncio.wait_for(events.__anext__(), 20)).payload
+    finally:
+        await events.aclose()
+
+
+def publish(cloud, name, job_id):
+    event = {"EventName": name, "EventTime": "2026-01-01T00:00:00Z", "Batch": {"JobId": job_id}}
+    cloud.call(lambda emulator: emulator.broker.publish("events", json.dumps({"Events": [event]})))
+
+
+def test_in_a_dag_test_the_first_event_that_matches_fires(cloud, queue):
+    publish(cloud, "JOB_SUCCEED", "job-1")
+    publish(cloud, "JOB_FAILED", "job-2")
+    payload = asyncio.run(first(BatchEventTrigger(queue, ["JOB_FAILED"])))
+    assert (payload["event_name"], payload["job_id"]) == ("JOB_FAILED", "job-2")
+
+
+def test_a_plain_message_fires_as_it_is(cloud, queue):
+    cloud.call(lambda emulator: emulator.broker.send(queue, ["hello"]))
+    payload = asyncio.run(first(CmqMessageTrigger(queue)))
+    assert (payload["body"], payload["events"]) == ("hello", [])
+
+
+def test_airflow_s_own_message_queue_trigger_finds_the_scheme():
+    from airflow.providers.common.messaging.triggers.msg_queue import MessageQueueTrigger
+
+    trigger = MessageQueueTrigger(scheme="tencent+cmq", queue_name="plain", tencentcloud_conn_id="c")
+    assert trigger.serialize() == CmqMessageTrigger("plain", "c").serialize()
