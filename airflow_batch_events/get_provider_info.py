@@ -66,6 +66,13 @@ def get_provider_info() -> dict[str, Any]:
             },
             {"integration-name": _CMQ, "python-modules": ["airflow_batch_events.triggers.cmq"]},
         ],
+        "asset-uris": [
+            {
+                "schemes": ["tencent-batch"],
+                "handler": "airflow_batch_events.assets.batch.sanitize_uri",
+                "factory": "airflow_batch_events.assets.batch.create_asset",
+            }
+        ],
         "queues": ["airflow_batch_events.queues.cmq.CmqMessageQueueProvider"],
         "task-decorators": [
             {"name": "batch_job", "class-name": "airflow_batch_events.decorators.batch.batch_job_task"}

@@ -107,7 +107,10 @@ class BatchJobTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """End the jobs, because a user has ended the task; not when the trigger has fired or has only moved."""
-        if not self.cancel_on_kill or self._has_fired or await self._is_still_wanted():
+        if not self.cancel_on_kill or self._has_fired:
+            return
+        if await self._is_still_wanted():
+            self.log.info("The wait goes on elsewhere: jobs %s are left alone", ", ".join(self._job_ids))
             return
         access = await aget_access(self.tencentcloud_conn_id, self.region)
         async with AsyncSdkClient(access) as client:

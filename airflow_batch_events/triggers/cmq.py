@@ -11,7 +11,7 @@ from airflow.triggers.shared_stream import SharedStreamProducer
 
 from airflow_batch_events.dispatch.tap import Delivery
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
-from airflow_batch_events.triggers.stream import QueueProducer, queue_consumer
+from airflow_batch_events.triggers.stream import FiredAlready, QueueProducer, queue_consumer
 
 
 class CmqMessageTrigger(BaseEventTrigger):
@@ -54,8 +54,10 @@ class CmqMessageTrigger(BaseEventTrigger):
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Delivery]) -> AsyncIterator[TriggerEvent]:
         """Fire for each message, before the next one is asked for."""
+        fired = FiredAlready()
         async for delivery in shared_stream:
-            yield TriggerEvent(_payload(delivery))
+            if fired.is_new(delivery.message_id):
+                yield TriggerEvent(_payload(delivery))
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire for each message, without a shared stream: in a DAG test, which takes the first one only."""

@@ -2,8 +2,8 @@
 """
 Events as trigger events: for asset watchers, which start DAGs, and for tasks that wait for an event.
 
-A watcher needs every event, so it gets a queue of its own: one more subscription on the same topic. On a queue that
-other triggerers read as well it would see only a part of them.
+A watcher needs every event, so it gets a queue of its own: one more subscription on the same topic. Watchers on one
+queue share its reader, but Airflow may give them to different triggerers, and then each sees only a part of the events.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from airflow.triggers.shared_stream import SharedStreamProducer
 from airflow_batch_events.dispatch.tap import Delivery
 from airflow_batch_events.events.filter import EventFilter
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
-from airflow_batch_events.triggers.stream import QueueProducer, queue_consumer
+from airflow_batch_events.triggers.stream import FiredAlready, QueueProducer, queue_consumer
 
 
 class BatchEventTrigger(BaseEventTrigger):
@@ -97,9 +97,10 @@ class BatchEventTrigger(BaseEventTrigger):
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Delivery]) -> AsyncIterator[TriggerEvent]:
         """Fire for the events that match, before the next message is asked for."""
         wanted = self._filter()
+        fired = FiredAlready()
         async for delivery in shared_stream:
             for event in delivery.events:
-                if wanted.matches(event):
+                if wanted.matches(event) and fired.is_new(event.identity):
                     yield TriggerEvent(event.to_dict())
 
     async def run(self) -> AsyncIterator[TriggerEvent]:

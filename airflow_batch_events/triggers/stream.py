@@ -5,10 +5,15 @@ The queue as one of Airflow's shared streams: one reader for all watchers, and m
 The stream is a tap on the same consumer that serves the waits for jobs, so a triggerer reads a queue once, whatever it
 is read for. Airflow says through :meth:`QueueProducer.advance` that everything a message has fired is in its database;
 only then is the message deleted. A watcher that failed on it leaves it to come back: delivery is at least once.
+
+After a restart the watchers of a queue join its stream one after the other, and Airflow counts a message as handled
+when those that have joined have handled it. So what comes in the first half minute is left to come back once, when all
+are there; the watchers recognise what they have fired already.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Hashable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -20,6 +25,28 @@ from airflow_batch_events.dispatch.registry import shared_consumer
 from airflow_batch_events.dispatch.tap import Delivery, Tap
 from airflow_batch_events.hooks.connection import aget_access
 from airflow_batch_events.triggers.metrics import AirflowMetrics
+
+JOIN_GRACE = 30.0
+"""Seconds from the start of a stream during which further watchers may join it and must not miss anything."""
+
+REMEMBERED = 10_000
+"""Messages or events that a watcher remembers in order not to fire twice for them."""
+
+
+class FiredAlready:
+    """What one watcher has fired for, so that what comes back does not fire again."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Hashable, None] = {}
+
+    def is_new(self, identity: Hashable) -> bool:
+        """Whether this has not been seen; from now on it has."""
+        if identity in self._seen:
+            return False
+        self._seen[identity] = None
+        if len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        return True
 
 
 @asynccontextmanager
@@ -57,6 +84,8 @@ class QueueProducer(SharedStreamProducer):
         self._everything = everything
         self._resources = AsyncExitStack()
         self._tap: Tap | None = None
+        self._started = 0.0
+        self._early: set[str] = set()
 
     async def open_stream(self) -> AsyncIterator[tuple[Delivery, Delivery]]:
         """Yield each message twice: as the raw event, and as what is to be settled."""
@@ -64,7 +93,13 @@ class QueueProducer(SharedStreamProducer):
             queue_consumer(self._conn_id, self._region, self._queue_name)
         )
         self._tap = self._resources.enter_context(consumer.tap(everything=self._everything))
+        loop = asyncio.get_running_loop()
+        self._started = loop.time()
         async for delivery in self._tap:
+            if loop.time() - self._started < JOIN_GRACE:
+                self._early.add(delivery.message_id)
+            else:
+                self._early.discard(delivery.message_id)
             yield delivery, delivery
 
     def get_advance_lane(self, broker_payload: Delivery) -> Hashable:
@@ -75,8 +110,9 @@ class QueueProducer(SharedStreamProducer):
         """Delete what every watcher has moved past with all that it fired stored; leave the rest."""
         for item in batch:
             if self._tap is not None:
-                outcome = item.outcome
-                self._tap.settle(item.broker_payload, is_stored=outcome.failed == 0 and outcome.acked > 0)
+                outcome, delivery = item.outcome, item.broker_payload
+                is_handled = outcome.failed == 0 and outcome.acked > 0 and delivery.message_id not in self._early
+                self._tap.settle(delivery, is_stored=is_handled)
 
     async def aclose(self) -> None:
         """Let go of the queue."""

@@ -27,6 +27,7 @@ class FakeMessage:
     message_id: str
     receipt_handle: str
     enqueue_time: float
+    dequeue_count: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events start DAG runs: none is missing, although the triggerer is killed while they come."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from airflow_batch_events.demo.airflow_api import AirflowApi, wait_until
+from airflow_batch_events.demo.cloud import CloudAddress, provision
+from airflow_batch_events.demo.stack import TRIGGERER, AirflowStack
+from airflow_batch_events.events.notifications import build_notifications
+from airflow_batch_events.protocol import batch
+from airflow_batch_events.protocol.sdk import SdkClient
+from airflow_batch_events.protocol.tdmq import delete_queue, delete_topic
+
+TOPIC = "batch-events"
+QUEUES = ("airflow-batch-watch", "airflow-batch-watch-nightly")
+ENDED_DAG = "batch_on_job_end"
+FAILED_DAG = "batch_on_nightly_failure"
+# The long form is what the documentation's figures come from.
+JOBS, KILLS = (500, 5) if os.environ.get("WATCH") == "long" else (60, 2)
+
+
+@pytest.fixture(autouse=True)
+def topic_and_queue(emulator: CloudAddress) -> Iterator[None]:
+    provision(emulator, TOPIC, *QUEUES)
+    yield
+    with SdkClient(emulator.access()) as client:
+        for queue_name in QUEUES:
+            client.send(delete_queue(queue_name))
+        client.send(delete_topic(TOPIC))
+
+
+def submit(client: SdkClient, number: int) -> tuple[str, str]:
+    """Submit a job that ends at once; every third fails, and half of them are nightly ones."""
+    name = f"{'nightly' if number % 2 else 'daily'}-{number}"
+    env = {"EnvType": "MANAGED", "EnvData": {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89"}}
+    application = {"DeliveryForm": "LOCAL", "Command": f"exit {number % 3 // 2}"}
+    job = {
+        "JobName": name,
+        "Tasks": [{"TaskName": "main", "Application": application, "ComputeEnv": env}],
+        "Notifications": build_notifications(TOPIC),
+        "NotificationTarget": "TDMQ_CMQ",
+    }
+    return client.send(batch.submit_job(job, {"Zone": "ap-guangzhou-6"})), name
+
+
+def noted(airflow: AirflowApi, dag_id: str, task_id: str) -> list[str]:
+    """Return what the runs of a watching DAG have noted so far."""
+    notes: list[str] = []
+    for (run_dag_id, run_id), state in airflow.run_states().items():
+        if (run_dag_id, state) == (dag_id, "success"):
+            notes += airflow.xcom(dag_id, run_id, task_id)
+    return notes
+
+
+def covered(airflow: AirflowApi) -> set[str]:
+    """Return the jobs whose end has started a run."""
+    return {note.split()[0] for note in noted(airflow, ENDED_DAG, "note")}
+
+
+def test_every_job_that_ends_is_covered_although_the_triggerer_is_killed(
+    airflow: AirflowApi, stack: AirflowStack, emulator: CloudAddress
+) -> None:
+    for dag_id in (ENDED_DAG, FAILED_DAG):
+        airflow.wait_for_dag(dag_id)
+        airflow.unpause(dag_id)
+    jobs: dict[str, str] = {}
+    with SdkClient(emulator.access()) as client:
+        for number in range(JOBS):
+            job_id, name = submit(client, number)
+            jobs[job_id] = name
+            if number % (JOBS // KILLS) == JOBS // KILLS // 2:
+                stack.kill(TRIGGERER)
+                stack.start(TRIGGERER)
+            time.sleep(0.05)
+
+        # Airflow 3.3 gives an event that it stores between the queueing and the creation of a run to the run after that
+        # one: the last events of a burst wait for one more event.
+        def is_covered() -> bool | None:
+            job_id, _ = submit(client, JOBS)
+            late.add(job_id)
+            time.sleep(2)
+            return set(jobs) <= covered(airflow) or None
+
+        late: set[str] = set()
+        wait_until(is_covered, timeout=180, failure=lambda: f"not covered: {sorted(set(jobs) - covered(airflow))}")
+
+    notes = [note.split()[0] for note in noted(airflow, ENDED_DAG, "note")]
+    print(f"{JOBS} jobs, {KILLS} kills: {len(set(notes) & set(jobs))} covered, {len(notes) - len(set(notes))} repeated")
+    assert set(notes) <= set(jobs) | late
+    failed = {name for number, name in enumerate(jobs.values()) if number % 3 == 2 and name.startswith("nightly")}
+    assert set(noted(airflow, FAILED_DAG, "call_somebody")) <= failed
