@@ -17,7 +17,7 @@ ARGS ?=
 # make demo KEEP=1 leaves the UI up; KEEP=0 and KEEP= do not.
 KEEP ?=
 
-.PHONY: help demo test check bench constraints clean
+.PHONY: help demo test check bench chaos tccli constraints clean
 
 help: ## Say what the targets do.
 	@echo "usage: make TARGET"
@@ -37,6 +37,12 @@ check: $(READY) ## Lint, format and types; changes nothing.
 bench: $(READY) ## Measure; prints one table.
 	@test -f tests/benchmarks/__main__.py || { echo "make bench: this checkout has no tests/benchmarks" >&2; exit 1; }
 	@$(BIN)/python tests/benchmarks $(ARGS)
+
+chaos: $(READY) ## The long form of the chaos suite: a thousand jobs in each row.
+	@CHAOS=long $(BIN)/python -m pytest -s tests/chaos $(ARGS)
+
+tccli: $(READY) ## Try the vendor's command line against the emulator (350 MB, in .test-output).
+	@TCCLI=1 $(BIN)/python -m pytest tests/emulator/test_tccli.py $(ARGS)
 
 # One virtual environment for everything, made again when what it is made from changes.
 $(READY): pyproject.toml constraints.txt

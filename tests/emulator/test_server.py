@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from emulator.signed_client import until
 from starlette.types import Receive, Scope, Send
 
 from airflow_batch_events.emulator.exchange import (
@@ -87,6 +89,41 @@ async def test_an_answer_has_one_date_and_no_charset(running: tuple[App, httpx.A
     assert headers["content-type"] == "application/json"
     assert headers.get_list("date") == ["a date"]
     assert "server" not in headers
+
+
+async def test_no_answer_is_held_back_until_the_client_has_acknowledged_its_head() -> None:
+    server = Server(App(), "127.0.0.1", 0)
+    await server.start()
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    connections = server._uvicorn.server_state.connections
+    await until(lambda: connections)
+    (accepted,) = (connection.transport.get_extra_info("socket") for connection in connections)
+
+    assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    writer.close()
+    await writer.wait_closed()
+    await server.stop()
+
+
+async def test_stopping_does_not_wait_for_work_that_does_not_end() -> None:
+    ended = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await asyncio.sleep(600)
+        finally:
+            ended.set()
+
+    server = Server(app, "127.0.0.1", 0)
+    await server.start()
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        request = asyncio.ensure_future(http.get(f"http://127.0.0.1:{server.port}/"))
+        await until(lambda: server._uvicorn.server_state.tasks)
+        await asyncio.wait_for(server.stop(), 5)
+        assert ended.is_set()
+        with pytest.raises(httpx.TransportError):
+            await request
 
 
 async def test_a_cut_connection_has_no_answer_at_all(running: tuple[App, httpx.AsyncClient]) -> None:

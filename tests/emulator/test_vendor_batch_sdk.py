@@ -3,92 +3,37 @@
 
 from __future__ import annotations
 
-import asyncio
-import warnings
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 from emulator.batch.batch_cloud import JOB_EVENTS, job, task
-from tencentcloud.batch.v20170312 import batch_client, batch_client_async, models
-from tencentcloud.common.credential import Credential
-from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
-from tencentcloud.common.profile.client_profile import ClientProfile
-from tencentcloud.common.profile.http_profile import HttpProfile
+from emulator.vendor_actions import BATCH, PLACEMENT, settings, try_action
+from emulator.vendor_sdk import KINDS, Sdk, actions_of
 
-from airflow_batch_events.emulator.apis import ApiFront
-from airflow_batch_events.emulator.auth import Tc3Verifier
-from airflow_batch_events.emulator.batch.runners.scripted import ScriptedRunner
-from airflow_batch_events.emulator.batch.service import BatchService
-from airflow_batch_events.emulator.batch.settings import Delays
-from airflow_batch_events.emulator.clock import Clock
-from airflow_batch_events.emulator.exchange import Exchange, Request, send_reply
-from airflow_batch_events.emulator.faults import FaultPlan
-from airflow_batch_events.emulator.keys import KeyRing
-from airflow_batch_events.emulator.ratelimits import RateLimiter
-from airflow_batch_events.emulator.server import Server
-
-PLACEMENT = {"Zone": "ap-guangzhou-6"}
+from airflow_batch_events.emulator import coverage
+from airflow_batch_events.emulator.emulator import Emulator
 
 
-class Vendor:
-    """One of the vendor's clients; ``call`` returns the response, or raises the vendor's own exception."""
-
-    def __init__(self, kind: str, credential: Credential, port: int) -> None:
-        profile = ClientProfile(httpProfile=HttpProfile(protocol="http", endpoint=f"127.0.0.1:{port}"))
-        module = batch_client if kind == "sync" else batch_client_async
-        self._sync = kind == "sync"
-        self._client = module.BatchClient(credential, "ap-guangzhou", profile)
-
-    async def call(self, action: str, /, **params: Any) -> Any:
-        request = getattr(models, f"{action}Request")()
-        request._deserialize(params)
-        method = getattr(self._client, action)
-        return await asyncio.to_thread(method, request) if self._sync else await method(request)
-
-    async def error(self, action: str, /, **params: Any) -> str:
-        with pytest.raises(TencentCloudSDKException) as caught:
-            await self.call(action, **params)
-        return str(caught.value.get_code())
-
-    async def until(self, action: str, wanted: Any, **params: Any) -> Any:
-        for _ in range(500):
-            answer = await self.call(action, **params)
-            if wanted(answer):
-                return answer
-            await asyncio.sleep(0.01)
-        raise AssertionError(f"{action} never showed what was waited for: {answer.to_json_string()}")
-
-    async def close(self) -> None:
-        if not self._sync:
-            await self._client.__aexit__(None, None, None)
+@pytest.fixture
+async def emulator() -> AsyncIterator[Emulator]:
+    async with Emulator(**settings()) as running:
+        yield running
 
 
-@pytest.fixture(params=["sync", "async"])
-async def vendor(request: pytest.FixtureRequest) -> AsyncIterator[Vendor]:
-    clock, keys = Clock(), KeyRing()
+@pytest.fixture(params=KINDS)
+async def vendor(request: pytest.FixtureRequest, emulator: Emulator) -> AsyncIterator[Sdk]:
+    async with Sdk("batch", request.param, emulator) as sdk:
+        yield sdk
 
-    async def publish(topic_name: str, body: str) -> None:
-        pass
 
-    service = BatchService(clock, publish, ScriptedRunner(clock), delays=Delays.none(terminating=0.05))
-    front = ApiFront([service], Tc3Verifier(keys, clock), FaultPlan(clock), RateLimiter(None, clock), clock)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_sdk_has_no_action_that_is_not_tried_here(kind: str) -> None:
+    assert actions_of("batch", kind) == set(BATCH) == coverage.BATCH.actions
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send_reply(await front.answer(Exchange(Request(scope, receive))), b"", send)
 
-    server = Server(app, "127.0.0.1", 0)
-    await server.start()
-    key = keys.create()
-    vendor = Vendor(request.param, Credential(key.secret_id, key.secret_key), server.port)
-    with warnings.catch_warnings(record=True) as complaints:
-        warnings.simplefilter("always")
-        yield vendor
-    await vendor.close()
-    await server.stop()
-    await service.close()
-    about_fields = [str(one.message) for one in complaints if "useless" in str(one.message)]
-    assert not about_fields, "the SDK got fields that it does not know"
+@pytest.mark.parametrize("action", BATCH)
+async def test_every_action_is_refused_throttled_and_done(vendor: Sdk, emulator: Emulator, action: str) -> None:
+    await try_action(vendor, emulator, "batch", action)
 
 
 async def test_the_life_of_a_job(vendor):

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from emulator.signed_client import SignedClient
-from emulator.test_emulator import ended, provision, submit
+from emulator.test_emulator import PLACEMENT, ended, provision, submit
 
 from airflow_batch_events.emulator.emulator import Emulator
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PNG = b"\x89PNG"
+# Kept for whoever wants to look at them.
+PICTURES = Path(__file__).parents[3] / ".test-output" / "console"
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
 
@@ -33,6 +35,11 @@ async def browse(url: str, folder: Path, *options: str) -> tuple[str, list[str]]
     return shown.decode(), [line for line in logged.decode().splitlines() if ":CONSOLE" in line]
 
 
+async def test_a_script_error_would_be_noticed(tmp_path: Path) -> None:
+    _, complaints = await browse("data:text/html,<script>throw new Error('of the page')</script>", tmp_path)
+    assert "of the page" in complaints[0]
+
+
 async def test_pages_look_right_and_the_browser_has_nothing_to_complain_about(
     emulator: Emulator, client: SignedClient, tmp_path: Path
 ) -> None:
@@ -40,13 +47,31 @@ async def test_pages_look_right_and_the_browser_has_nothing_to_complain_about(
     command = "scripted: outcome=failed exit_code=2 stderr='input.csv: no such file'"
     job_id = await submit(client, "JOB_RUNNING", "JOB_FAILED", command=command)
     await ended(emulator, job_id)
+    node = {"InstanceType": "S5.LARGE8", "ImageId": "img-eb30mz89"}
+    env = {"EnvName": "nightly", "DesiredComputeNodeCount": 2, "EnvData": node}
+    env_id = (await client.api("CreateComputeEnv", {"Placement": PLACEMENT, "ComputeEnv": env}))["EnvId"]
 
-    for name, path in (("overview", "/"), ("job", f"/console/jobs/{job_id}"), ("queue", "/console/queues/results")):
-        picture = tmp_path / f"{name}.png"
-        _, complaints = await browse(f"{emulator.endpoint}{path}", tmp_path, f"--screenshot={picture}")
-        assert complaints == []
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    pages = {
+        "overview": "/",
+        "job": f"/console/jobs/{job_id}",
+        "environment": f"/console/envs/{env_id}",
+        "queue": "/console/queues/results",
+        "topic": "/console/topics/jobs",
+        "requests": "/console/requests",
+    }
+
+    async def photograph(name: str, path: str) -> list[str]:
+        picture = PICTURES / f"{name}.png"
+        picture.unlink(missing_ok=True)
+        _, complaints = await browse(f"{emulator.endpoint}{path}", tmp_path / name, f"--screenshot={picture}")
         assert picture.read_bytes().startswith(PNG)
         print(f"screenshot of {path}: {picture}")
+        return complaints
+
+    # At once, since a browser spends most of its start waiting for itself.
+    complaints = await asyncio.gather(*(photograph(name, path) for name, path in pages.items()))
+    assert [one for some in complaints for one in some] == []
 
 
 async def test_an_open_page_renews_itself(emulator: Emulator, client: SignedClient, tmp_path: Path) -> None:
