@@ -62,6 +62,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_batch_events.triggers.batch",
                     "airflow_batch_events.triggers.compute_env",
                     "airflow_batch_events.triggers.event",
+                    "airflow_batch_events.triggers.event_wait",
                 ],
             },
             {"integration-name": _CMQ, "python-modules": ["airflow_batch_events.triggers.cmq"]},

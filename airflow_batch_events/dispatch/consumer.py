@@ -23,7 +23,7 @@ from airflow_batch_events.dispatch.clock import CloudClock
 from airflow_batch_events.dispatch.metrics import Counts, Metrics
 from airflow_batch_events.dispatch.reader import Queue, Reader, ReaderSettings
 from airflow_batch_events.dispatch.reconcile import DescribeJobs, JobView, Reconciler
-from airflow_batch_events.dispatch.tap import Tap
+from airflow_batch_events.dispatch.tap import Tap, Wants
 from airflow_batch_events.events.catalog import SETTLING_EVENTS
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import DEFAULT_GRACE, JobWait, Next, Outcome
@@ -133,15 +133,15 @@ class Consumer:
             await asyncio.gather(self._task, return_exceptions=True)
 
     @contextmanager
-    def tap(self, *, everything: bool = False) -> Iterator[Tap]:
+    def tap(self, wants: Wants = bool) -> Iterator[Tap]:
         """
-        See every message that is received, as long as the context lasts.
+        See the messages that are received, as long as the context lasts.
 
-        :param everything: Whether messages that are no Batch events are wanted, too.
+        :param wants: Says by a message's events whether the message is wanted; by default, if it has any.
         :raises ConfigurationError: In the iteration, when the queue does not exist or the keys are refused at first
             contact.
         """
-        tap = Tap(everything=everything)
+        tap = Tap(wants)
         if self._error is not None:
             tap.fail(self._error)
         self._taps.add(tap)

@@ -37,6 +37,9 @@ MAX_MESSAGES = 16
 MAX_PAUSE = 30.0
 """Seconds between tries at the most while the queue cannot be read."""
 
+GATHER = 0.02
+"""Seconds for which messages that come one after the other are let gather, so that a call brings more than one."""
+
 MAX_FRUITLESS_PAUSE = 0.25
 """Seconds between receives at the most while the queue is full of messages that are not ours."""
 
@@ -131,6 +134,7 @@ class Reader:
         self._started: float | None = None
         self._drains: set[asyncio.Task[None]] = set()
         self._fruitless = 0
+        self._is_streaming = False
         self._unreadable: dict[str, None] = {}
         self._warned_at = float("-inf")
 
@@ -155,10 +159,15 @@ class Reader:
                     if failures:
                         log.info("Reading %s again after %d failed tries", self._name, failures)
                     failures = 0
-                    if self._fruitless:
-                        await asyncio.sleep(min(MAX_FRUITLESS_PAUSE, 0.005 * 2.0 ** min(self._fruitless, 10)))
+                    await asyncio.sleep(self._pause())
         finally:
             await self._deleter.finish(self._settings.drain_timeout)
+
+    def _pause(self) -> float:
+        if self._fruitless:
+            return min(MAX_FRUITLESS_PAUSE, 0.005 * 2.0 ** min(self._fruitless, 10))
+        # A message that had to be waited for comes alone; one that was there at once is one of a stream.
+        return GATHER if self._is_streaming else 0.0
 
     async def _poll(self) -> None:
         if not await self._receive(self._settings.poll_wait):
@@ -190,7 +199,10 @@ class Reader:
         for tap in list(self._taps):
             await tap.room()
         self._metrics.count("api.calls", action="BatchReceiveMessage")
+        loop = asyncio.get_running_loop()
+        asked = loop.time()
         messages = await self._queue.receive(wait_seconds)
+        self._is_streaming = bool(messages) and loop.time() - asked < 2 * GATHER
         if self._started is None:
             self._started = self._clock.now()
         self._on_health(True)

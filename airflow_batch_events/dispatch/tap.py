@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 
 from airflow_batch_events.events.message import BatchEvent
 
+Wants = Callable[[tuple[BatchEvent, ...]], bool]
+
 MAX_OPEN = 512
 """Deliveries that a tap may hold before the reader waits for it; Airflow fails a watcher that has 1,024 waiting."""
 
@@ -60,11 +62,11 @@ class Tap:
     """
     One who sees the messages; iterate over it for deliveries and settle each of them.
 
-    :param everything: Whether messages that are no Batch events are wanted, too.
+    :param wants: Says by a message's events whether the message is wanted; by default, if it has any.
     """
 
-    def __init__(self, *, everything: bool = False) -> None:
-        self._everything = everything
+    def __init__(self, wants: Wants = bool) -> None:
+        self._wants = wants
         self._deliveries: asyncio.Queue[Delivery | Exception] = asyncio.Queue()
         self._open = 0
         self._has_room = asyncio.Event()
@@ -72,7 +74,7 @@ class Tap:
 
     def offer(self, delivery: Delivery) -> bool:
         """Take the delivery if it is wanted."""
-        if not (delivery.events or self._everything):
+        if not self._wants(delivery.events):
             return False
         delivery.taken()
         self._open += 1

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -54,3 +54,7 @@ class EventFilter:
             and (self.region is None or event.region == self.region)
             and all(event.vars.get(name) == value for name, value in (self.event_vars or {}).items())
         )
+
+    def matches_any(self, events: Iterable[BatchEvent]) -> bool:
+        """Whether one of the events is wanted."""
+        return any(map(self.matches, events))

@@ -108,9 +108,9 @@ class JobWaitMixin(_Operator):
                 tencentcloud_conn_id=self.tencentcloud_conn_id,
                 region=self.region,
                 reconcile_interval=self.poll_interval if self.queue_name is None else self.reconcile_interval,
-                deadline=_from_now(timeout),
-                start_deadline=_from_now(self.start_timeout),
-                not_before=_from_now(conf.getint("workers", "min_heartbeat_interval", fallback=5) + HANDOVER),
+                deadline=from_now(timeout),
+                start_deadline=from_now(self.start_timeout),
+                not_before=end_of_handover(),
                 cancel_on_kill=self.cancel_on_kill,
             ),
             method_name="execute_complete",
@@ -127,7 +127,7 @@ class JobWaitMixin(_Operator):
         if not isinstance(event, Mapping) or event.get("status") not in ("ended", "error"):
             raise ValueError(f"the trigger fired something else than the end of a wait: {event!r:.500}")
         if event["status"] == "error":
-            raise _CONFIGURATION_ERRORS.get(event.get("error", ""), BatchEventsError)(event.get("message"))
+            raise error_of(event)
         return [Outcome.from_dict(item) for item in event["outcomes"]]
 
     def error_for(self, outcome: Outcome) -> BatchEventsError:
@@ -136,7 +136,8 @@ class JobWaitMixin(_Operator):
             return BatchJobTimeoutError(f"Batch job {outcome.job_id}: {outcome.reason}")
         if outcome.state in (NOT_FOUND, REFUSED):
             return BatchJobNotFoundError(
-                f"Batch job {outcome.job_id!r} was not found in {self.hook.access.region}: {outcome.reason}"
+                f"Batch job {outcome.job_id!r} was not found in {self.hook.access.region}: {outcome.reason}. Check the "
+                f"id and the region; for a job that was deleted, run the task again that submits it"
             )
         diagnosis = self.hook.explain(outcome)
         for line in diagnosis.detail:
@@ -152,8 +153,19 @@ class JobWaitMixin(_Operator):
             self.log.info("Job %s ended %s (known from %s)", outcome.job_id, outcome.state, outcome.source)
 
 
-def _from_now(seconds: float | None) -> float | None:
+def from_now(seconds: float | None) -> float | None:
+    """Return the Unix seconds of so many seconds from now."""
     return None if seconds is None else time.time() + seconds
+
+
+def end_of_handover() -> float:
+    """Return the Unix seconds before which a deferral that begins now must not end."""
+    return time.time() + conf.getint("workers", "min_heartbeat_interval", fallback=5) + HANDOVER
+
+
+def error_of(event: Mapping[str, Any]) -> BatchEventsError:
+    """Return the error that ended a wait in the triggerer, as its own class where a setting is to be mended."""
+    return _CONFIGURATION_ERRORS.get(event.get("error", ""), BatchEventsError)(event.get("message"))
 
 
 def timeout_of(execution_timeout: timedelta | None) -> float | None:

@@ -14,12 +14,10 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk.configuration import conf
-
 from airflow_batch_events.events.environment import EnvOutcome, NodeWait, Removal, Step
 from airflow_batch_events.exceptions import BatchEventsError, CloudError, ConfigurationError, CredentialsError
 from airflow_batch_events.hooks.batch import BatchHook
-from airflow_batch_events.operators.waiting import DEFERRAL_MARGIN, HANDOVER
+from airflow_batch_events.operators.waiting import DEFERRAL_MARGIN, end_of_handover
 from airflow_batch_events.protocol import batch
 
 if TYPE_CHECKING:
@@ -71,7 +69,7 @@ class EnvWaitMixin(_Operator):
                     region=self.region,
                     poll_interval=self.poll_interval,
                     deadline=None if timeout is None else time.time() + timeout,
-                    not_before=_worker_has_ended(),
+                    not_before=end_of_handover(),
                 ),
                 timeout,
             )
@@ -95,7 +93,7 @@ class EnvWaitMixin(_Operator):
                     region=self.region,
                     poll_interval=self.poll_interval,
                     deadline=time.time() + timeout,
-                    not_before=_worker_has_ended(),
+                    not_before=end_of_handover(),
                 ),
                 timeout,
             )
@@ -177,10 +175,6 @@ class EnvWaitMixin(_Operator):
                 shown = decision.progress
                 self.log.info("%s: %s", decision.env_id, shown)
             time.sleep(self.poll_interval if timeout is None else min(self.poll_interval, timeout - passed))
-
-
-def _worker_has_ended() -> float:
-    return time.time() + conf.getint("workers", "min_heartbeat_interval", fallback=5) + HANDOVER
 
 
 def check_node_count(parameter: str, value: object) -> int:

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
@@ -12,11 +13,18 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 from airflow_batch_events.dispatch.consumer import RECONCILE_INTERVAL
+from airflow_batch_events.events.catalog import parse_event_names
 from airflow_batch_events.events.outcome import TIMEOUT, JobWait, Outcome
 from airflow_batch_events.exceptions import BatchJobTimeoutError
-from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
+from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, get_access
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
-from airflow_batch_events.operators.waiting import JobWaitMixin
+from airflow_batch_events.operators.waiting import (
+    DEFERRAL_MARGIN,
+    JobWaitMixin,
+    end_of_handover,
+    error_of,
+    from_now,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -120,3 +128,117 @@ class BatchJobSensor(JobWaitMixin, BaseSensorOperator):
             # The class that Airflow's own sensors end with, which also says that a retry would be in vain.
             raise AirflowSensorTimeout(str(error)) from error
         raise error
+
+
+class BatchEventSensor(BaseSensorOperator):
+    """
+    Wait in the triggerer for any of the 19 events, or for N of them; what is left out matches everything.
+
+    Where the API can tell the same (the state of one job or task, the number of nodes of an environment in a state), it
+    is looked at, too, so that a lost event is no lost wait. The return value is the list of the events; it is shorter
+    than ``count`` when the API answered first. The queue must be one that only this task's triggerers read, because an
+    event for nobody is deleted after two minutes.
+
+    :param queue_name: The queue that the topic forwards to. (templated)
+    :param events: Event names in either spelling; by default any event.
+    :param job_id: A job id, or a list of them. (templated)
+    :param job_name: A pattern of the job's name with ``*``, ``?`` and ``[...]``. (templated)
+    :param env_id: A compute environment's id. (templated)
+    :param task_name: A task's name, or a pattern. (templated)
+    :param event_vars: Custom parameters that must all be there with these values. (templated)
+    :param event_region: The region that the event names, for example ``ap-guangzhou``.
+    :param count: How many different events to wait for, for example eight COMPUTE_NODE_RUNNING of one environment.
+    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
+    :param region: Overrides the connection's region. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "queue_name",
+        "job_id",
+        "job_name",
+        "env_id",
+        "task_name",
+        "event_vars",
+        "tencentcloud_conn_id",
+        "region",
+    )
+    ui_color = "#e6f1f2"
+
+    def __init__(
+        self,
+        *,
+        queue_name: str,
+        events: Sequence[str] | None = None,
+        job_id: str | list[str] | None = None,
+        job_name: str | None = None,
+        env_id: str | None = None,
+        task_name: str | None = None,
+        event_vars: Mapping[str, str] | None = None,
+        event_region: str | None = None,
+        count: int = 1,
+        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
+        region: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.queue_name = queue_name
+        self.events = events
+        self.job_id = job_id
+        self.job_name = job_name
+        self.env_id = env_id
+        self.task_name = task_name
+        self.event_vars = event_vars
+        self.event_region = event_region
+        self.count = count
+        self.tencentcloud_conn_id = tencentcloud_conn_id
+        self.region = region
+        if events is not None:
+            parse_event_names(events)
+        if count < 1:
+            raise ValueError(f"count must be at least 1, not {count}")
+
+    def execute(self, context: Context) -> None:
+        """Wait in the triggerer."""
+        # The trigger's module brings the clients; a DAG file that imports a sensor must not pay for them.
+        from airflow_batch_events.triggers.event_wait import BatchEventWaitTrigger
+
+        access = get_access(self.tencentcloud_conn_id, self.region)
+        self.log.info(
+            "Waiting for %d events on queue %r at %s", self.count, self.queue_name, access.required_cmq_endpoint
+        )
+        wanted = {
+            "events": None if self.events is None else list(self.events),
+            "job_id": self.job_id,
+            "job_name": self.job_name,
+            "env_id": self.env_id,
+            "task_name": self.task_name,
+            "event_vars": None if self.event_vars is None else dict(self.event_vars),
+            "region": self.event_region,
+        }
+        self.defer(
+            trigger=BatchEventWaitTrigger(
+                queue_name=self.queue_name,
+                wanted=wanted,
+                count=self.count,
+                deadline=from_now(self.timeout),
+                not_before=end_of_handover(),
+                tencentcloud_conn_id=self.tencentcloud_conn_id,
+                region=self.region,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=self.timeout + DEFERRAL_MARGIN),
+        )
+
+    def execute_complete(self, context: Context, event: Any = None) -> list[dict[str, Any]]:
+        """Take what the trigger fired."""
+        status = event.get("status") if isinstance(event, Mapping) else None
+        if status == "error":
+            raise error_of(event)
+        if status == "timeout":
+            raise AirflowSensorTimeout(
+                f"{len(event['events'])} of {self.count} events came on queue {self.queue_name!r} in {self.timeout:g} s"
+            )
+        if status != "ended":
+            raise ValueError(f"the trigger fired something else than the end of a wait: {event!r:.500}")
+        self.log.info("The wait is over, known from %s", event["source"])
+        return list(event["events"])

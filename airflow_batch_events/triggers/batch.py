@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -28,6 +28,30 @@ from airflow_batch_events.triggers.stream import queue_consumer
 
 MAX_HOLD = 10.0
 """Seconds for which an outcome that came too early is held at the most, whatever this machine's clock says."""
+
+
+ENDING_BOUND = 60.0
+"""Seconds that ending the jobs of a killed task may take altogether."""
+
+_endings: set[asyncio.Future[None]] = set()
+
+
+async def _finish(work: Awaitable[None]) -> None:
+    """
+    Await work to its end, although this is cancelled meanwhile.
+
+    Airflow 3.3 cancels a trigger anew at each of its rounds, a second apart, until it has ended; so it interrupts the
+    very ``on_kill`` that the first of these calls has led to. The work must have a bound of its own.
+    """
+    task = asyncio.ensure_future(work)
+    _endings.add(task)
+    task.add_done_callback(_endings.discard)
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise
 
 
 class BatchJobTrigger(BaseTrigger):
@@ -107,15 +131,20 @@ class BatchJobTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """End the jobs, because a user has ended the task; not when the trigger has fired or has only moved."""
-        if not self.cancel_on_kill or self._has_fired:
-            return
+        if self.cancel_on_kill and not self._has_fired:
+            await _finish(asyncio.wait_for(self._end_jobs(), ENDING_BOUND))
+
+    async def _end_jobs(self) -> None:
         if await self._is_still_wanted():
-            self.log.info("The wait goes on elsewhere: jobs %s are left alone", ", ".join(self._job_ids))
+            self.log.info("The wait goes on elsewhere: %s keeps running", ", ".join(self._job_ids))
             return
-        access = await aget_access(self.tencentcloud_conn_id, self.region)
-        async with AsyncSdkClient(access) as client:
-            for report in await asyncio.gather(*(terminate_job(client, job_id) for job_id in self._job_ids)):
-                self.log.info("The task was ended: %s", report)
+        try:
+            access = await aget_access(self.tencentcloud_conn_id, self.region)
+            async with AsyncSdkClient(access) as client:
+                for report in await asyncio.gather(*(terminate_job(client, job_id) for job_id in self._job_ids)):
+                    self.log.info("The task was ended: %s", report)
+        except BatchEventsError as error:
+            self.log.error("The task was ended; %s may still run: %s", ", ".join(self._job_ids), error)
 
     async def _is_still_wanted(self) -> bool:
         # Airflow also calls on_kill on a triggerer that was silent for too long and has lost the trigger to another

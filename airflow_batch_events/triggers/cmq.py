@@ -11,7 +11,7 @@ from airflow.triggers.shared_stream import SharedStreamProducer
 
 from airflow_batch_events.dispatch.tap import Delivery
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
-from airflow_batch_events.triggers.stream import FiredAlready, QueueProducer, queue_consumer
+from airflow_batch_events.triggers.stream import FiredAlready, QueueProducer, everything, queue_consumer
 
 
 class CmqMessageTrigger(BaseEventTrigger):
@@ -62,7 +62,7 @@ class CmqMessageTrigger(BaseEventTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire for each message, without a shared stream: in a DAG test, which takes the first one only."""
         async with queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name) as consumer:
-            with consumer.tap(everything=True) as tap:
+            with consumer.tap(everything) as tap:
                 async for delivery in tap:
                     tap.settle(delivery, is_stored=True)
                     yield TriggerEvent(_payload(delivery))

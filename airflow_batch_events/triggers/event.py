@@ -107,12 +107,11 @@ class BatchEventTrigger(BaseEventTrigger):
         """Fire for the events that match, without a shared stream: in a DAG test, which takes the first one only."""
         wanted = self._filter()
         async with queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name) as consumer:
-            with consumer.tap() as tap:
+            with consumer.tap(wanted.matches_any) as tap:
                 async for delivery in tap:
-                    # Nobody will say that anything is stored, so what does not match is left to others.
-                    fired = [event for event in delivery.events if wanted.matches(event)]
-                    tap.settle(delivery, is_stored=bool(fired))
-                    for event in fired:
+                    # Nobody will say that anything is stored.
+                    tap.settle(delivery, is_stored=True)
+                    for event in filter(wanted.matches, delivery.events):
                         yield TriggerEvent(event.to_dict())
 
     def _filter(self) -> EventFilter:

@@ -23,6 +23,7 @@ from airflow_batch_events.dispatch.cloud import consumer_key, make_consumer
 from airflow_batch_events.dispatch.consumer import Consumer
 from airflow_batch_events.dispatch.registry import shared_consumer
 from airflow_batch_events.dispatch.tap import Delivery, Tap
+from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.hooks.connection import aget_access
 from airflow_batch_events.triggers.metrics import AirflowMetrics
 
@@ -31,6 +32,11 @@ JOIN_GRACE = 30.0
 
 REMEMBERED = 10_000
 """Messages or events that a watcher remembers in order not to fire twice for them."""
+
+
+def everything(events: tuple[BatchEvent, ...]) -> bool:
+    """Want every message, whatever is in it."""
+    return True
 
 
 class FiredAlready:
@@ -92,7 +98,7 @@ class QueueProducer(SharedStreamProducer):
         consumer = await self._resources.enter_async_context(
             queue_consumer(self._conn_id, self._region, self._queue_name)
         )
-        self._tap = self._resources.enter_context(consumer.tap(everything=self._everything))
+        self._tap = self._resources.enter_context(consumer.tap(everything if self._everything else bool))
         loop = asyncio.get_running_loop()
         self._started = loop.time()
         async for delivery in self._tap:

@@ -80,7 +80,7 @@ def test_what_is_no_event_goes_only_to_a_tap_that_wants_everything(run):
         cloud = FakeCloud()
         cloud.put("plain")
         async with running(cloud.consumer()) as consumer:
-            with consumer.tap() as events, consumer.tap(everything=True) as everything:
+            with consumer.tap() as events, consumer.tap(lambda events: True) as everything:
                 (delivery,) = await take(everything, 1)
                 assert (delivery.body, delivery.events) == ("plain", ())
                 with pytest.raises(asyncio.TimeoutError):
