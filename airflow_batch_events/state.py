@@ -49,6 +49,8 @@ class Submission:
     :param digest: A digest of what is submitted; empty once the API has refused it, and so surely has no job of it.
     :param job_id: The job, once SubmitJob has answered.
     :param final_state: How the job ended, if it was deleted afterwards and cannot be asked any more.
+    :param waited_under: The task instance's ``max_tries`` while it waits in the triggerer for a job that is to be ended
+        with the wait. Airflow raises that number when a user clears the task, and at no other time.
     """
 
     number: int
@@ -56,6 +58,7 @@ class Submission:
     digest: str
     job_id: str | None = None
     final_state: str | None = None
+    waited_under: int | None = None
 
     def with_job(self, job_id: str) -> Submission:
         """Return the submission with SubmitJob's answer."""
@@ -142,6 +145,28 @@ class SubmissionStore:
     def ended(self, submission: Submission, state: str) -> Submission:
         """Record how the job ended, before it is deleted."""
         return self._save(replace(submission, final_state=state))
+
+    def waits(self, submission: Submission) -> Submission:
+        """Record that the task is about to wait in the triggerer, for a job that is to be ended with the wait."""
+        return self._save(replace(submission, waited_under=self._max_tries))
+
+    def resumed(self) -> None:
+        """Record that the wait in the triggerer was not ended by a user."""
+        submission = self.load()
+        if submission is not None and submission.waited_under is not None:
+            self._save(replace(submission, waited_under=None))
+
+    def was_cleared(self, submission: Submission) -> bool:
+        """
+        Whether a user has cleared the task while it waited in the triggerer.
+
+        The triggerer may not have ended the job yet, and does not do so any more when it sees the new try wait.
+        """
+        return submission.waited_under is not None and submission.waited_under != self._max_tries
+
+    @property
+    def _max_tries(self) -> int | None:
+        return getattr(self._ti, "max_tries", None)
 
     def _save(self, submission: Submission) -> Submission:
         if self._store is not None:

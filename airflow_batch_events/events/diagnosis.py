@@ -8,37 +8,64 @@ console. It reads states, exit codes and reasons; it never guesses where they sa
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from airflow_batch_events.events.outcome import NOT_STARTED
+
 _TAIL_LINES = 20
 
+_ENDED_BADLY = ("FAILED", "FAILED_INTERRUPTED")
+
+_NO_CAPACITY = (
+    "no server of this kind is left: name several InstanceTypes, take another zone, or wait for capacity with "
+    "StateIfCreateCvmFailed RUNNABLE and a start_timeout"
+)
+
+# The first clue that is found counts, so what is more special stands first.
 _BY_REASON = (
-    ("timeout", "raise the task's Timeout, or make the command faster"),
-    ("timed out", "raise the task's Timeout, or make the command faster"),
-    ("heartbeat", "the instance was lost: retry, or raise MaxRetryCount"),
-    (
-        "cvm",
-        "check instance type, zone, image and quota; or set StateIfCreateCvmFailed to RUNNABLE to wait for capacity",
-    ),
-    ("image", "check ImageId: it must exist in this region and be shared with this account"),
-    ("terminat", "somebody ended the job; run the task again to submit it anew"),
     (
         "depend",
         "a task that this one depends on did not end as TaskExecutionDependOn requires: look at that task first",
     ),
+    (
+        "terminat",
+        "somebody, or the end of a task that waited for it, ended the job: run the task again to submit it anew",
+    ),
+    ("image", "check ImageId: it must exist in this region and be shared with this account"),
+    ("insufficient", _NO_CAPACITY),
+    ("soldout", _NO_CAPACITY),
+    ("sold out", _NO_CAPACITY),
+    (
+        "environment deleted",
+        "the compute environment does not exist any more: create it, and submit with its new EnvId",
+    ),
+    ("heartbeat", "the machine was lost: run the task again, or let Batch do so with MaxRetryCount"),
+    ("timeout", "raise the task's Timeout, or make the command faster"),
+    ("timed out", "raise the task's Timeout, or make the command faster"),
+    ("longer than its timeout", "raise the task's Timeout, or make the command faster"),
+    (
+        "cvm",
+        "check instance type, zone, image and quota; or set StateIfCreateCvmFailed to RUNNABLE to wait for capacity",
+    ),
 )
+
+_BY_SIGNAL = {
+    "SIGKILL": "SIGKILL is what ends a command that needs more memory than there is: take a larger InstanceType, or "
+    "make the command need less",
+}
 
 
 @dataclass(frozen=True)
 class FailedInstance:
     """
-    One failed task instance as the API describes it.
+    One task instance that failed, or does not begin to run, as the API describes it.
 
     :param task_name: Its task.
     :param index: Its 0-based index.
-    :param state: ``FAILED`` or ``FAILED_INTERRUPTED``.
+    :param state: ``FAILED`` or ``FAILED_INTERRUPTED``; that of an instance which has not begun to run is another one.
     :param exit_code: The command's exit code; None when it never ran or the API does not say.
     :param reason: StateReason and StateDetailedReason, joined.
     :param stdout: The end of its standard output, at most 2,048 bytes.
@@ -57,11 +84,21 @@ class FailedInstance:
     def summary(self) -> str:
         """What happened to this instance, in one line."""
         parts = [f"task {self.task_name!r} instance {self.index}"]
+        if self.state not in _ENDED_BADLY:
+            parts[0] += f" is {self.state}"
+        reason = self.reason
         if self.exit_code:
             parts.append(_describe_exit(self.exit_code))
-        if self.reason:
-            parts.append(self.reason)
+            # The API's reason often repeats the code in a clause of its own.
+            reason = re.sub(rf"(^|; )[^;()]*\bexit code {self.exit_code}\b", "", reason).strip("; ")
+        if reason:
+            parts.append(reason)
         return ": ".join(parts) if len(parts) > 1 else f"{parts[0]}: {self.state}, the API gives no reason"
+
+    @property
+    def is_a_consequence(self) -> bool:
+        """Whether it failed because another task did."""
+        return not self.exit_code and "depend" in self.reason.lower()
 
 
 @dataclass(frozen=True)
@@ -91,18 +128,20 @@ def diagnose(
     :param job_id: The job.
     :param state: The state it ended in.
     :param reason: The job's own StateReason, or why there is none.
-    :param instances: Some of its failed instances, the first being the one to name.
-    :param failed_count: How many instances failed in all, where that is known.
+    :param instances: Some of the instances that failed or, for a job that has not begun to run, that wait.
+    :param failed_count: How many of them there are in all, where that is known.
     """
+    # What failed by itself comes before what failed because of it.
+    instances = sorted(instances, key=lambda instance: instance.is_a_consequence)
     count = max(failed_count or 0, len(instances))
-    what = f"Batch job {job_id} ended {state}"
+    what = f"Batch job {job_id} " + ("has not begun to run" if state == NOT_STARTED else f"ended {state}")
     if instances:
         what += f": {instances[0].summary}"
         tail = _last_line(instances[0].stderr)
         if tail:
             what += f" ({tail})"
         if count > 1:
-            what += f"; {count} instances failed"
+            what += f"; {count} instances failed" if instances[0].state in _ENDED_BADLY else f"; {count} instances wait"
     elif reason:
         what += f": {reason}"
     return Diagnosis(what, tuple(_detail(instances, count)), _resolve(state, reason, instances))
@@ -124,10 +163,14 @@ def _detail(instances: Sequence[FailedInstance], count: int) -> list[str]:
 
 def _resolve(state: str, reason: str | None, instances: Sequence[FailedInstance]) -> str:
     if state == "FAILED_INTERRUPTED":
-        return "Its instances are kept for inspection and still cost money: look at them, then terminate the job"
-    text = " ".join([reason or "", *(instance.reason for instance in instances)]).lower()
+        return (
+            "Its instances are kept for inspection and still cost money: look at them, then end the job with "
+            "BatchTerminateJobOperator or in the console"
+        )
     if instances and instances[0].exit_code:
-        return "Look at the command's output above, mend it, then run the task again"
+        advice = _BY_SIGNAL.get(_signal_name(instances[0].exit_code))
+        return advice or "Look at the command's output above, mend it, then run the task again"
+    text = (instances[0].reason if instances else reason or "").lower()
     for clue, advice in _BY_REASON:
         if clue in text:
             return advice[0].upper() + advice[1:]
@@ -135,11 +178,16 @@ def _resolve(state: str, reason: str | None, instances: Sequence[FailedInstance]
 
 
 def _describe_exit(code: int) -> str:
+    name = _signal_name(code)
+    return f"exit code {code} ({name})" if name else f"exit code {code}"
+
+
+def _signal_name(code: int) -> str:
     number = code - 128 if code > 128 else -code
     try:
-        return f"exit code {code} ({signal.Signals(number).name})" if number > 0 else f"exit code {code}"
+        return signal.Signals(number).name
     except ValueError:
-        return f"exit code {code}"
+        return ""
 
 
 def _last_line(text: str) -> str:

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow.sdk import BaseHook
 
 from airflow_batch_events.events import termination
-from airflow_batch_events.events.catalog import SETTLED_STATES, JobState
+from airflow_batch_events.events.catalog import JobState
 from airflow_batch_events.events.diagnosis import Diagnosis, FailedInstance, diagnose
-from airflow_batch_events.events.outcome import DEFAULT_GRACE, JobWait, Outcome
+from airflow_batch_events.events.outcome import DEFAULT_GRACE, NOT_STARTED, JobWait, Outcome
 from airflow_batch_events.exceptions import (
     ApiCredentialsError,
+    ApiError,
     ApiNotFoundError,
     ApiParameterError,
     ApiQuotaError,
+    ApiThrottledError,
     BatchEventsError,
     CloudError,
     CredentialsError,
@@ -46,6 +48,17 @@ OUTPUT_LINES = 200
 
 EXPLAINED_INSTANCES = 5
 """Failed instances whose output is read to explain a failure."""
+
+FAILED_STATES = (JobState.FAILED.value, JobState.FAILED_INTERRUPTED.value)
+WAITING_STATES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING")
+
+
+_SUBMIT_ADVICE: dict[type[ApiError], str] = {
+    ApiQuotaError: "Nothing was submitted: delete jobs that are no longer needed (on_finish_action, "
+    "BatchDeleteJobOperator), then run the task again; an account may have 1,000, the finished ones included",
+    ApiThrottledError: "Nothing was submitted although the call was made again and again: let fewer tasks submit "
+    "at a time (a pool), then run the task again",
+}
 
 
 class BatchHook(BaseHook):
@@ -108,15 +121,13 @@ class BatchHook(BaseHook):
         :param client_token: Makes repeated calls submit one job; at most 64 characters.
         :return: The job id.
         :raises ApiQuotaError: When the account may have no further job; says what to do.
+        :raises ApiThrottledError: When the account's rate limit turned the call away again and again; says what to do.
         """
         try:
             return self.send(batch.submit_job(job, placement, client_token))
-        except ApiQuotaError as error:
-            advice = (
-                "delete jobs that are no longer needed (on_finish_action, BatchDeleteJobOperator): an account may have "
-                "1,000, the finished ones included"
-            )
-            raise ApiQuotaError(error.action, error.code, f"{error.message}; {advice}", error.request_id) from error
+        except (ApiQuotaError, ApiThrottledError) as error:
+            advice = _SUBMIT_ADVICE[type(error)]
+            raise type(error)(error.action, error.code, f"{error.message} {advice}", error.request_id) from error
 
     def delete_job(self, job_id: str) -> bool:
         """
@@ -295,7 +306,7 @@ class BatchHook(BaseHook):
 
     def explain(self, outcome: Outcome) -> Diagnosis:
         """
-        Say why a job failed, with the output of up to five failed instances.
+        Say why a job failed, or does not begin to run, with the output of up to five of its instances.
 
         What cannot be read is left out: an explanation must not fail in place of the job.
         """
@@ -303,27 +314,28 @@ class BatchHook(BaseHook):
             job = self.send(batch.describe_job(outcome.job_id))
         except BatchEventsError as error:
             return diagnose(outcome.job_id, outcome.state, f"{outcome.reason or 'no details'} ({error})", [])
+        wanted = WAITING_STATES if outcome.state == NOT_STARTED else FAILED_STATES
         instances: list[FailedInstance] = []
-        failed_count = 0
+        total = 0
         for task in job.tasks:
-            if task.state in SETTLED_STATES and task.state != "SUCCEED":
-                found, count = self._failed_instances(outcome.job_id, task.name, EXPLAINED_INSTANCES - len(instances))
+            if task.state in wanted:
+                found, count = self._instances(outcome.job_id, task.name, wanted, EXPLAINED_INSTANCES - len(instances))
                 instances += found
-                failed_count += count
-        return diagnose(outcome.job_id, outcome.state, job.state_reason or outcome.reason, instances, failed_count)
+                total += count
+        return diagnose(outcome.job_id, outcome.state, job.state_reason or outcome.reason, instances, total)
 
-    def _failed_instances(self, job_id: str, task_name: str, most: int) -> tuple[list[FailedInstance], int]:
+    def _instances(
+        self, job_id: str, task_name: str, states: Sequence[str], most: int
+    ) -> tuple[list[FailedInstance], int]:
         try:
-            task = self.send(
-                batch.describe_task(job_id, task_name, states=["FAILED", "FAILED_INTERRUPTED"], limit=max(1, most))
-            )
+            task = self.send(batch.describe_task(job_id, task_name, states=states, limit=max(1, most)))
             views = task.instances[:most]
             logs = {}
             if views:
                 tails = self.send(batch.describe_task_logs(job_id, task_name, [view.index for view in views]))
                 logs = {tail.index: tail for tail in tails}
         except BatchEventsError as error:
-            self.log.warning("Cannot read what failed in task %s of job %s: %s", task_name, job_id, error)
+            self.log.warning("Cannot read what became of task %s of job %s: %s", task_name, job_id, error)
             return [], 0
         return [
             FailedInstance(

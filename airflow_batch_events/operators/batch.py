@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from airflow_batch_events.dispatch.consumer import RECONCILE_INTERVAL
-from airflow_batch_events.events.catalog import JOB_EVENTS, JobState, parse_event_names
+from airflow_batch_events.events.catalog import JOB_EVENTS, JobState, find_job_state, parse_event_names
 from airflow_batch_events.events.notifications import (
     NOTIFICATION_TARGET,
     build_notifications,
     normalise_notifications,
 )
-from airflow_batch_events.events.outcome import NOT_STARTED, TIMEOUT, Outcome
+from airflow_batch_events.events.outcome import NOT_STARTED, TIMEOUT, Outcome, Source
 from airflow_batch_events.exceptions import (
     ApiParameterError,
     ApiQuotaError,
@@ -44,6 +45,9 @@ JOB_ID_XCOM = "job_id"
 """The XCom key under which a job's id is pushed as soon as it is known, before the wait."""
 
 
+TIME_IS_OVER = "the task's execution_timeout passed before the job ended"
+
+
 class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
     """
     Submit a Tencent Cloud Batch job and, if wanted, wait for it by event.
@@ -69,7 +73,8 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
     :param poll_interval: Seconds between looks when there are no events to wait for.
     :param start_timeout: Seconds after which a job that has not begun to run fails the task with the cloud's reason
         (no capacity, a bad image) and is ended.
-    :param cancel_on_kill: Whether the job is ended when a user ends the waiting task: marks it, or clears it.
+    :param cancel_on_kill: Whether the job is ended when a user ends the waiting task: marks it, or clears it. A task
+        that was cleared while it waited then submits a new job; otherwise it reattaches to the one that runs.
     :param cancel_on_timeout: Whether the job is ended when ``execution_timeout`` or ``start_timeout`` passes.
     :param on_finish_action: ``keep`` the job when it has ended and was waited for, ``delete_succeeded`` jobs only, or
         ``delete`` every job that ended SUCCEED or FAILED; an account may have 1,000 jobs, the ended ones included.
@@ -168,11 +173,19 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
         self.write_links(context, job_id, self.topic_name)
         if not self.wait_for_completion:
             return job_id
+        if self.deferrable and self.cancel_on_kill:
+            SubmissionStore(context, durable=self.durable).waits(submission)
         self._awaited_job_id = job_id
-        return self._conclude(context, self.wait_for_jobs([job_id], timeout=timeout_of(self.execution_timeout)))
+        try:
+            outcomes = self.wait_for_jobs([job_id], timeout=timeout_of(self.execution_timeout))
+        except AirflowTaskTimeout:
+            # Let through, it would end the job as on_kill does, whatever cancel_on_timeout says.
+            outcomes = [Outcome(job_id, TIMEOUT, succeeded=False, reason=TIME_IS_OVER, source=Source.DEADLINE.value)]
+        return self._conclude(context, outcomes)
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Take what the trigger fired: return the outcome, or fail with what failed and why."""
+        SubmissionStore(context, durable=self.durable).resumed()
         return self._conclude(context, self.outcomes_of(event))
 
     def on_kill(self) -> None:
@@ -222,7 +235,10 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
         digest = digest_of({"Job": description, "Placement": self.placement})
         store = SubmissionStore(context, durable=self.durable)
         last = store.load()
-        step = decide(last, self._state_of(last), digest, self.on_changed_job)
+        state = self._state_of(last)
+        if last is not None and store.was_cleared(last):
+            state = self._end_cleared(last, state)
+        step = decide(last, state, digest, self.on_changed_job)
         if step is Step.REFUSE and last is not None:
             raise JobChangedError(
                 f"An earlier try has submitted another job description ({last.job_id or 'its job id is not known'}): "
@@ -233,6 +249,7 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
             return last
         if last is None or step is Step.SUBMIT_ANEW:
             last = store.intend(last.number + 1 if last else 1, digest)
+        self.log.info("Submitting job %r, submission %d of this task", description.get("JobName"), last.number)
         try:
             job_id = self.hook.submit_job(description, self.placement, last.token)
         except (ConfigurationError, ApiParameterError, ApiQuotaError, ApiRefusedError, ApiThrottledError):
@@ -240,6 +257,23 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
             raise
         self.log.info("Submitted job %s in %s", job_id, self.hook.access.region)
         return store.submitted(last, job_id)
+
+    def _end_cleared(self, submission: Submission, state: str | None) -> str | None:
+        """End the job of a wait that a user has ended by clearing the task, and return its state."""
+        # The triggerer may come later than this try, or not at all.
+        known = find_job_state(state) if state else None
+        if submission.job_id is None or state is None or (known is not None and known.is_settled):
+            return state
+        report = self.hook.terminate_job(submission.job_id)
+        self.log.info("The task was cleared while it waited: %s", report)
+        state = self._state_of(submission)
+        known = find_job_state(state) if state else None
+        if known is not None and not known.is_settled:
+            raise JobStateUnknownError(
+                f"The task was cleared while it waited for job {submission.job_id}, which must have ended before "
+                f"another one is submitted; nothing was submitted: {report}"
+            )
+        return state
 
     def _state_of(self, submission: Submission | None) -> str | None:
         """Return the state of an earlier try's job; None only when the API surely does not know it."""
