@@ -21,7 +21,7 @@ from airflow_batch_events.protocol.sdk import AsyncSdkClient
 
 def consumer_key(access: CloudAccess, queue_name: str | None) -> Hashable:
     """Return what two waits must have in common to share a consumer."""
-    return access.cmq_endpoint, access.batch_endpoint, access.region, queue_name
+    return access.cmq_endpoint, access.batch_endpoint, access.region, access.secret_id, queue_name
 
 
 def make_consumer(access: CloudAccess, queue_name: str | None, metrics: Metrics | None = None) -> Consumer:

@@ -9,6 +9,7 @@ from support.tasks import TaskRunner
 
 from airflow_batch_events.events.catalog import EventName
 from airflow_batch_events.exceptions import QueueMissingError
+from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.protocol import tdmq
 from airflow_batch_events.protocol.credentials import CloudAccess
 from airflow_batch_events.protocol.sdk import SdkClient
@@ -57,12 +58,12 @@ def test_a_sensor_waits_for_as_many_different_events_as_it_is_told(cloud, queue,
 
 @pytest.mark.usefixtures("queue")
 def test_a_lost_event_is_found_by_a_look(cloud):
-    from airflow_batch_events.hooks.batch import BatchHook
-
     env = {"EnvType": "MANAGED", "EnvData": {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89"}}
     application = {"DeliveryForm": "LOCAL", "Command": "scripted: outcome=succeed"}
     job = {"JobName": "silent", "Tasks": [{"TaskName": "main", "Application": application, "ComputeEnv": env}]}
-    job_id = BatchHook().submit_job(job, {"Zone": "ap-guangzhou-6"})
+    hook = BatchHook()
+    job_id = hook.submit_job(job, {"Zone": "ap-guangzhou-6"})
+    hook.wait_for_jobs([job_id], poll_interval=0.05)
     assert sense(events=["JOB_SUCCEED"], job_id=job_id).run() == []
 
 

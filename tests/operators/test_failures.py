@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The ways in which a job fails, each played through, and the page that shows what a user reads then.
+
+``docs/failures.md`` is made of what the operator says here, word by word. To write it anew after a message has changed
+for the better::
+
+    WRITE_DOCS=1 python -m pytest tests/operators/test_failures.py
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog.testing
+from support.tasks import TaskRunner
+
+from airflow_batch_events.emulator.batch.settings import Delays
+from airflow_batch_events.emulator.faults import Fault
+from airflow_batch_events.emulator.testing import RunningEmulator, start_emulator
+from airflow_batch_events.exceptions import BatchEventsError
+from airflow_batch_events.hooks.batch import BatchHook
+from airflow_batch_events.operators.batch import BatchSubmitJobOperator
+from airflow_batch_events.protocol import tdmq
+from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.retry import RetryPolicy
+from airflow_batch_events.protocol.sdk import SdkClient
+
+PAGE = Path(__file__).parents[2] / "docs" / "failures.md"
+LOG_LINES = 20
+LONG = "scripted: outcome=succeed duration=300"
+
+Deed = Callable[[RunningEmulator, str], object]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """
+    A way to fail.
+
+    :param title: How the page calls it.
+    :param error: The class that the task fails with.
+    :param words: What the message must say, for a reader without the console.
+    :param task: What the task of the job has beside its command.
+    :param job: What the job has beside its tasks.
+    :param settings: What the operator is given beside the job.
+    :param fault: What goes wrong with the API.
+    :param before_the_wait: What somebody does before the wait has looked at the job for the first time.
+    :param passes: Seconds that pass after that look.
+    :param meanwhile: What somebody does then.
+    """
+
+    title: str
+    error: str
+    words: tuple[str, ...]
+    command: str = LONG
+    task: Mapping[str, Any] = field(default_factory=dict)
+    job: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    fault: Fault | None = None
+    before_the_wait: Deed | None = None
+    passes: float = 5
+    meanwhile: Deed | None = None
+
+
+def terminate(cloud: RunningEmulator, job_id: str) -> None:
+    BatchHook().end_job(job_id, sleep=lambda seconds: cloud.advance(seconds))
+
+
+def delete_unseen(cloud: RunningEmulator, job_id: str) -> None:
+    cloud.add_fault(Fault(effect="drop", event="JOB_FAILED"))
+    terminate(cloud, job_id)
+    BatchHook().delete_job(job_id)
+
+
+def env(**data: str) -> dict[str, Any]:
+    return {"EnvType": "MANAGED", "EnvData": {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89", **data}}
+
+
+FAILURES = (
+    Failure(
+        "The command fails",
+        "BatchJobFailedError",
+        ("exit code 2", "No such file", "output above"),
+        "scripted: outcome=failed duration=2 exit_code=2 stdout='reading the input\nstep 1 of 3' "
+        "stderr='Traceback (most recent call last):\n  ...\nFileNotFoundError: No such file: input.csv'",
+    ),
+    Failure(
+        "The command is ended by a signal",
+        "BatchJobFailedError",
+        ("exit code 137", "SIGKILL", "memory"),
+        "scripted: outcome=failed duration=2 exit_code=137 stdout='loading the model'",
+    ),
+    Failure(
+        "The command runs longer than its Timeout",
+        "BatchJobFailedError",
+        ("2 seconds", "Raise the task's Timeout"),
+        task={"Timeout": 2},
+    ),
+    Failure(
+        "No capacity",
+        "BatchJobNotStartedError",
+        ("is RUNNABLE", "ResourceInsufficient", "InstanceTypes"),
+        task={"ComputeEnv": env(InstanceType="NOCAPACITY")},
+        job={"StateIfCreateCvmFailed": "RUNNABLE"},
+        settings={"start_timeout": 2},
+    ),
+    Failure(
+        "A bad image",
+        "BatchJobFailedError",
+        ("InvalidImageId.NotFound", "ImageId"),
+        task={"ComputeEnv": env(ImageId="img-badimage")},
+    ),
+    Failure(
+        "A task that others depend on fails",
+        "BatchJobFailedError",
+        ("task 'main' instance 0: exit code 1", "2 instances failed"),
+        "scripted: outcome=failed duration=2 exit_code=1 stderr='the disk is full'",
+        job={"Dependences": [{"StartTask": "main", "EndTask": "after"}]},
+    ),
+    Failure(
+        "The retries are used up",
+        "BatchJobFailedError",
+        ("exit code 1", "execution 3 of at most 3"),
+        "scripted: outcome=failed duration=2 exit_code=1 stderr='connection refused'",
+        task={"MaxRetryCount": 2},
+        passes=15,
+    ),
+    Failure(
+        "The job is interrupted",
+        "BatchJobInterruptedError",
+        ("FAILED_INTERRUPTED", "exit code 4", "still cost money", "BatchTerminateJobOperator"),
+        "scripted: outcome=failed duration=2 exit_code=4 stderr='checksum mismatch'",
+        task={"FailedAction": "INTERRUPT"},
+    ),
+    Failure(
+        "Somebody terminates the job",
+        "BatchJobFailedError",
+        ("terminated", "run the task again"),
+        meanwhile=terminate,
+    ),
+    Failure(
+        "Somebody deletes the job",
+        "BatchJobNotFoundError",
+        ("deleted", "run the task again"),
+        settings={"reconcile_interval": 0.1},
+        before_the_wait=delete_unseen,
+        passes=61,
+    ),
+    Failure(
+        "The quota is full",
+        "ApiQuotaError",
+        ("LimitExceeded.JobQuota", "delete jobs", "on_finish_action"),
+        fault=Fault(
+            effect="error",
+            action="SubmitJob",
+            code="LimitExceeded.JobQuota",
+            message="The account has 1000 jobs; delete some that have ended.",
+        ),
+    ),
+    Failure(
+        "The API turns every call away",
+        "ApiThrottledError",
+        ("RequestLimitExceeded", "Nothing was submitted", "fewer"),
+        fault=Fault(
+            effect="error",
+            action="SubmitJob",
+            code="RequestLimitExceeded",
+            message="Your current request times equals or exceeds the limit; please slow down.",
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a task that failed has said."""
+
+    error: BatchEventsError
+    log: list[str]
+
+
+@pytest.fixture
+def shared_emulator(failure: Failure) -> Iterator[RunningEmulator]:
+    """A cloud for each failure, because clocks are moved and client tokens are remembered."""
+    with start_emulator(delays=Delays.none(starting=2, terminating=0.05, resource_retry_scale=1), seed=1) as emulator:
+        key = (emulator.secret_id, emulator.secret_key, emulator.region)
+        with SdkClient(CloudAccess.at_endpoint(emulator.endpoint, *key)) as client:
+            client.send(tdmq.create_topic("events"))
+            client.send(tdmq.create_queue("waits"))
+            client.send(tdmq.create_subscription("events", "s", "waits"))
+        yield emulator
+
+
+@contextmanager
+def passing_time(cloud: RunningEmulator, after_the_first_look: Callable[[], object]) -> Iterator[None]:
+    """Do something as soon as the wait has looked at the job, so that what happens then is told by an event."""
+    over, looks = threading.Event(), cloud.count("DescribeJobs")
+
+    def run() -> None:
+        while cloud.count("DescribeJobs") == looks:
+            if over.wait(0.01):
+                return
+        # The wait must have taken the answer, too: an event that overtakes it is not believed before another look.
+        if not over.wait(0.3):
+            after_the_first_look()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def play(failure: Failure, cloud: RunningEmulator) -> Told:
+    """Run the task of a failure to its end."""
+    application = {"DeliveryForm": "LOCAL", "Command": failure.command}
+    tasks = [{"TaskName": "main", "Application": application, "ComputeEnv": env(), **failure.task}]
+    if failure.job.get("Dependences"):
+        tasks.insert(0, {**tasks[0], "TaskName": "after"})
+    settings = {
+        "task_id": "t",
+        "job": {"JobName": "nightly", "Tasks": tasks, **failure.job},
+        "placement": {"Zone": "ap-guangzhou-6"},
+        "topic_name": "events",
+        "queue_name": "waits",
+        "deferrable": True,
+        **failure.settings,
+    }
+    task = TaskRunner(lambda: BatchSubmitJobOperator(**settings))
+    if failure.fault is not None:
+        cloud.add_fault(failure.fault)
+
+    def job_id() -> str:
+        return task.store["tencent_batch_submission"]["job_id"]
+
+    def before_the_wait() -> None:
+        if failure.before_the_wait is not None:
+            failure.before_the_wait(cloud, job_id())
+        stack.enter_context(passing_time(cloud, after_the_first_look))
+
+    def after_the_first_look() -> None:
+        cloud.advance(failure.passes)
+        if failure.meanwhile is not None:
+            failure.meanwhile(cloud, job_id())
+
+    with (
+        ExitStack() as stack,
+        structlog.testing.capture_logs() as entries,
+        pytest.raises(BatchEventsError) as caught,
+    ):
+        task.run(before_the_wait)
+    lines = [f"{entry['log_level'].upper():<7} {entry['event']}" for entry in entries]
+    return Told(caught.value, [line for line in lines if "outside of the Task Runner" not in line])
+
+
+def settled(text: str) -> str:
+    """Replace what differs from run to run."""
+    text = re.sub(r"\bjob-[0-9a-z]{8}\b", "job-4yn0we13", text)
+    text = re.sub(r"\(request [0-9a-f-]{36}\)", "(request 3c59c8d3-4f1c-4b52-81de-dd6498f66a5a)", text)
+    return re.sub(r"http://127\.0\.0\.1:\d+", "https://cmq-gz.public.tencenttdmq.com", text)
+
+
+def section(failure: Failure, told: Told) -> str:
+    """Return what the page says about a failure."""
+    log = "\n".join(told.log[-LOG_LINES:])
+    name = type(told.error).__name__
+    return settled(f"## {failure.title}\n\n`{name}`:\n\n> {told.error}\n\n```text\n{log}\n```\n")
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.title)
+def test_a_failure_says_what_happened_and_what_to_do_and_the_page_shows_it(
+    failure: Failure, cloud: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The pauses between the calls that are turned away would take more than a minute.
+    monkeypatch.setattr(RetryPolicy, "_pause", lambda self, state: 0.0)
+    told = play(failure, cloud)
+    assert type(told.error).__name__ == failure.error
+    for words in failure.words:
+        assert words in str(told.error)
+    text = section(failure, told)
+    if os.environ.get("WRITE_DOCS"):
+        write(failure, text)
+    assert text in PAGE.read_text(), "the page is out of date: the head of this file says how to write it anew"
+
+
+def test_the_page_has_one_section_for_each_failure_and_lists_them_at_its_top() -> None:
+    page = PAGE.read_text()
+    assert re.findall(r"^## (.*)$", page, re.MULTILINE) == [failure.title for failure in FAILURES]
+    for failure in FAILURES:
+        assert f"| {failure.title} | `{failure.error}` |" in page
+
+
+def write(failure: Failure, text: str) -> None:
+    """Put a section in the place of its predecessor."""
+    old = re.compile(rf"^## {re.escape(failure.title)}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+    page = PAGE.read_text()
+    PAGE.write_text(old.sub(lambda _: f"{text}\n", page) if old.search(page) else f"{page.rstrip()}\n\n{text}")
