@@ -26,7 +26,7 @@ from airflow_batch_events.dispatch.reconcile import DescribeJobs, JobView, Recon
 from airflow_batch_events.dispatch.tap import Tap, Wants
 from airflow_batch_events.events.catalog import SETTLING_EVENTS
 from airflow_batch_events.events.message import BatchEvent
-from airflow_batch_events.events.outcome import DEFAULT_GRACE, JobWait, Next, Outcome
+from airflow_batch_events.events.outcome import DEFAULT_GRACE, RECONCILE_INTERVAL, JobWait, Next, Outcome
 from airflow_batch_events.exceptions import (
     ApiCredentialsError,
     BatchEventsError,
@@ -39,9 +39,6 @@ from airflow_batch_events.exceptions import (
 _T = TypeVar("_T")
 
 log = logging.getLogger(__name__)
-
-RECONCILE_INTERVAL = 300.0
-"""Default seconds between looks while the queue can be read."""
 
 DEGRADED_INTERVAL = 15.0
 """Seconds between looks at the most while the queue cannot be read."""

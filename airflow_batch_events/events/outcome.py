@@ -42,6 +42,9 @@ REFUSED = "REFUSED"
 FUTURE_TOLERANCE = 300.0
 """Seconds by which an event may be ahead of the cloud's clock, the drift that the API itself allows a caller."""
 
+RECONCILE_INTERVAL = 300.0
+"""Default seconds between looks at the API while events can be read."""
+
 DEFAULT_GRACE = 60.0
 """Seconds for which a job that the API does not know counts as not visible yet."""
 

@@ -10,14 +10,13 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
-from airflow_batch_events.dispatch.consumer import RECONCILE_INTERVAL
 from airflow_batch_events.events.catalog import JOB_EVENTS, JobState, find_job_state, parse_event_names
 from airflow_batch_events.events.notifications import (
     NOTIFICATION_TARGET,
     build_notifications,
     normalise_notifications,
 )
-from airflow_batch_events.events.outcome import NOT_STARTED, TIMEOUT, Outcome, Source
+from airflow_batch_events.events.outcome import NOT_STARTED, RECONCILE_INTERVAL, TIMEOUT, Outcome, Source
 from airflow_batch_events.exceptions import (
     ApiParameterError,
     ApiQuotaError,

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.bases.branch import BaseBranchOperator
 from airflow.sdk.configuration import conf
 
-from airflow_batch_events.dispatch.consumer import RECONCILE_INTERVAL
 from airflow_batch_events.events.catalog import JobState
-from airflow_batch_events.events.outcome import Outcome
+from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, Outcome
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
 from airflow_batch_events.operators.waiting import JobWaitMixin, timeout_of

@@ -12,9 +12,8 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
-from airflow_batch_events.dispatch.consumer import RECONCILE_INTERVAL
 from airflow_batch_events.events.catalog import parse_event_names
-from airflow_batch_events.events.outcome import TIMEOUT, JobWait, Outcome
+from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, TIMEOUT, JobWait, Outcome
 from airflow_batch_events.exceptions import BatchJobTimeoutError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, get_access
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink

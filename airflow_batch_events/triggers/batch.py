@@ -18,9 +18,8 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_batch_events.dispatch.cloud import terminate_job
-from airflow_batch_events.dispatch.consumer import RECONCILE_INTERVAL
 from airflow_batch_events.events.message import BatchEvent
-from airflow_batch_events.events.outcome import DEFAULT_GRACE, Outcome
+from airflow_batch_events.events.outcome import DEFAULT_GRACE, RECONCILE_INTERVAL, Outcome
 from airflow_batch_events.exceptions import BatchEventsError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
 from airflow_batch_events.protocol.sdk import AsyncSdkClient

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+How fast and at what cost many waits end when all their events are published at once.
+
+The time begins when the emulator is told to let all jobs end, so what the emulator itself takes to publish is part of
+it; how much of one processor the emulator used in that time is in the note.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from benchmarks.cloud import running_cloud, waiting_calls
+from benchmarks.figures import Figure, median
+from benchmarks.waiters import waiting
+
+PART = "dispatch"
+POLLED_JOBS = 100
+"""Waits that poll: more of them would only measure the emulator."""
+
+POLLED_SECONDS = 25.0
+"""Seconds for which those jobs run."""
+
+
+@dataclass(frozen=True)
+class _Result:
+    seconds: float
+    cpu: float
+    memory: float
+    first_memory: float
+    calls: int
+    cloud_cpu: float
+
+
+def measure(*, quick: bool) -> Iterator[Figure]:
+    """Yield the part's figures."""
+    sizes = (100, 1_000) if quick else (100, 1_000, 10_000)
+    floor = _local_memory(1_000 if quick else 10_000)
+    results = {}
+    for number in sizes:
+        ours = results[number] = _ours(number)
+        name = f"{number:,} waits"
+        beside = None
+        if number <= 1_000:
+            seconds, cpu = _shared_stream(number)
+            beside = seconds, "shared stream, messages in memory"
+        goal = {10_000: 3.0}.get(number)
+        yield Figure(
+            PART,
+            f"{name}: last wait ended",
+            ours.seconds,
+            "s",
+            beside,
+            goal,
+            note=f"the emulator used {ours.cloud_cpu:.2f} s of processor time, the waits {ours.cpu:.2f} s",
+        )
+        yield Figure(PART, f"{name}: events", number / ours.seconds, "a second", at_least=True, goal=_rate_goal(number))
+        yield Figure(
+            PART,
+            f"{name}: processor time an event",
+            ours.cpu / number * 1e6,
+            "µs",
+            (cpu / number * 1e6, "shared stream") if beside else None,
+        )
+        if number == 1_000:
+            times = seconds / ours.seconds
+            yield Figure(PART, f"{name}: faster than the shared stream", times, "times", goal=20, at_least=True)
+        yield Figure(
+            PART,
+            f"{name}: calls a job",
+            ours.calls / number,
+            "calls",
+            goal=0.2 if number == 1_000 else None,
+            note="receive, delete and describe, first looks included, as the emulator counted them",
+        )
+        if number == max(sizes):
+            note = f"without the first one, whose clients and modules take {ours.first_memory / 2**20:.1f} MiB"
+            beside = floor / 1024, "trigger on a local event"
+            yield Figure(PART, f"{name}: memory a wait", ours.memory / 1024, "KiB", beside, note=note)
+            yield Figure(PART, f"{name}: memory beyond Airflow's", (ours.memory - floor) / 1024, "KiB", goal=4)
+    if 10_000 in results:
+        times = results[10_000].seconds / results[1_000].seconds
+        yield Figure(PART, "10,000 waits by 1,000 waits", times, "times", goal=12)
+    calls, late = _polling()
+    yield Figure(
+        PART,
+        f"polling every 10 s, {POLLED_JOBS} jobs of {POLLED_SECONDS:.0f} s: calls a job",
+        calls / POLLED_JOBS,
+        "calls",
+        note="grows with a job's duration: 360 calls for an hour; 1,000 waits make 100 calls a second",
+    )
+    yield Figure(PART, f"polling every 10 s, {POLLED_JOBS} jobs: end noticed after (median)", late, "s")
+
+
+def _ours(number: int) -> _Result:
+    with running_cloud() as cloud:
+        job_ids, ends = cloud.submit(number)
+        cloud.forget_calls()
+        # First looks are made 100 jobs at a time and ten times a second at the most.
+        with waiting("trigger", cloud.address, job_ids, settle=4.0 + number / 500) as waiters:
+            cloud_cpu = cloud.cpu_seconds()
+            began = time.monotonic()
+            cloud.advance_to(ends)
+            report = waiters.ends()
+            last = max(report["ended"].values())
+            cloud_cpu = cloud.cpu_seconds() - cloud_cpu
+            # What was handed out last is deleted within a fraction of a second.
+            time.sleep(1)
+            return _Result(
+                seconds=last - began,
+                cpu=report["cpu"],
+                memory=waiters.memory_per_wait,
+                first_memory=waiters.memory_of_first,
+                calls=waiting_calls(cloud.calls()),
+                cloud_cpu=cloud_cpu,
+            )
+
+
+def _shared_stream(number: int) -> tuple[float, float]:
+    with running_cloud() as cloud:
+        job_ids = [f"job-{index:08d}" for index in range(number)]
+        with waiting("shared stream", cloud.address, job_ids, settle=2.0) as waiters:
+            waiters.go()
+            report = waiters.ends()
+            return max(report["ended"].values()) - report["began"], report["cpu"]
+
+
+def _local_memory(number: int) -> float:
+    with running_cloud() as cloud:
+        job_ids = [f"job-{index:08d}" for index in range(number)]
+        with waiting("local event", cloud.address, job_ids, settle=2.0) as waiters:
+            waiters.go()
+            waiters.ends()
+            return waiters.memory_per_wait
+
+
+def _polling() -> tuple[int, float]:
+    with running_cloud() as cloud:
+        job_ids, ends = cloud.submit(POLLED_JOBS)
+        cloud.forget_calls()
+        with waiting("polling", cloud.address, job_ids, settle=0.1) as waiters:
+            time.sleep(POLLED_SECONDS)
+            began = time.monotonic()
+            cloud.advance_to(ends)
+            ended = waiters.ends()["ended"].values()
+            return waiting_calls(cloud.calls()), median([end - began for end in ended])
+
+
+def _rate_goal(number: int) -> float | None:
+    return 3_000 if number == 10_000 else None

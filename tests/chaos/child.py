@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+A process that runs triggers as Airflow's triggerer does, and can be killed like one.
+
+It knows nothing about the truth: it is told which waits to begin, runs a real ``BatchJobTrigger`` for each in one event
+loop, and reports what each fired. After a kill another one is started with the waits that had not been reported, which
+is what Airflow does with the triggers in its database.
+
+Nothing of the package is imported before the clock is set wrong, so that no module keeps the right one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from typing import Any
+
+KILL_LIMIT = 30.0
+"""Seconds that Airflow gives a trigger to react to the end of its task."""
+
+
+def run_triggerer(pipe: Connection, log: str, connection: Mapping[str, object], skew: float) -> None:
+    """
+    Run triggers until told to stop.
+
+    Orders are ``("wait", {wait id: trigger arguments})``, ``("cancel",)`` and ``("stop",)``; reports are
+    ``("ready",)``, ``("fired", wait id, payload)`` and ``("cancelled", waits, tasks left)``.
+
+    :param pipe: Orders in, reports out.
+    :param log: The file that takes all output.
+    :param connection: The Airflow connection to the cloud.
+    :param skew: Seconds by which this process's clock is wrong.
+    """
+    _write_to(log)
+    if skew:
+        right = time.time
+        time.time = lambda: right() + skew
+        nanoseconds = time.time_ns
+        time.time_ns = lambda: nanoseconds() + int(skew * 1e9)
+    os.environ["AIRFLOW_CONN_TENCENTCLOUD_DEFAULT"] = json.dumps(connection)
+    asyncio.run(_Triggerer(pipe).run())
+
+
+def _write_to(log: str) -> None:
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    os.close(file)
+
+
+class _Triggerer:
+    def __init__(self, pipe: Connection) -> None:
+        from airflow_batch_events.triggers.batch import BatchJobTrigger
+
+        class Trigger(BatchJobTrigger):
+            """Whether the task is still deferred is asked of Airflow, which is not here: the user has ended it."""
+
+            async def _is_still_wanted(self) -> bool:
+                return False
+
+        self._trigger_class = Trigger
+        self._pipe = pipe
+        self._runs: dict[str, tuple[Trigger, asyncio.Task[None]]] = {}
+
+    async def run(self) -> None:
+        orders: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def read() -> None:
+            try:
+                orders.put_nowait(self._pipe.recv())
+            except EOFError:
+                # Whoever started this process is gone.
+                loop.remove_reader(self._pipe)
+                orders.put_nowait(("stop",))
+
+        loop.add_reader(self._pipe, read)
+        self._pipe.send(("ready",))
+        while (order := await orders.get())[0] != "stop":
+            if order[0] == "wait":
+                for wait_id, arguments in order[1].items():
+                    trigger = self._trigger_class(**arguments)
+                    self._runs[wait_id] = trigger, loop.create_task(self._fire(wait_id, trigger))
+            elif order[0] == "cancel":
+                self._pipe.send(("cancelled", await self._cancel(), self._tasks_left()))
+        await self._cancel(kill=False)
+
+    async def _fire(self, wait_id: str, trigger: Any) -> None:
+        async for event in trigger.run():
+            self._pipe.send(("fired", wait_id, event.payload))
+
+    async def _cancel(self, *, kill: bool = True) -> int:
+        """Cancel all open waits at once, as the triggerer does when their tasks are ended."""
+        runs = [(trigger, task) for trigger, task in self._runs.values() if not task.done()]
+        for _, task in runs:
+            task.cancel()
+        await asyncio.gather(*(task for _, task in runs), return_exceptions=True)
+        if kill:
+            await asyncio.wait_for(asyncio.gather(*(trigger.on_kill() for trigger, _ in runs)), KILL_LIMIT)
+        return len(runs)
+
+    def _tasks_left(self) -> int:
+        return len(asyncio.all_tasks()) - 1
