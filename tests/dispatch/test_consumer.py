@@ -272,7 +272,8 @@ def test_a_queue_that_fails_later_is_weather_and_waits_live_on_frequent_looks(ru
             cloud.queue_error = None
             cloud.states["job-2"] = "RUNNING"
             wait = asyncio.ensure_future(consumer.wait_for(["job-2"]))
-            await asyncio.sleep(31)
+            # Long enough for the last of the frequent looks; an event right after a look would be checked by another.
+            await asyncio.sleep(60)
             cloud.finish("job-2")
             (outcome,) = await asyncio.wait_for(wait, 1)
             assert outcome.source == "event"
