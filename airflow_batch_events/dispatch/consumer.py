@@ -16,13 +16,13 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
 
 from airflow_batch_events.dispatch.board import Board, EventListener, WaitGroup
 from airflow_batch_events.dispatch.clock import CloudClock
 from airflow_batch_events.dispatch.metrics import Counts, Metrics
 from airflow_batch_events.dispatch.reader import Queue, Reader, ReaderSettings
 from airflow_batch_events.dispatch.reconcile import DescribeJobs, JobView, Reconciler
+from airflow_batch_events.dispatch.seen import Seen
 from airflow_batch_events.dispatch.tap import Tap, Wants
 from airflow_batch_events.events.catalog import SETTLING_EVENTS
 from airflow_batch_events.events.message import BatchEvent
@@ -35,8 +35,6 @@ from airflow_batch_events.exceptions import (
     QueueMissingError,
     QueueNotFoundError,
 )
-
-_T = TypeVar("_T")
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +52,6 @@ MISSING_INTERVAL = 5.0
 
 CLOCK_CHECK = 60.0
 """Seconds after which the time left until a deadline is measured again; the clock may have been corrected."""
-
-REMEMBERED = 10_000
-"""Events and jobs that are remembered, to tell what comes again from what is another triggerer's."""
 
 LAST_LOOK = 5.0
 """Seconds for which a deadline waits for a last look at the API."""
@@ -109,8 +104,8 @@ class Consumer:
         self._taps: set[Tap] = set()
         self._is_readable = True
         self._shared_until = float("-inf")
-        self._finished: dict[str, None] = {}
-        self._seen: dict[int, None] = {}
+        self._finished: Seen[str] = Seen()
+        self._seen: Seen[int] = Seen()
 
     @property
     def is_usable(self) -> bool:
@@ -189,7 +184,7 @@ class Consumer:
         finally:
             self.board.remove(group)
             for job_id in job_ids:
-                _remember(self._finished, job_id)
+                self._finished.add(job_id)
                 if job_id not in self.board:
                     self.reconciler.forget(job_id)
             self.metrics.level("waits", len(self.board))
@@ -297,11 +292,9 @@ class Consumer:
         self._shared_until = now + SHARED_FOR
 
     def _measure(self, event: BatchEvent, now: float) -> None:
-        identity = hash(event.identity)
-        if identity in self._seen:
+        if not self._seen.add(hash(event.identity)):
             self.metrics.count("events.duplicate")
             return
-        _remember(self._seen, identity)
         if event.time is not None:
             self.metrics.time("lag.event", max(0.0, now - event.time.timestamp()))
 
@@ -337,9 +330,3 @@ class Consumer:
     def on_refusal(self, job_id: str, reason: str) -> None:
         """Take the API's refusal to read this as a job id."""
         self.board.on_refusal(job_id, reason)
-
-
-def _remember(memory: dict[_T, None], item: _T) -> None:
-    memory[item] = None
-    if len(memory) > REMEMBERED:
-        del memory[next(iter(memory))]

@@ -25,6 +25,7 @@ from typing import Protocol
 from airflow_batch_events.dispatch.clock import CloudClock
 from airflow_batch_events.dispatch.delete import Deleter
 from airflow_batch_events.dispatch.metrics import Metrics
+from airflow_batch_events.dispatch.seen import Seen
 from airflow_batch_events.dispatch.tap import Delivery, Tap
 from airflow_batch_events.events.message import BatchEvent, parse_message
 from airflow_batch_events.exceptions import CmqCredentialsError, QueueNotFoundError
@@ -45,9 +46,6 @@ MAX_FRUITLESS_PAUSE = 0.25
 
 WARN_EVERY = 60.0
 """Seconds between two warnings about the same outage."""
-
-REMEMBERED = 10_000
-"""Unreadable messages whose ids are remembered, so that each is reported once."""
 
 
 class Message(Protocol):
@@ -135,7 +133,7 @@ class Reader:
         self._drains: set[asyncio.Task[None]] = set()
         self._fruitless = 0
         self._is_streaming = False
-        self._unreadable: dict[str, None] = {}
+        self._unreadable: Seen[str] = Seen()
         self._warned_at = float("-inf")
 
     async def run(self) -> None:
@@ -250,11 +248,8 @@ class Reader:
 
     def _report_unreadable(self, message: Message, problem: str) -> None:
         self._metrics.count("events.unreadable")
-        if message.message_id in self._unreadable:
+        if not self._unreadable.add(message.message_id):
             return
-        self._unreadable[message.message_id] = None
-        if len(self._unreadable) > REMEMBERED:
-            del self._unreadable[next(iter(self._unreadable))]
         log.warning("Left message %s in %s: %s", message.message_id, self._name, problem)
         log.debug("Body of message %s: %.2000s", message.message_id, message.body)
 

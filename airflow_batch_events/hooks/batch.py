@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow.sdk import BaseHook
-
 from airflow_batch_events.events import termination
 from airflow_batch_events.events.catalog import JobState
 from airflow_batch_events.events.diagnosis import Diagnosis, FailedInstance, diagnose
@@ -25,11 +23,10 @@ from airflow_batch_events.exceptions import (
     CloudError,
     CredentialsError,
 )
-from airflow_batch_events.hooks.connection import CONN_TYPE, DEFAULT_CONN_ID, get_access
+from airflow_batch_events.hooks.connection import TencentCloudHook
 from airflow_batch_events.protocol import batch
 
 if TYPE_CHECKING:
-    from airflow_batch_events.protocol.credentials import CloudAccess
     from airflow_batch_events.protocol.sdk import Request, SdkClient
 
 T = TypeVar("T")
@@ -61,32 +58,13 @@ _SUBMIT_ADVICE: dict[type[ApiError], str] = {
 }
 
 
-class BatchHook(BaseHook):
+class BatchHook(TencentCloudHook):
     """
     Call the Batch API with the keys of a connection.
 
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``.
     :param region: Overrides the connection's region, for example ``ap-guangzhou``.
     """
-
-    conn_name_attr = "tencentcloud_conn_id"
-    default_conn_name = DEFAULT_CONN_ID
-    conn_type = CONN_TYPE
-    hook_name = "Tencent Cloud"
-
-    def __init__(self, tencentcloud_conn_id: str = DEFAULT_CONN_ID, region: str | None = None) -> None:
-        super().__init__()
-        self.tencentcloud_conn_id = tencentcloud_conn_id
-        self.region = region
-
-    @cached_property
-    def access(self) -> CloudAccess:
-        """
-        Who we are and where.
-
-        :raises ConfigurationError: Naming the connection and the field.
-        """
-        return get_access(self.tencentcloud_conn_id, self.region)
 
     @cached_property
     def client(self) -> SdkClient:

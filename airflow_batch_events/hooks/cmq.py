@@ -5,22 +5,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from airflow.sdk import BaseHook
-
 from airflow_batch_events.exceptions import QueueNotFoundError
-from airflow_batch_events.hooks.connection import CONN_TYPE, DEFAULT_CONN_ID, get_access
+from airflow_batch_events.hooks.connection import TencentCloudHook
 
 if TYPE_CHECKING:
     from airflow_batch_events.protocol.cmq import CmqClient, Message
-    from airflow_batch_events.protocol.credentials import CloudAccess
 
 T = TypeVar("T")
 
 
-class CmqHook(BaseHook):
+class CmqHook(TencentCloudHook):
     """
     Use the CMQ data plane with the keys of a connection, from code that is not asynchronous.
 
@@ -29,25 +25,6 @@ class CmqHook(BaseHook):
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``.
     :param region: Overrides the connection's region.
     """
-
-    conn_name_attr = "tencentcloud_conn_id"
-    default_conn_name = DEFAULT_CONN_ID
-    conn_type = CONN_TYPE
-    hook_name = "Tencent Cloud"
-
-    def __init__(self, tencentcloud_conn_id: str = DEFAULT_CONN_ID, region: str | None = None) -> None:
-        super().__init__()
-        self.tencentcloud_conn_id = tencentcloud_conn_id
-        self.region = region
-
-    @cached_property
-    def access(self) -> CloudAccess:
-        """
-        Who we are and where.
-
-        :raises ConfigurationError: Naming the connection and the field.
-        """
-        return get_access(self.tencentcloud_conn_id, self.region)
 
     def publish(self, topic_name: str, body: str) -> str:
         """Publish a message to a topic and return its id."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 import weakref
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseHook
@@ -119,3 +120,31 @@ def missing(conn_id: str) -> ConfigurationError:
         f"connection {conn_id!r} does not exist: create it with type {CONN_TYPE!r}, SecretId as login, SecretKey as "
         f"password and the region in extra"
     )
+
+
+class TencentCloudHook(BaseHook):
+    """
+    What the hooks share: the connection.
+
+    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``.
+    :param region: Overrides the connection's region, for example ``ap-guangzhou``.
+    """
+
+    conn_name_attr = "tencentcloud_conn_id"
+    default_conn_name = DEFAULT_CONN_ID
+    conn_type = CONN_TYPE
+    hook_name = "Tencent Cloud"
+
+    def __init__(self, tencentcloud_conn_id: str = DEFAULT_CONN_ID, region: str | None = None) -> None:
+        super().__init__()
+        self.tencentcloud_conn_id = tencentcloud_conn_id
+        self.region = region
+
+    @cached_property
+    def access(self) -> CloudAccess:
+        """
+        Who we are and where.
+
+        :raises ConfigurationError: Naming the connection and the field.
+        """
+        return get_access(self.tencentcloud_conn_id, self.region)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import time
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
@@ -23,11 +22,8 @@ from airflow_batch_events.events.outcome import DEFAULT_GRACE, RECONCILE_INTERVA
 from airflow_batch_events.exceptions import BatchEventsError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
+from airflow_batch_events.triggers.hold import hold_until
 from airflow_batch_events.triggers.stream import queue_consumer
-
-MAX_HOLD = 10.0
-"""Seconds for which an outcome that came too early is held at the most, whatever this machine's clock says."""
-
 
 ENDING_BOUND = 60.0
 """Seconds that ending the jobs of a killed task may take altogether."""
@@ -123,8 +119,7 @@ class BatchJobTrigger(BaseTrigger):
             payload: dict[str, Any] = {"status": "error", "error": type(error).__name__, "message": str(error)}
         else:
             payload = {"status": "ended", "outcomes": [outcome.to_dict() for outcome in outcomes]}
-        if self.not_before is not None:
-            await asyncio.sleep(min(MAX_HOLD, max(0.0, self.not_before - time.time())))
+        await hold_until(self.not_before)
         self._has_fired = True
         yield TriggerEvent({"job_id": self.job_id, **payload})
 

@@ -9,9 +9,10 @@ from typing import Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow.triggers.shared_stream import SharedStreamProducer
 
+from airflow_batch_events.dispatch.seen import Seen
 from airflow_batch_events.dispatch.tap import Delivery
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
-from airflow_batch_events.triggers.stream import FiredAlready, QueueProducer, everything, queue_consumer
+from airflow_batch_events.triggers.stream import QueueProducer, everything, queue_consumer
 
 
 class CmqMessageTrigger(BaseEventTrigger):
@@ -54,9 +55,9 @@ class CmqMessageTrigger(BaseEventTrigger):
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Delivery]) -> AsyncIterator[TriggerEvent]:
         """Fire for each message, before the next one is asked for."""
-        fired = FiredAlready()
+        fired: Seen[Hashable] = Seen()
         async for delivery in shared_stream:
-            if fired.is_new(delivery.message_id):
+            if fired.add(delivery.message_id):
                 yield TriggerEvent(_payload(delivery))
 
     async def run(self) -> AsyncIterator[TriggerEvent]:

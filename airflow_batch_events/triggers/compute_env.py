@@ -23,7 +23,7 @@ from airflow_batch_events.exceptions import ApiCredentialsError, BatchEventsErro
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
 from airflow_batch_events.protocol import batch
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
-from airflow_batch_events.triggers.batch import MAX_HOLD
+from airflow_batch_events.triggers.hold import hold_until
 
 
 class EnvTrigger(BaseTrigger):
@@ -44,8 +44,7 @@ class EnvTrigger(BaseTrigger):
             payload: dict[str, Any] = {"status": "error", "error": type(error).__name__, "message": str(error)}
         else:
             payload = {"status": "ended", "outcome": outcome.to_dict()}
-        if self.not_before is not None:
-            await asyncio.sleep(min(MAX_HOLD, max(0.0, self.not_before - time.time())))
+        await hold_until(self.not_before)
         yield TriggerEvent({"env_id": self.env_id, **payload})
 
     @abstractmethod

@@ -14,10 +14,11 @@ from typing import Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow.triggers.shared_stream import SharedStreamProducer
 
+from airflow_batch_events.dispatch.seen import Seen
 from airflow_batch_events.dispatch.tap import Delivery
 from airflow_batch_events.events.filter import EventFilter
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
-from airflow_batch_events.triggers.stream import FiredAlready, QueueProducer, queue_consumer
+from airflow_batch_events.triggers.stream import QueueProducer, queue_consumer
 
 
 class BatchEventTrigger(BaseEventTrigger):
@@ -97,10 +98,10 @@ class BatchEventTrigger(BaseEventTrigger):
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Delivery]) -> AsyncIterator[TriggerEvent]:
         """Fire for the events that match, before the next message is asked for."""
         wanted = self._filter()
-        fired = FiredAlready()
+        fired: Seen[Hashable] = Seen()
         async for delivery in shared_stream:
             for event in delivery.events:
-                if wanted.matches(event) and fired.is_new(event.identity):
+                if wanted.matches(event) and fired.add(event.identity):
                     yield TriggerEvent(event.to_dict())
 
     async def run(self) -> AsyncIterator[TriggerEvent]:

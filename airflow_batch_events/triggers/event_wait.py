@@ -23,13 +23,11 @@ from airflow_batch_events.exceptions import ApiNotFoundError, BatchEventsError, 
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
 from airflow_batch_events.protocol import batch
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
+from airflow_batch_events.triggers.hold import hold_until
 from airflow_batch_events.triggers.stream import queue_consumer
 
 LOOK_INTERVAL = 60.0
 """Default seconds between looks at the API."""
-
-MAX_HOLD = 10.0
-"""Seconds for which an event that came too early is held at the most, whatever this machine's clock says."""
 
 
 class BatchEventWaitTrigger(BaseTrigger):
@@ -91,8 +89,7 @@ class BatchEventWaitTrigger(BaseTrigger):
             payload = await self._wait(collector, question_for(wanted, self.count))
         except BatchEventsError as error:
             payload = {"status": "error", "error": type(error).__name__, "message": str(error)}
-        if self.not_before is not None:
-            await asyncio.sleep(min(MAX_HOLD, max(0.0, self.not_before - time.time())))
+        await hold_until(self.not_before)
         yield TriggerEvent({**payload, "events": [event.to_dict() for event in collector.events]})
 
     async def _wait(self, collector: Collector, question: Question | None) -> dict[str, Any]:

@@ -30,29 +30,10 @@ from airflow_batch_events.triggers.metrics import AirflowMetrics
 JOIN_GRACE = 30.0
 """Seconds from the start of a stream during which further watchers may join it and must not miss anything."""
 
-REMEMBERED = 10_000
-"""Messages or events that a watcher remembers in order not to fire twice for them."""
-
 
 def everything(events: tuple[BatchEvent, ...]) -> bool:
     """Want every message, whatever is in it."""
     return True
-
-
-class FiredAlready:
-    """What one watcher has fired for, so that what comes back does not fire again."""
-
-    def __init__(self) -> None:
-        self._seen: dict[Hashable, None] = {}
-
-    def is_new(self, identity: Hashable) -> bool:
-        """Whether this has not been seen; from now on it has."""
-        if identity in self._seen:
-            return False
-        self._seen[identity] = None
-        if len(self._seen) > REMEMBERED:
-            del self._seen[next(iter(self._seen))]
-        return True
 
 
 @asynccontextmanager
