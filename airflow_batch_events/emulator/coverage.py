@@ -20,7 +20,9 @@ from airflow_batch_events.emulator.batch.service import BatchService
 from airflow_batch_events.emulator.clock import Clock
 from airflow_batch_events.emulator.cmq.broker import Broker
 from airflow_batch_events.emulator.cmq.service import CmqService
+from airflow_batch_events.emulator.keys import KeyRing
 from airflow_batch_events.emulator.service import Service
+from airflow_batch_events.emulator.sts.service import StsService
 from airflow_batch_events.emulator.tdmq.service import TdmqService
 
 BEGIN = "<!-- coverage: written by python -m airflow_batch_events.emulator.coverage -->"
@@ -142,7 +144,9 @@ CMQ = Api(
     },
 )
 
-APIS = (BATCH, TDMQ, CMQ)
+STS = Api("sts", "STS 2018-08-13, the action that clients of this package use", {"Roles": ("AssumeRole",)})
+
+APIS = (BATCH, TDMQ, CMQ, STS)
 
 
 @dataclass(frozen=True)
@@ -191,7 +195,11 @@ def implemented_actions() -> dict[str, frozenset[str]]:
 
     clock = Clock(running=False)
     broker = Broker(clock)
-    apis: tuple[Service, ...] = (BatchService(clock, publish, ScriptedRunner(clock)), TdmqService(broker))
+    apis: tuple[Service, ...] = (
+        BatchService(clock, publish, ScriptedRunner(clock)),
+        TdmqService(broker),
+        StsService(KeyRing(), clock),
+    )
     # The front of the data plane lets through only the names that it knows.
     data_plane = dataplane.ACTIONS & CmqService(broker).actions.keys()
     return {**{service.name: frozenset(service.actions) for service in apis}, dataplane.SERVICE: data_plane}

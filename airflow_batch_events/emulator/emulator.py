@@ -39,6 +39,7 @@ from airflow_batch_events.emulator.keys import Key, KeyRing
 from airflow_batch_events.emulator.ratelimits import RateLimiter, RateLimits
 from airflow_batch_events.emulator.server import Front, Server, is_loopback
 from airflow_batch_events.emulator.service import Service
+from airflow_batch_events.emulator.sts.service import StsService
 from airflow_batch_events.emulator.tdmq.service import TdmqService
 
 log = structlog.get_logger(__name__)
@@ -224,7 +225,12 @@ class Emulator:
         return ProcessRunner(work_dir, max_parallel=self._max_parallel)
 
     def _make_front(self, batch: BatchService) -> Front:
-        services: list[Service] = [batch, TdmqService(self.broker), *self._services]
+        services: list[Service] = [
+            batch,
+            TdmqService(self.broker),
+            StsService(self.keys, self.clock),
+            *self._services,
+        ]
         apis = ApiFront(
             services,
             Tc3Verifier(self.keys, self.clock),

@@ -78,10 +78,11 @@ class FaultyBroker(Broker):
             return await deliver(body)
         return await self._courier.carry({"topic": topic_name}, body, deliver) or _message_id()
 
-    def _put_in_queue(self, subscription: Subscription, publication: Publication) -> str:
+    def forward(self, subscription: Subscription, publication: Publication) -> str:
+        """Put a message of a topic into a queue, now or later; see :meth:`Broker.forward`."""
         if not self._plan.meets_queues:
-            return super()._put_in_queue(subscription, publication)
-        put = super()._put_in_queue
+            return super().forward(subscription, publication)
+        put = super().forward
 
         async def deliver(body: str) -> None:
             put(subscription, replace(publication, body=body))

@@ -95,6 +95,10 @@ class KeyRing:
         """
         self._keys[secret_id] = replace(self._keys[secret_id], enabled=False)
 
+    def has_account(self, account: int) -> bool:
+        """Whether any key belongs to the account."""
+        return any(key.account == account for key in self._keys.values())
+
     def find(self, secret_id: str) -> Key | None:
         """Return the key of that id."""
         return self._keys.get(secret_id)

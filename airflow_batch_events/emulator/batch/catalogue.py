@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_batch_events.emulator.batch.checks import check_zone
-from airflow_batch_events.emulator.batch.wire import Filter, Wire, matching
+from airflow_batch_events.emulator.wire import Filter, Wire, matching
 
 INSTANCE_TYPES: dict[str, tuple[int, int]] = {
     "S5.SMALL2": (1, 2),

@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from graphlib import CycleError, TopologicalSorter
 
+from airflow_batch_events.emulator.batch.ids import check_id
 from airflow_batch_events.emulator.batch.schema import (
     Dependence,
     EnvData,
@@ -24,8 +25,8 @@ from airflow_batch_events.emulator.batch.schema import (
     TaskSpec,
 )
 from airflow_batch_events.emulator.batch.states import DEPEND_ON, FAILED_ACTIONS
-from airflow_batch_events.emulator.batch.wire import Tag, at_most, check_id
 from airflow_batch_events.emulator.service import ApiError
+from airflow_batch_events.emulator.wire import Tag, at_most
 from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS, JOB_EVENTS, EventName, find_event_name
 
 NAME_LENGTH = 60

@@ -4,43 +4,24 @@ The life of jobs: every step of every instance, on the emulator's clock.
 
 Each entry point (a timer, a runner's report, a request) moves instances, then lets tasks and the job follow from them,
 then hands free places to whoever waits longest with the highest priority. All of it happens between two awaits, so
-nobody ever sees half a step, and an event is written only when the API already shows what it reports.
+nobody ever sees half a step.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
 from functools import partial
 
-from airflow_batch_events.emulator.batch import views
+from airflow_batch_events.emulator.batch.consequences import Consequences
+from airflow_batch_events.emulator.batch.ids import Ids
 from airflow_batch_events.emulator.batch.jobs import Execution, Instance, Job, Task
 from airflow_batch_events.emulator.batch.nodes import Node
 from airflow_batch_events.emulator.batch.notifications import Publisher
 from airflow_batch_events.emulator.batch.places import NodePool, Places
 from airflow_batch_events.emulator.batch.runners import Ended, Runner, Work
 from airflow_batch_events.emulator.batch.settings import NODE_LOST, Delays, chosen_type, creation_error
-from airflow_batch_events.emulator.batch.states import (
-    ENDED,
-    Cause,
-    State,
-    Verdict,
-    after_failure,
-    derive,
-    judge,
-)
-from airflow_batch_events.emulator.batch.wire import Ids
+from airflow_batch_events.emulator.batch.states import Cause, State, Verdict, after_failure, judge
 from airflow_batch_events.emulator.clock import Clock
-from airflow_batch_events.events.catalog import EventName, NodeState
-
-_EVENT_STATES = frozenset({State.RUNNING, *ENDED})
-_NODE_EVENTS = {
-    NodeState.CREATED: EventName.COMPUTE_NODE_CREATED,
-    NodeState.CREATION_FAILED: EventName.COMPUTE_NODE_CREATION_FAILED,
-    NodeState.RUNNING: EventName.COMPUTE_NODE_RUNNING,
-    NodeState.ABNORMAL: EventName.COMPUTE_NODE_ABNORMAL,
-    NodeState.DELETING: EventName.COMPUTE_NODE_DELETING,
-}
+from airflow_batch_events.events.catalog import NodeState
 
 
 class Engine:
@@ -56,11 +37,11 @@ class Engine:
     ) -> None:
         self._clock = clock
         self._runner = runner
-        self._publisher = publisher
         self._pool = pool
         self._ids = ids
         self._delays = delays
         self._places = Places(runner, pool)
+        self._consequences = Consequences(clock, publisher, self._advance)
         self._on_node: dict[str, Instance] = {}
         self._closed = False
 
@@ -81,7 +62,7 @@ class Engine:
                 task.announced_running = False
         job.announced_running = False
         job.parsed = False
-        self._settle(job, job.tasks.values())
+        self._consequences.settle(job, job.tasks.values())
         self.submit(job)
 
     def terminate_job(self, job: Job) -> None:
@@ -130,7 +111,7 @@ class Engine:
         job.parsed = True
         for task in job.tasks.values():
             self._advance(task)
-        self._settle(job, job.tasks.values())
+        self._consequences.settle(job, job.tasks.values())
 
     def _advance(self, task: Task) -> bool:
         """Let a task that waits for others go on if it may; say whether anything has changed."""
@@ -171,7 +152,7 @@ class Engine:
         env_id = instance.task.spec.env_id
         if env_id is not None and not self._pool.exists(env_id):
             self._end(instance, State.FAILED, "compute environment deleted", f"{env_id} was deleted")
-            self._settle(instance.task.job, [instance.task])
+            self._consequences.settle(instance.task.job, [instance.task])
             return False
         self._places.wait(instance)
         return True
@@ -192,7 +173,7 @@ class Engine:
         self._places.occupy(task)
         instance.enter(State.STARTING, self._clock.time())
         instance.timer = self._clock.call_later(self._delays.starting, partial(self._start, instance))
-        self._settle(task.job, [task])
+        self._consequences.settle(task.job, [task])
 
     def _start(self, instance: Instance) -> None:
         execution = instance.execution
@@ -211,19 +192,19 @@ class Engine:
         )
         if not node.env_id and node.instance_type == NODE_LOST:
             self._clock.call_later(self._delays.node_lost, partial(self._lose_server, instance, execution))
-        self._enter(instance, State.RUNNING)
-        self._settle(task.job, [task])
+        self._consequences.enter(instance, State.RUNNING)
+        self._consequences.settle(task.job, [task])
 
     def _create_server(self, task: Task, node: Node) -> bool:
         error = creation_error(task.spec.compute_env.env_data if task.spec.compute_env else None)
         if error is not None:
             node.reason = error
-            self._node_enters(task.job, node, NodeState.CREATION_FAILED)
+            self._consequences.node_enters(task.job, node, NodeState.CREATION_FAILED)
             return False
         node.instance_id = self._ids.new("Instance")
         node.created = self._clock.time()
-        self._node_enters(task.job, node, NodeState.CREATED)
-        self._node_enters(task.job, node, NodeState.RUNNING)
+        self._consequences.node_enters(task.job, node, NodeState.CREATED)
+        self._consequences.node_enters(task.job, node, NodeState.RUNNING)
         return True
 
     def _creation_failed(self, instance: Instance, why: str) -> None:
@@ -240,7 +221,7 @@ class Engine:
         instance.reason = _REASONS[Cause.NOT_CREATED]
         instance.detail = f"{why}; trying again {pause:g} seconds after failure {number}"
         self._make_runnable(instance, pause)
-        self._settle(task.job, [task])
+        self._consequences.settle(task.job, [task])
         self.pump()
 
     # From RUNNING to the end
@@ -254,7 +235,7 @@ class Engine:
 
     def _lose_server(self, instance: Instance, execution: Execution) -> None:
         if instance.execution is execution and instance.state is State.RUNNING:
-            self._node_enters(instance.task.job, execution.node, NodeState.ABNORMAL)
+            self._consequences.node_enters(instance.task.job, execution.node, NodeState.ABNORMAL)
             self._stop(instance, execution, Cause.NODE_LOST)
 
     def _ended(self, instance: Instance, execution: Execution, ended: Ended) -> None:
@@ -266,7 +247,7 @@ class Engine:
             instance.exit_code = 0
             self._end(instance, State.SUCCEED, "successful", "successful")
             self._free_node(instance)
-            self._settle(instance.task.job, [instance.task])
+            self._consequences.settle(instance.task.job, [instance.task])
             self.pump()
         elif cause is Cause.EXITED:
             self._fail(instance, cause, ended.exit_code, ended.detail)
@@ -298,7 +279,7 @@ class Engine:
             self._end(instance, state, _REASONS[cause], detail)
             if state is not State.FAILED_INTERRUPTED:
                 self._free_node(instance)
-        self._settle(task.job, [task])
+        self._consequences.settle(task.job, [task])
         self.pump()
 
     def _terminate_all(self, job: Job) -> None:
@@ -307,13 +288,13 @@ class Engine:
         for task in job.tasks.values():
             for instance in task.instances:
                 self._terminate(instance)
-        self._settle(job, job.tasks.values())
+        self._consequences.settle(job, job.tasks.values())
         self.pump()
 
     def _terminate_one(self, instance: Instance) -> None:
         if instance.terminating:
             self._terminate(instance)
-            self._settle(instance.task.job, [instance.task])
+            self._consequences.settle(instance.task.job, [instance.task])
             self.pump()
 
     def _terminate(self, instance: Instance) -> None:
@@ -331,7 +312,7 @@ class Engine:
 
     def _end(self, instance: Instance, state: State, reason: str, detail: str) -> None:
         instance.reason, instance.detail = reason, detail
-        self._enter(instance, state)
+        self._consequences.enter(instance, state)
 
     def _free_place(self, instance: Instance) -> None:
         """Give up the runner's place, and the task's under MaxConcurrentNum."""
@@ -354,54 +335,12 @@ class Engine:
             restart = instance.task.spec.restart_compute_node or instance.reason == _REASONS[Cause.TERMINATED]
             self._pool.give_back(node, restart=restart)
         elif node.instance_id:
-            self._node_enters(instance.task.job, node, NodeState.DELETING)
+            self._consequences.node_enters(instance.task.job, node, NodeState.DELETING)
 
     def _cancel_timer(self, instance: Instance) -> None:
         if instance.timer is not None:
             instance.timer.cancel()
             instance.timer = None
-
-    # What follows from the instances, and who hears of it
-
-    def _enter(self, instance: Instance, state: State) -> None:
-        instance.enter(state, self._clock.time())
-        job = instance.task.job
-        if job.subscriptions.wanted and state in _EVENT_STATES:
-            event = EventName(f"TASK_INSTANCE_{state.value}")
-            self._publisher.announce(event, partial(views.instance_event, instance), job.subscriptions, job.history)
-
-    def _node_enters(self, job: Job, node: Node, state: NodeState) -> None:
-        node.state = state
-        self._publisher.announce(_NODE_EVENTS[state], node.event_fields, job.subscriptions, job.history)
-
-    def _settle(self, job: Job, touched: Iterable[Task]) -> None:
-        queue = deque(touched)
-        while queue:
-            task = queue.popleft()
-            self._derive_task(task)
-            if job.parsed and task.state in ENDED:
-                queue.extend(successor for successor in task.successors if self._advance(successor))
-        state = job.derived_state()
-        if job.terminating and job.is_final:
-            job.terminating = False
-        if state is job.state:
-            return
-        job.state = state
-        job.ended = self._clock.time() if state in ENDED else None
-        if _is_news(job, state):
-            event = EventName(f"JOB_{state.value}")
-            self._publisher.announce(event, partial(views.job_event, job), job.subscriptions, job.history)
-
-    def _derive_task(self, task: Task) -> None:
-        state = derive(task.counts)
-        if state is task.state:
-            return
-        task.state = state
-        task.ended = self._clock.time() if state in ENDED else None
-        if _is_news(task, state):
-            job = task.job
-            event = EventName(f"TASK_{state.value}")
-            self._publisher.announce(event, partial(views.task_event, task), job.subscriptions, job.history)
 
 
 _REASONS = {
@@ -411,15 +350,6 @@ _REASONS = {
     Cause.NOT_CREATED: "CVM creation failed",
     Cause.TERMINATED: "terminated by user",
 }
-
-
-def _is_news(thing: Job | Task, state: State) -> bool:
-    """Whether a state is announced: the ends always, RUNNING once and not again after a pause or a retry."""
-    if state is not State.RUNNING:
-        return state in ENDED
-    first = not thing.announced_running
-    thing.announced_running = True
-    return first
 
 
 def _work(instance: Instance) -> Work:

@@ -7,32 +7,22 @@ from typing import Any
 
 from msgspec import field
 
-from airflow_batch_events.emulator.batch import checks, views
+from airflow_batch_events.emulator.batch import checks
+from airflow_batch_events.emulator.batch.environment_views import activity_view, create_info, env_view
 from airflow_batch_events.emulator.batch.environments import (
     ATTACHED,
-    Activity,
     Env,
     Environments,
     cores_of,
     first_to_go,
 )
-from airflow_batch_events.emulator.batch.nodes import NODE_COUNTERS, TERMINABLE, Node
+from airflow_batch_events.emulator.batch.ids import check_id, is_id
+from airflow_batch_events.emulator.batch.nodes import TERMINABLE, Node
 from airflow_batch_events.emulator.batch.schema import EnvSpec, Opaque, Placement
 from airflow_batch_events.emulator.batch.settings import Quotas
 from airflow_batch_events.emulator.batch.tokens import Tokens
-from airflow_batch_events.emulator.batch.wire import (
-    Filter,
-    Wire,
-    at_most,
-    check_id,
-    is_id,
-    iso,
-    matching,
-    not_together,
-    page,
-    write,
-)
 from airflow_batch_events.emulator.service import ApiError
+from airflow_batch_events.emulator.wire import Filter, Wire, at_most, matching, not_together, page
 from airflow_batch_events.events.catalog import NodeState
 
 
@@ -134,7 +124,7 @@ class EnvironmentActions:
     def describe(self, request: OneEnv) -> dict[str, Any]:
         """Show one environment and its nodes."""
         env = self._find(request.env_id)
-        return {**_view(env), "ComputeNodeSet": [node.view() for node in env.nodes.values()]}
+        return {**env_view(env), "ComputeNodeSet": [node.view() for node in env.nodes.values()]}
 
     def describe_many(self, request: ManyEnvs) -> dict[str, Any]:
         """List environments, the newest first."""
@@ -142,7 +132,7 @@ class EnvironmentActions:
             if one.name == "resource-type" and not {"CVM", "CPM"}.issuperset(one.values):
                 raise ApiError("InvalidParameterValue.ResourceType", "resource-type is not one of CVM, CPM.")
         found = self._select(request)
-        return {"TotalCount": len(found), "ComputeEnvSet": [_view(env) for env in _page(found, request)]}
+        return {"TotalCount": len(found), "ComputeEnvSet": [env_view(env) for env in _page(found, request)]}
 
     def describe_activities(self, request: DescribeActivities) -> dict[str, Any]:
         """List what was done to nodes, the newest first."""
@@ -153,16 +143,16 @@ class EnvironmentActions:
                 check_id("ComputeNode", *one.values)
         found = matching(reversed(env.activities), filters, {"compute-node-id": lambda one: [one.node.node_id]})
         shown = page(found, request.offset, request.limit, 100)
-        return {"TotalCount": len(found), "ActivitySet": [_activity_view(env, one) for one in shown]}
+        return {"TotalCount": len(found), "ActivitySet": [activity_view(env, one) for one in shown]}
 
     def describe_create_info(self, request: OneEnv) -> dict[str, Any]:
         """Show what an environment was created with."""
-        return _create_info(self._find(request.env_id))
+        return create_info(self._find(request.env_id))
 
     def describe_create_infos(self, request: ManyEnvs) -> dict[str, Any]:
         """List what environments were created with."""
         found = self._select(request)
-        infos = [_create_info(env) for env in _page(found, request)]
+        infos = [create_info(env) for env in _page(found, request)]
         return {"TotalCount": len(found), "ComputeEnvCreateInfoSet": infos}
 
     def modify(self, request: ModifyComputeEnv) -> dict[str, Any]:
@@ -339,16 +329,6 @@ class EnvironmentActions:
         return node
 
 
-def console_row(env: Env) -> dict[str, Any]:
-    """Return an environment as a console page shows it."""
-    return {
-        **_view(env),
-        "ComputeNodeSet": [node.view() for node in env.nodes.values()],
-        "NotificationTarget": env.spec.notification_target,
-        "Events": [views.event_row(one) for one in env.history],
-    }
-
-
 def _page(envs: list[Env], request: ManyEnvs) -> list[Env]:
     return list(page(envs, request.offset, request.limit, 100))
 
@@ -359,52 +339,3 @@ def _check_instance_ids(ids: list[str], name: str) -> None:
     at_most(len(ids), name)
     if len(set(ids)) < len(ids):
         raise ApiError("InvalidParameterValue.InstanceIdDuplicated", f"A server is named twice in {name}.")
-
-
-def _view(env: Env) -> dict[str, Any]:
-    counts = env.node_counts()
-    return {
-        "EnvId": env.env_id,
-        "EnvName": env.spec.env_name,
-        "Placement": write(env.placement),
-        "CreateTime": iso(env.created),
-        "ComputeNodeMetrics": {counter: counts.get(state, 0) for state, counter in NODE_COUNTERS.items()},
-        "DesiredComputeNodeCount": env.spec.desired_compute_node_count,
-        "EnvType": env.spec.env_type,
-        "ResourceType": "CVM",
-        "NextAction": "DELETING" if env.deleting else "",
-        "AttachedComputeNodeCount": env.attached,
-        "Tags": write(env.spec.tags),
-    }
-
-
-def _create_info(env: Env) -> dict[str, Any]:
-    spec = env.spec
-    return {
-        "EnvId": env.env_id,
-        "EnvName": spec.env_name,
-        "EnvDescription": spec.env_description,
-        "EnvType": spec.env_type,
-        "EnvData": write(spec.env_data),
-        "MountDataDisks": write(spec.mount_data_disks or []),
-        "InputMappings": write(spec.input_mappings or []),
-        "Authentications": spec.authentications or [],
-        "Notifications": write(spec.notifications or []),
-        "DesiredComputeNodeCount": spec.desired_compute_node_count,
-        "Tags": write(spec.tags),
-    }
-
-
-def _activity_view(env: Env, activity: Activity) -> dict[str, Any]:
-    return {
-        "ActivityId": activity.activity_id,
-        "ComputeNodeId": activity.node.node_id,
-        "ComputeNodeActivityType": activity.kind,
-        "EnvId": env.env_id,
-        "Cause": activity.cause,
-        "ActivityState": activity.state,
-        "StateReason": activity.reason,
-        "StartTime": iso(activity.start),
-        "EndTime": iso(activity.end),
-        "InstanceId": activity.node.instance_id,
-    }

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from airflow_batch_events.emulator.batch.catalogue import size_of
+from airflow_batch_events.emulator.batch.ids import Ids
 from airflow_batch_events.emulator.batch.nodes import TERMINABLE, Node
 from airflow_batch_events.emulator.batch.notifications import Announcement, Publisher, Subscriptions
 from airflow_batch_events.emulator.batch.schema import EnvSpec, Placement
 from airflow_batch_events.emulator.batch.settings import NODE_LOST, Delays, chosen_type, creation_error
-from airflow_batch_events.emulator.batch.wire import Ids, iso
 from airflow_batch_events.emulator.clock import Clock
+from airflow_batch_events.emulator.wire import iso
 from airflow_batch_events.events.catalog import EventName, NodeState
 
 ATTACHED = "USER_ATTACHED"

@@ -9,23 +9,15 @@ from typing import Any
 from airflow_batch_events.emulator.batch import checks, monitor, views
 from airflow_batch_events.emulator.batch.engine import Engine
 from airflow_batch_events.emulator.batch.environments import Environments
+from airflow_batch_events.emulator.batch.ids import Ids, check_id
 from airflow_batch_events.emulator.batch.jobs import Instance, Job, Task
 from airflow_batch_events.emulator.batch.schema import JobSpec, Placement
 from airflow_batch_events.emulator.batch.settings import Quotas
 from airflow_batch_events.emulator.batch.states import State, metrics
 from airflow_batch_events.emulator.batch.tokens import Tokens
-from airflow_batch_events.emulator.batch.wire import (
-    Filter,
-    Ids,
-    Wire,
-    at_most,
-    check_id,
-    matching,
-    not_together,
-    page,
-)
 from airflow_batch_events.emulator.clock import Clock
 from airflow_batch_events.emulator.service import ApiError
+from airflow_batch_events.emulator.wire import Filter, Wire, at_most, matching, not_together, page
 
 
 class SubmitJob(Wire):

@@ -12,7 +12,7 @@ import math
 from typing import Any
 
 from airflow_batch_events.emulator.batch.jobs import Instance
-from airflow_batch_events.emulator.batch.wire import parse_iso
+from airflow_batch_events.emulator.wire import parse_iso
 
 METRICS = {
     "CpuUsage": 60.0,

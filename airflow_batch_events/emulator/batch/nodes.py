@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_batch_events.emulator.batch.catalogue import size_of
-from airflow_batch_events.emulator.batch.wire import iso
+from airflow_batch_events.emulator.wire import iso
 from airflow_batch_events.events.catalog import NodeState
 
 NODE_COUNTERS = {

@@ -18,8 +18,8 @@ import msgspec
 import structlog
 
 from airflow_batch_events.emulator.batch.schema import Notification
-from airflow_batch_events.emulator.batch.wire import iso, write
 from airflow_batch_events.emulator.clock import Clock
+from airflow_batch_events.emulator.wire import iso, write
 from airflow_batch_events.events.catalog import EventName
 
 log = structlog.get_logger(__name__)

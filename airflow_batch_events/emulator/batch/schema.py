@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import field
 
-from airflow_batch_events.emulator.batch.wire import Tag, Wire
+from airflow_batch_events.emulator.wire import Tag, Wire
 
 Opaque = dict[str, Any]
 

@@ -11,17 +11,18 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any, TypeVar
 
-from airflow_batch_events.emulator.batch import environment_actions, job_actions, templates, views
+from airflow_batch_events.emulator.batch import environment_actions, environment_views, job_actions, templates, views
 from airflow_batch_events.emulator.batch.catalogue import CatalogueActions, FilteredRequest, NoParameters
 from airflow_batch_events.emulator.batch.engine import Engine
 from airflow_batch_events.emulator.batch.environments import Environments
+from airflow_batch_events.emulator.batch.ids import Ids
 from airflow_batch_events.emulator.batch.jobs import Job
 from airflow_batch_events.emulator.batch.notifications import Publish, Publisher
 from airflow_batch_events.emulator.batch.runners import Runner
 from airflow_batch_events.emulator.batch.settings import Delays, Quotas
-from airflow_batch_events.emulator.batch.wire import Ids, Wire, read
 from airflow_batch_events.emulator.clock import Clock
 from airflow_batch_events.emulator.service import Caller, Handler, Params
+from airflow_batch_events.emulator.wire import Wire, read
 
 Request = TypeVar("Request", bound=Wire)
 
@@ -120,7 +121,7 @@ class BatchService:
 
     def env_rows(self) -> list[dict[str, Any]]:
         """Return all compute environments with their nodes and events."""
-        return [environment_actions.console_row(env) for env in reversed(self._environments.by_id.values())]
+        return [environment_views.console_row(env) for env in reversed(self._environments.by_id.values())]
 
     async def flush(self) -> None:
         """Wait until every event written so far has been published or lost."""

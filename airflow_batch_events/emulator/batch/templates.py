@@ -7,23 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_batch_events.emulator.batch import checks
+from airflow_batch_events.emulator.batch.ids import Ids, check_id
 from airflow_batch_events.emulator.batch.schema import TaskSpec
 from airflow_batch_events.emulator.batch.settings import Quotas
-from airflow_batch_events.emulator.batch.wire import (
-    Filter,
-    Ids,
-    Tag,
-    Wire,
-    at_most,
-    check_id,
-    iso,
-    matching,
-    not_together,
-    page,
-    write,
-)
 from airflow_batch_events.emulator.clock import Clock
 from airflow_batch_events.emulator.service import ApiError
+from airflow_batch_events.emulator.wire import Filter, Tag, Wire, at_most, iso, matching, not_together, page, write
 
 
 class CreateTaskTemplate(Wire):

@@ -15,7 +15,7 @@ from typing import Any
 from airflow_batch_events.emulator.batch.jobs import Instance, Job, Task
 from airflow_batch_events.emulator.batch.notifications import Announcement
 from airflow_batch_events.emulator.batch.states import metrics
-from airflow_batch_events.emulator.batch.wire import iso, write
+from airflow_batch_events.emulator.wire import iso, write
 
 Fields = dict[str, Any]
 

@@ -3,7 +3,8 @@
 The account's queues and topics, and the ways between them.
 
 Both planes and the Batch emulator go through here. Messages enter by :meth:`Broker.send` and :meth:`Broker.publish`
-only, so what is to happen to a message on its way (a fault plan, a log) has two places to stand in.
+only, and go from a topic into a queue by :meth:`Broker.forward`, so what is to happen to a message on its way (a fault
+plan, a log) has three places to stand in.
 """
 
 from __future__ import annotations
@@ -378,19 +379,24 @@ class Broker:
         publication = Publication(message_id, body, tuple(tags), self.clock.time())
         for subscription in receivers:
             line = self._lines[subscription.subscription_id]
-            if subscription.protocol == "queue" and not line and not self._put_in_queue(subscription, publication):
+            if subscription.protocol == "queue" and not line and not self.forward(subscription, publication):
                 continue
             line.put(publication)
         return message_id
 
-    async def _deliver(self, subscription: Subscription, publication: Publication) -> str:
-        if subscription.protocol == "queue":
-            return self._put_in_queue(subscription, publication)
-        return await self._pusher.push(subscription, publication)
+    def forward(self, subscription: Subscription, publication: Publication) -> str:
+        """
+        Put a message of a topic into the queue that subscribes to it.
 
-    def _put_in_queue(self, subscription: Subscription, publication: Publication) -> str:
+        :return: An empty text, or why the queue does not take it: then it waits and is tried again.
+        """
         try:
             self.queues.get(subscription.endpoint).send([publication.body])
         except CmqFault as fault:
             return str(fault)
         return ""
+
+    async def _deliver(self, subscription: Subscription, publication: Publication) -> str:
+        if subscription.protocol == "queue":
+            return self.forward(subscription, publication)
+        return await self._pusher.push(subscription, publication)

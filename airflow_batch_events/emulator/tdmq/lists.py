@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol, TypeVar
 
-from airflow_batch_events.emulator.batch.wire import page
 from airflow_batch_events.emulator.cmq.names import fold
 from airflow_batch_events.emulator.service import ApiError
 from airflow_batch_events.emulator.tdmq.schema import Page, TaggedPage
 from airflow_batch_events.emulator.tdmq.views import View
+from airflow_batch_events.emulator.wire import page
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 50

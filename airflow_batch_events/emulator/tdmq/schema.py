@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec import field
 
-from airflow_batch_events.emulator.batch.wire import Filter, Wire
+from airflow_batch_events.emulator.wire import Filter, Wire
 
 
 class Tag(Wire):

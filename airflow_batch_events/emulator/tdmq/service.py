@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
-from airflow_batch_events.emulator.batch.wire import Wire, read
 from airflow_batch_events.emulator.cmq.broker import Broker
 from airflow_batch_events.emulator.cmq.errors import CmqFault
 from airflow_batch_events.emulator.service import Caller, Handler, Params
@@ -18,6 +17,7 @@ from airflow_batch_events.emulator.tdmq import schema
 from airflow_batch_events.emulator.tdmq.faults import api_error
 from airflow_batch_events.emulator.tdmq.queues import QueueActions
 from airflow_batch_events.emulator.tdmq.topics import TopicActions
+from airflow_batch_events.emulator.wire import Wire, read
 
 Request = TypeVar("Request", bound=Wire)
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 
-from airflow_batch_events.emulator.batch.wire import Wire
 from airflow_batch_events.emulator.cmq.broker import Broker
 from airflow_batch_events.emulator.cmq.topic import BY_ROUTING_KEY
 from airflow_batch_events.emulator.service import ApiError, Params
 from airflow_batch_events.emulator.tdmq import schema
 from airflow_batch_events.emulator.tdmq.lists import named, paged, tagged
 from airflow_batch_events.emulator.tdmq.views import subscription_view, topic_view
+from airflow_batch_events.emulator.wire import Wire
 
 _LONGEST_TAG = 64
 """Characters; this plane takes longer tags than the data plane."""

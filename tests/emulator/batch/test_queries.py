@@ -6,7 +6,7 @@ import base64
 import pytest
 from emulator.batch.batch_cloud import START, job, task
 
-from airflow_batch_events.emulator.batch.wire import iso
+from airflow_batch_events.emulator.wire import iso
 
 UNKNOWN = "job-00000000"
 

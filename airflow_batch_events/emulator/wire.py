@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-How requests are read and answers are written: types, ids, times, pages and filters.
+How the TC3 APIs read requests and write answers: types, times, pages and filters.
 
 The real service is lenient about JSON types (its own guide sends ``"Priority": "1"``) but not about names, so values
 are coerced and unknown fields are refused. Each refusal carries the error code that the API documents for it.
@@ -8,9 +8,7 @@ are coerced and unknown fields are refused. Each refusal carries the error code 
 
 from __future__ import annotations
 
-import random
 import re
-import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, TypeVar
@@ -22,17 +20,6 @@ from airflow_batch_events.emulator.service import ApiError, Params
 T = TypeVar("T")
 Item = TypeVar("Item")
 
-_ID_PREFIX = {
-    "Job": "job",
-    "Env": "env",
-    "ComputeNode": "node",
-    "Activity": "act",
-    "TaskTemplate": "task-tmpl",
-    "Instance": "ins",
-    "Image": "img",
-}
-_ID_CHARACTERS = string.ascii_lowercase + string.digits
-_ID_SHAPE = {kind: re.compile(rf"{prefix}-[a-z0-9]{{8}}") for kind, prefix in _ID_PREFIX.items()}
 _MISSING = re.compile(r"missing required field `(\w+)`(?: - at `\$\.?(.*)`)?")
 _UNKNOWN = re.compile(r"contains unknown field `(.*?)`(?: - at `\$\.?(.*)`)?")
 _TYPE = re.compile(r"(.*) - at `\$\.?(.*)`")
@@ -96,34 +83,6 @@ def _without_null(value: Any) -> Any:
 
 def _path(parent: str | None, field: str) -> str:
     return f"{parent}.{field}" if parent else field
-
-
-class Ids:
-    """
-    Make ids in the cloud's shape.
-
-    :param seed: For ids that are the same in every run.
-    """
-
-    def __init__(self, seed: int | None = None) -> None:
-        self._random = random.Random(seed)
-
-    def new(self, kind: str) -> str:
-        """Return a new id, for example ``job-4yn0we13`` for the kind ``Job``."""
-        return f"{_ID_PREFIX[kind]}-{''.join(self._random.choices(_ID_CHARACTERS, k=8))}"
-
-
-def is_id(kind: str, value: str) -> bool:
-    """Whether the text has the shape of an id of that kind."""
-    return _ID_SHAPE[kind].fullmatch(value) is not None
-
-
-def check_id(kind: str, *values: str) -> None:
-    """Refuse the whole call with ``InvalidParameter.<kind>IdMalformed`` when one id has the wrong shape."""
-    for value in values:
-        if not is_id(kind, value):
-            shape = f"{_ID_PREFIX[kind]}-xxxxxxxx (eight of a-z and 0-9)"
-            raise ApiError(f"InvalidParameter.{kind}IdMalformed", f"The id {value!r} is malformed; expected {shape}.")
 
 
 def iso(seconds: float | None) -> str | None:

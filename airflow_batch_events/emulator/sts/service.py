@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The STS service: AssumeRole.
+
+A role needs no creation: every well-formed name in an account that has a key here is one, and whoever has a key may
+assume it, as the emulator knows no permissions. A session policy is checked for being JSON and restricts nothing.
+
+Source: 1312/48197 and the SDK's list of error codes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from urllib.parse import unquote
+
+from msgspec import field
+
+from airflow_batch_events.emulator.clock import Clock
+from airflow_batch_events.emulator.keys import KeyRing
+from airflow_batch_events.emulator.service import ApiError, Caller, Handler, Params
+from airflow_batch_events.emulator.wire import Tag, Wire, read
+
+DEFAULT_DURATION = 7200
+MAX_DURATION = 43200
+"""Seconds."""
+
+MAX_TAGS = 50
+
+_ROLE = re.compile(
+    r"qcs::cam::uin/(?P<account>[0-9]{1,18}):"
+    r"(role|roleName|role/tencentcloudServiceRole|role/tencentcloudServiceRoleName)/[\w.@+=,-]{1,128}",
+    re.ASCII,
+)
+_SESSION_NAME = re.compile(r"[\w+=,.@-]{2,128}", re.ASCII)
+_EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,128}", re.ASCII)
+
+
+class AssumeRole(Wire):
+    """Field by field as the API documents it."""
+
+    role_arn: str
+    role_session_name: str
+    duration_seconds: int = DEFAULT_DURATION
+    policy: str | None = None
+    external_id: str | None = None
+    tags: list[Tag] = field(default_factory=list)
+    source_identity: str | None = None
+
+
+class StsService:
+    """
+    The role actions of the STS API 2018-08-13.
+
+    :param keys: Where temporary keys are kept; the fronts know them at once.
+    :param clock: The emulator's clock, by which they end.
+    """
+
+    name = "sts"
+    version = "2018-08-13"
+
+    def __init__(self, keys: KeyRing, clock: Clock) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._actions: dict[str, Handler] = {"AssumeRole": self._assume_role}
+
+    @property
+    def actions(self) -> Mapping[str, Handler]:
+        """Every action that is implemented, by its documented name."""
+        return self._actions
+
+    async def _assume_role(self, params: Params, caller: Caller) -> Params:
+        request = read(params, AssumeRole)
+        account = self._account_of(request.role_arn)
+        _check(request)
+        # The cloud answers in whole seconds, and the key ends when it says.
+        expires = int(self._clock.time()) + request.duration_seconds
+        key = self._keys.issue_temporary(account, expires)
+        return {
+            "Credentials": {"Token": key.token, "TmpSecretId": key.secret_id, "TmpSecretKey": key.secret_key},
+            "ExpiredTime": expires,
+            "Expiration": datetime.fromtimestamp(expires, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+
+    def _account_of(self, role_arn: str) -> int:
+        found = _ROLE.fullmatch(role_arn)
+        if found is None:
+            raise ApiError("InvalidParameter.ParamError", f"RoleArn {role_arn[:200]!r} is not the name of a role.")
+        account = int(found["account"])
+        if not self._keys.has_account(account):
+            raise ApiError("ResourceNotFound.RoleNotFound", f"There is no account {account} here, so no such role.")
+        return account
+
+
+def _check(request: AssumeRole) -> None:
+    if not _SESSION_NAME.fullmatch(request.role_session_name):
+        raise ApiError(
+            "InvalidParameter.ParamError", "RoleSessionName must have 2 to 128 letters, digits and symbols +=,.@_-."
+        )
+    if request.duration_seconds > MAX_DURATION:
+        raise ApiError("InvalidParameter.OverTimeError", f"DurationSeconds may be {MAX_DURATION} at the most.")
+    if request.duration_seconds < 1:
+        raise ApiError("InvalidParameter.ParamError", "DurationSeconds must be positive.")
+    if request.external_id is not None and not _EXTERNAL_ID.fullmatch(request.external_id):
+        raise ApiError(
+            "InvalidParameter.ParamError", "ExternalId must have 2 to 128 letters, digits and symbols +=,.@:/_-."
+        )
+    names = [tag.key for tag in request.tags]
+    if len(names) > MAX_TAGS or len(set(names)) < len(names):
+        raise ApiError("InvalidParameter.ParamError", f"There may be {MAX_TAGS} Tags, each with a key of its own.")
+    if request.policy is not None:
+        _check_policy(request.policy)
+
+
+def _check_policy(policy: str) -> None:
+    try:
+        content = json.loads(unquote(policy))
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise ApiError("InvalidParameter.StrategyFormatError", "Policy must be a URL-encoded JSON object.")
