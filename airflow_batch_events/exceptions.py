@@ -6,7 +6,7 @@ One class per cause, so that a retry policy can tell them apart.
 
     BatchEventsError
     ├── ConfigurationError (ValueError)      mend the connection or the parameters; a retry does not help
-    │   ├── CredentialsError                 no key, a key that was refused, a clock that is off
+    │   ├── CredentialsError                 no key, a role or key that was refused, a clock off
     │   ├── QueueMissingError                the queue of a wait does not exist
     │   └── JobChangedError                  the job description is not the one that was submitted
     ├── CloudError                           the cloud's answer was an error, or there was none
@@ -61,7 +61,7 @@ class ConfigurationError(BatchEventsError, ValueError):
 
 
 class CredentialsError(ConfigurationError):
-    """There is no usable key, or the cloud refused it: mend the connection, then run the task again."""
+    """There is no usable key, or the cloud refused it or the role: mend the connection, then run the task again."""
 
 
 class QueueMissingError(ConfigurationError):

@@ -13,6 +13,10 @@ def _field(label: str, description: str, **schema: Any) -> dict[str, Any]:
     return {"label": label, "description": description, "schema": {"type": ["string", "null"], **schema}}
 
 
+def _endpoint(api: str, host: str) -> dict[str, Any]:
+    return _field(f"{api} endpoint", f"Empty for https://{host}.tencentcloudapi.com.", format="url")
+
+
 def get_provider_info() -> dict[str, Any]:
     """Return the provider's metadata in the form of Airflow's ``provider_info.schema.json``."""
     from airflow_batch_events import __version__
@@ -90,7 +94,10 @@ def get_provider_info() -> dict[str, Any]:
                 "ui-field-behaviour": {
                     "hidden-fields": ["host", "schema", "port"],
                     "relabeling": {"login": "SecretId", "password": "SecretKey"},
-                    "placeholders": {"login": "AKID..."},
+                    "placeholders": {
+                        "login": "AKID..., or empty for the machine's key",
+                        "password": "empty for the machine's key",
+                    },
                 },
                 "conn-fields": {
                     "region": _field("Region", "Long form, for example ap-guangzhou.", default="ap-guangzhou"),
@@ -99,14 +106,54 @@ def get_provider_info() -> dict[str, Any]:
                         "Copy it from the console: TDMQ for CMQ > Queue Service > API request address.",
                         format="url",
                     ),
-                    "batch_endpoint": _field(
-                        "Batch endpoint", "Empty for https://batch.tencentcloudapi.com.", format="url"
-                    ),
-                    "tdmq_endpoint": _field(
-                        "TDMQ endpoint", "Empty for https://tdmq.tencentcloudapi.com.", format="url"
-                    ),
+                    "batch_endpoint": _endpoint("Batch", "batch"),
+                    "tdmq_endpoint": _endpoint("TDMQ", "tdmq"),
+                    "sts_endpoint": _endpoint("STS", "sts"),
                     "token": _field("Session token", "Only with temporary keys.", format="password"),
+                    "role_arn": _field(
+                        "Role to assume", "For example qcs::cam::uin/100000000001:roleName/airflow; empty for none."
+                    ),
+                    "role_session_name": _field(
+                        "Role session name", "What the audit log shows; airflow-batch-events by default."
+                    ),
+                    "role_duration_seconds": _field(
+                        "Role key duration",
+                        "Seconds that a key of the role lasts before it is renewed; 7200 by default, at most 43200.",
+                        type=["integer", "null"],
+                        minimum=1,
+                        maximum=43200,
+                    ),
+                    "role_external_id": _field("Role external id", "If the role's trust policy asks for one."),
+                    "proxy": _field(
+                        "Proxy",
+                        "http://host:port, with user:password@ if need be; empty for the environment's.",
+                        format="password",
+                    ),
+                    "verify": _field(
+                        "Check TLS certificates",
+                        "A CA bundle of your own is set in Airflow's configuration: [batch_events] ca_bundle.",
+                        type=["boolean", "null"],
+                        default=True,
+                    ),
                 },
             }
         ],
+        "config": {
+            "batch_events": {
+                "description": "Tencent Cloud Batch events.",
+                "options": {
+                    "ca_bundle": {
+                        "description": (
+                            "Path of the CA certificates that the cloud's addresses, or a proxy on the way there, are "
+                            "checked with; empty for the usual ones. Not in a connection, because whoever edits those "
+                            "must not choose files."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/etc/ssl/certs/company.pem",
+                        "default": "",
+                    }
+                },
+            }
+        },
     }

@@ -12,11 +12,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+from msgspec.structs import asdict, replace
 
 from airflow_batch_events.events.catalog import JobState, find_job_state
 
@@ -39,8 +39,7 @@ class Step(Enum):
     REFUSE = "refuse"
 
 
-@dataclass(frozen=True)
-class Submission:
+class Submission(msgspec.Struct, frozen=True):
     """
     One submission of a task instance.
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from airflow_batch_events.demo.processes import ChildProcess, stop_all
-from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.credentials import ENDPOINT_FIELDS, CloudAccess
 from airflow_batch_events.protocol.sdk import SdkClient
 from airflow_batch_events.provision import Wanted, carry_out, look_and_plan
 
@@ -52,7 +52,7 @@ class CloudAddress:
 
     def connection(self) -> dict[str, object]:
         """Return the Airflow connection that leads here."""
-        endpoints = dict.fromkeys(("batch_endpoint", "tdmq_endpoint", "cmq_endpoint"), self.endpoint)
+        endpoints = dict.fromkeys(ENDPOINT_FIELDS, self.endpoint)
         return {
             "conn_type": "tencentcloud",
             "login": self.secret_id,

@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from airflow_batch_events.events.outcome import NOT_STARTED
 
@@ -58,8 +59,7 @@ _BY_SIGNAL = {
 }
 
 
-@dataclass(frozen=True)
-class FailedInstance:
+class FailedInstance(msgspec.Struct, frozen=True):
     """
     One task instance that failed, or does not begin to run, as the API describes it.
 
@@ -101,8 +101,7 @@ class FailedInstance:
         return not self.exit_code and "depend" in self.reason.lower()
 
 
-@dataclass(frozen=True)
-class Diagnosis:
+class Diagnosis(msgspec.Struct, frozen=True):
     """
     Why a job failed.
 

@@ -16,10 +16,10 @@ Sources: API pages 599/15892 (DescribeComputeEnv), 599/15891 (ResourceMaxRetryCo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any, Protocol
 
+import msgspec
 from pendulum import DateTime
 
 from airflow_batch_events.events.catalog import NodeState
@@ -109,8 +109,7 @@ class ActivityFacts(Protocol):
     def end_time(self) -> DateTime | None: ...
 
 
-@dataclass(frozen=True)
-class EnvOutcome:
+class EnvOutcome(msgspec.Struct, frozen=True):
     """
     How a wait for an environment ended, as the task receives it in XCom and in the trigger's event.
 
@@ -129,7 +128,7 @@ class EnvOutcome:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the outcome as JSON-serialisable data."""
-        return asdict(self)
+        return msgspec.structs.asdict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> EnvOutcome:

@@ -18,10 +18,10 @@ All times are the cloud's, never this machine's: see ``dispatch/clock.py``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
+import msgspec
 import pendulum
 
 from airflow_batch_events.events.catalog import SETTLING_EVENTS, STARTED_EVENTS, JobState, find_job_state
@@ -57,8 +57,7 @@ class Source(str, Enum):
     DEADLINE = "deadline"
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """
     How a wait ended, as the task receives it in XCom and in the trigger's event.
 
@@ -78,13 +77,13 @@ class Outcome:
     succeeded: bool
     event_name: str | None = None
     event_time: str | None = None
-    event_vars: Mapping[str, str] = field(default_factory=dict)
+    event_vars: Mapping[str, str] = {}
     reason: str | None = None
     source: str = Source.LOOK.value
 
     def to_dict(self) -> dict[str, Any]:
         """Return the outcome as JSON-serialisable data."""
-        return asdict(self)
+        return {**msgspec.structs.asdict(self), "event_vars": dict(self.event_vars)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Outcome:

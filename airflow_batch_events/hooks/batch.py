@@ -27,7 +27,8 @@ from airflow_batch_events.hooks.connection import TencentCloudHook
 from airflow_batch_events.protocol import batch
 
 if TYPE_CHECKING:
-    from airflow_batch_events.protocol.sdk import Request, SdkClient
+    from airflow_batch_events.protocol.request import Request
+    from airflow_batch_events.protocol.sdk import SdkClient
 
 T = TypeVar("T")
 
@@ -87,7 +88,7 @@ class BatchHook(TencentCloudHook):
         except ApiCredentialsError as error:
             raise CredentialsError(
                 f"The {request.service} API refused the keys of {self.access.source} (SecretId as login, SecretKey as "
-                f"password, token in extra): {error}"
+                f"password, token in extra; used was {self.client.access.identity}): {error}"
             ) from error
 
     def submit_job(self, job: dict[str, Any], placement: dict[str, Any], client_token: str | None = None) -> str:
@@ -248,12 +249,15 @@ class BatchHook(TencentCloudHook):
         """
         waits = [JobWait(job_id, None, grace) for job_id in job_ids]
         began = time.monotonic()
+        has_answered = False
         while True:
             try:
                 self.look(waits, time.monotonic())
-            except CredentialsError:
-                raise
-            except CloudError as error:
+                has_answered = True
+            except (CloudError, CredentialsError) as error:
+                # Keys that were good once are on their way to be exchanged; the client asks for them at each look.
+                if isinstance(error, CredentialsError) and not has_answered:
+                    raise
                 # What could not be read is not known, which ends nothing; the next look will tell.
                 self.log.warning("Cannot look at %d Batch jobs, will look again: %s", len(waits), error)
             passed = time.monotonic() - began
@@ -339,4 +343,4 @@ class BatchHook(TencentCloudHook):
             CmqHook(self.tencentcloud_conn_id, self.region).check()
         except BatchEventsError as error:
             return False, str(error)
-        return True, f"Batch, TDMQ and the queue service answer in {self.access.region}"
+        return True, f"Batch, TDMQ and the queue service answer in {self.access.region} to {self.access.identity}"

@@ -31,7 +31,7 @@ from airflow_batch_events.protocol.batch_answers import (
     read_task_description,
 )
 from airflow_batch_events.protocol.fields import entries
-from airflow_batch_events.protocol.sdk import Request
+from airflow_batch_events.protocol.request import Request
 
 __all__ = [
     "Activity",

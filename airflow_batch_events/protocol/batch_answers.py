@@ -8,18 +8,17 @@ its own. Only what identifies an object and its state has to be there: a missing
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import field
 from pendulum import DateTime
 
-from airflow_batch_events.protocol.fields import counts, decoded_log, text, when, whole
+from airflow_batch_events.protocol.fields import View, counts, decoded_log, text, when, whole
 
 Answer = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class JobView:
+class JobView(View, frozen=True):
     """
     A job in a list.
 
@@ -32,11 +31,10 @@ class JobView:
     name: str = ""
     create_time: DateTime | None = None
     end_time: DateTime | None = None
-    raw: Answer = field(default_factory=dict, repr=False, compare=False)
+    raw: Answer = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class TaskView:
+class TaskView(View, frozen=True):
     """A task of a job."""
 
     name: str
@@ -45,8 +43,7 @@ class TaskView:
     end_time: DateTime | None = None
 
 
-@dataclass(frozen=True)
-class JobDescription:
+class JobDescription(View, frozen=True):
     """
     A job.
 
@@ -67,11 +64,10 @@ class JobDescription:
     dependences: tuple[tuple[str, str], ...] = ()
     task_counts: dict[str, int] = field(default_factory=dict)
     instance_counts: dict[str, int] = field(default_factory=dict)
-    raw: Answer = field(default_factory=dict, repr=False, compare=False)
+    raw: Answer = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class InstanceView:
+class InstanceView(View, frozen=True):
     """
     A task instance.
 
@@ -91,11 +87,10 @@ class InstanceView:
     launch_time: DateTime | None = None
     running_time: DateTime | None = None
     end_time: DateTime | None = None
-    raw: Answer = field(default_factory=dict, repr=False, compare=False)
+    raw: Answer = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class TaskDescription:
+class TaskDescription(View, frozen=True):
     """
     A task and one page of its instances.
 
@@ -110,11 +105,10 @@ class TaskDescription:
     total_count: int = 0
     instances: tuple[InstanceView, ...] = ()
     instance_counts: dict[str, int] = field(default_factory=dict)
-    raw: Answer = field(default_factory=dict, repr=False, compare=False)
+    raw: Answer = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class InstanceLog:
+class InstanceLog(View, frozen=True):
     """
     What a task instance wrote, up to 2,048 bytes of each stream.
 
@@ -122,24 +116,22 @@ class InstanceLog:
     """
 
     index: int
-    stdout: str = field(default="", repr=False)
-    stderr: str = field(default="", repr=False)
+    stdout: str = ""
+    stderr: str = ""
     stdout_path: str = ""
     stderr_path: str = ""
 
 
-@dataclass(frozen=True)
-class ComputeNode:
+class ComputeNode(View, frozen=True):
     """A node of a compute environment."""
 
     node_id: str
     instance_id: str
     state: str
-    raw: Answer = field(default_factory=dict, repr=False, compare=False)
+    raw: Answer = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class ComputeEnv:
+class ComputeEnv(View, frozen=True):
     """
     A compute environment.
 
@@ -155,7 +147,7 @@ class ComputeEnv:
     create_time: DateTime | None = None
     node_counts: dict[str, int] = field(default_factory=dict)
     nodes: tuple[ComputeNode, ...] = ()
-    raw: Answer = field(default_factory=dict, repr=False, compare=False)
+    raw: Answer = field(default_factory=dict)
 
     @property
     def running_node_count(self) -> int:
@@ -163,8 +155,7 @@ class ComputeEnv:
         return self.node_counts.get("RunningCount", 0)
 
 
-@dataclass(frozen=True)
-class Activity:
+class Activity(View, frozen=True):
     """
     Something that a compute environment does to a node.
 
@@ -180,7 +171,7 @@ class Activity:
     state_reason: str = ""
     start_time: DateTime | None = None
     end_time: DateTime | None = None
-    raw: Answer = field(default_factory=dict, repr=False, compare=False)
+    raw: Answer = field(default_factory=dict)
 
 
 def read_job_view(view: Answer) -> JobView:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from airflow_batch_events.exceptions import CmqCredentialsError, ConfigurationError, TransportError
@@ -32,12 +33,13 @@ from airflow_batch_events.protocol.cmq_wire import (
     signed_form,
 )
 from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.renewal import CORRECTIONS, Holder
 from airflow_batch_events.protocol.retry import RetryPolicy
 from airflow_batch_events.protocol.servertime import ServerTime
-from airflow_batch_events.protocol.transport import CONNECT_TIMEOUT, open_http_client
+from airflow_batch_events.protocol.transport import CONNECT_TIMEOUT, open_session
 
 if TYPE_CHECKING:
-    import httpx
+    import aiohttp
 
 __all__ = ["CmqClient", "DeleteFailure", "Message"]
 
@@ -58,7 +60,7 @@ class CmqClient:
     """
     Talk to the queue service; any number of calls at once.
 
-    :param access: The key and the queue service's address.
+    :param access: The key, which is renewed where the access can be, and the queue service's address.
     :param signature_method: ``HmacSHA256`` or ``HmacSHA1``.
     :param retries: Repeats after a failure that may pass, with growing pauses; 0 makes every call once.
     :param on_date: Called with the Unix seconds of every answer's ``Date`` header.
@@ -77,17 +79,17 @@ class CmqClient:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         server_time: ServerTime | None = None,
     ) -> None:
-        self._access = access
+        self._holder = Holder(access)
         self._endpoint = access.required_cmq_endpoint
         self._host = self._endpoint.partition("://")[2]
         self._signature_method = signature_method
         self._retry = RetryPolicy(retries=retries, throttled_retries=retries)
         self._sleep = sleep
         self._time = server_time or ServerTime(on_date)
-        self._http: httpx.AsyncClient | None = None
+        self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> CmqClient:
-        self._http = await open_http_client(self._access, timeout=ANSWER_TIMEOUT, on_response=self._learn)
+        self._session = await open_session(self._holder.access, self._endpoint)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -95,9 +97,9 @@ class CmqClient:
 
     async def aclose(self) -> None:
         """Close the connections; calls under way end with an error."""
-        http, self._http = self._http, None
-        if http is not None:
-            await http.aclose()
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
 
     async def receive(
         self, queue_name: str, *, max_messages: int = MAX_BATCH, wait_seconds: int | None = 3
@@ -220,53 +222,59 @@ class CmqClient:
     async def _try(
         self, action: str, name: str, params: dict[str, str], good_codes: Sequence[int], wait: float
     ) -> Answer:
-        signed_at = self._time.now()
-        answer = await self._post(action, params, signed_at, wait)
-        if answer.code in good_codes:
-            return answer
-        error = error_of(action, name, answer)
-        if not isinstance(error, CmqCredentialsError) or not self._time.would_differ(signed_at):
-            raise error
-        # This machine's clock is off, as the refusal itself has told: sign once more with the cloud's time.
+        for _ in range(CORRECTIONS):
+            access, signed_at = await self._holder.arefresh(), self._time.now()
+            answer = await self._post(action, params, signed_at, wait)
+            if answer.code in good_codes:
+                return answer
+            error = error_of(action, name, answer)
+            # This machine's clock is off, as the refusal itself has told: sign once more with the cloud's time. Or the
+            # key was exchanged meanwhile: sign once more with the present one.
+            if not isinstance(error, CmqCredentialsError) or not (
+                self._time.would_differ(signed_at) or await self._holder.aexchange(access, error)
+            ):
+                raise error
         answer = await self._post(action, params, self._time.now(), wait)
         if answer.code in good_codes:
             return answer
         raise error_of(action, name, answer)
 
     async def _post(self, action: str, params: dict[str, str], timestamp: float, wait: float) -> Answer:
-        import httpx
+        import aiohttp
 
-        if self._http is None:
+        if self._session is None:
             raise RuntimeError("the client is not open: use it in an `async with` block")
+        key = self._holder.access.key
         common = {
             "Action": action,
-            "SecretId": self._access.secret_id,
+            "SecretId": key.secret_id,
             "Timestamp": str(int(timestamp)),
             "Nonce": str(random.randrange(1, 2**63)),
             "SignatureMethod": self._signature_method,
         }
-        if self._access.token is not None:
-            common["Token"] = self._access.token
-        form = signed_form(self._host, {**params, **common}, self._access.secret_key, self._signature_method)
+        if key.token is not None:
+            common["Token"] = key.token
+        form = signed_form(self._host, {**params, **common}, key.secret_key, self._signature_method)
+        bounds = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT, sock_read=wait + ANSWER_TIMEOUT)
         try:
-            response = await self._http.post(
-                self._endpoint + PATH,
-                content=form,
-                headers={"Content-Type": FORM},
-                timeout=httpx.Timeout(wait + ANSWER_TIMEOUT, connect=CONNECT_TIMEOUT),
-            )
-        except httpx.HTTPError as error:
+            async with self._session.post(
+                self._endpoint + PATH, data=form, headers={"Content-Type": FORM}, timeout=bounds, allow_redirects=False
+            ) as response:
+                self._time.learn(response.headers.get("Date"))
+                content = await response.read()
+        except (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError) as error:
+            # Without its cause, which holds the proxy's URL, password included.
+            reason = str(error) if isinstance(error, OSError) else f"HTTP {error.status} {error.message}"
+            raise TransportError(f"{action}: no way to {self._endpoint} through the proxy: {reason}") from None
+        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             reason = str(error) or type(error).__name__
             raise TransportError(f"{action}: no answer from {self._endpoint}: {reason}") from error
-        if response.status_code != httpx.codes.OK:
-            raise TransportError(f"{action}: {self._endpoint} answered HTTP {response.status_code}")
+        if response.status != HTTPStatus.OK:
+            raise TransportError(f"{action}: {self._endpoint} answered HTTP {response.status}")
         try:
-            return parse_answer(response.content)
+            return parse_answer(content)
         except ValueError as error:
             raise TransportError(f"{action}: {self._endpoint} answered something that is not understood") from error
-
-    async def _learn(self, response: httpx.Response) -> None:
-        self._time.learn(response.headers.get("Date"))
 
 
 def batches(bodies: Sequence[str]) -> Iterator[list[str]]:

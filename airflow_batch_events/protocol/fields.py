@@ -14,12 +14,29 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
+import msgspec
 import pendulum
 
 T = TypeVar("T")
 
 _DATA_URL = re.compile(r"\Adata:[^,]*,")
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
+
+
+_UNSHOWN = frozenset({"raw", "stdout", "stderr"})
+
+
+class View(msgspec.Struct, frozen=True):
+    """
+    What a class of answers is made from.
+
+    Not a dataclass: every DAG file imports some twenty of these classes, and each dataclass takes most of a millisecond
+    to make. The long fields, and those that may hold a job's secrets, are not shown.
+    """
+
+    def __repr__(self) -> str:
+        shown = [f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in _UNSHOWN]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 def text(answer: Mapping[str, Any], name: str) -> str:

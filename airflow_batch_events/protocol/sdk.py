@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Send requests to the TC3 APIs (Batch, TDMQ) through the vendor's SDK, blocking or not.
+Send requests to the TC3 APIs (Batch, TDMQ, STS) through the vendor's SDK, blocking or not.
 
 A request is a value that ``batch.py`` or ``tdmq.py`` builds; the two clients here differ only in how they send it.
 Whatever goes wrong leaves as one of our exceptions. A write whose effect is unknown is never repeated unless the
@@ -13,8 +13,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_batch_events.exceptions import (
     ApiCredentialsError,
@@ -31,6 +30,8 @@ from airflow_batch_events.exceptions import (
     TransportError,
 )
 from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.renewal import CORRECTIONS, Holder
+from airflow_batch_events.protocol.request import Request, Service
 from airflow_batch_events.protocol.retry import RetryPolicy
 from airflow_batch_events.protocol.servertime import ServerTime
 from airflow_batch_events.protocol.transport import open_http_client
@@ -39,35 +40,15 @@ if TYPE_CHECKING:
     import httpx
 
 T = TypeVar("T")
-Service = Literal["batch", "tdmq"]
 
-# The SDK is imported where it is first needed, because every DAG file that imports an operator imports this module.
-
-
-@dataclass(frozen=True)
-class Request(Generic[T]):
-    """
-    One call of an API, before it is made.
-
-    :param service: Which API.
-    :param action: Its action, for example ``DescribeJobs``.
-    :param params: The action's parameters, in the API's own names. Never shown: job descriptions hold passwords.
-    :param parse: Turns the fields of ``Response`` into a value.
-    :param repeatable: Whether the call may be made again when the effect of the call before is unknown.
-    """
-
-    service: Service
-    action: str
-    params: dict[str, Any] = field(repr=False)
-    parse: Callable[[dict[str, Any]], T] = field(repr=False)
-    repeatable: bool = False
+# The SDK is imported where it is first needed, off the event loop: it takes a third of a second.
 
 
 class SdkClient:
     """
     Send requests and block until they are answered; for one thread.
 
-    :param access: Key, region and addresses.
+    :param access: Key, region and addresses; the key is renewed where the access can be.
     :param timeout: Seconds for a connection, and seconds without a byte, after which a call is given up.
     :param retry: Which failed calls are made again.
     :param on_date: Called with the Unix seconds of every answer's ``Date`` header.
@@ -85,12 +66,17 @@ class SdkClient:
         sleep: Callable[[float], None] = time.sleep,
         server_time: ServerTime | None = None,
     ) -> None:
-        self.access = access
+        self._holder = Holder(access)
         self._timeout = timeout
         self._retry = retry
         self._sleep = sleep
         self._time = server_time or ServerTime(on_date)
         self._products: dict[Service, Any] = {}
+
+    @property
+    def access(self) -> CloudAccess:
+        """What requests are signed with at present."""
+        return self._holder.access
 
     def __enter__(self) -> SdkClient:
         return self
@@ -117,13 +103,15 @@ class SdkClient:
         return _parse(request, response)
 
     def _try(self, request: Request[T]) -> dict[str, Any]:
-        signed_at = self._time.now()
-        try:
-            return self._call(request)
-        except ApiCredentialsError:
-            # A refusal that tells that this machine's clock is off is worth one more try with the cloud's time.
-            if not self._time.would_differ(signed_at):
-                raise
+        for _ in range(CORRECTIONS):
+            access, signed_at = self._holder.refresh(), self._time.now()
+            try:
+                return self._call(request)
+            except ApiCredentialsError as error:
+                # A refusal that tells that this machine's clock is off is worth one more try with the cloud's time,
+                # and one of a key that has been exchanged meanwhile is worth one with the present key.
+                if not self._time.would_differ(signed_at) and not self._holder.exchange(access, error):
+                    raise
         return self._call(request)
 
     def _call(self, request: Request[T]) -> dict[str, Any]:
@@ -133,6 +121,7 @@ class SdkClient:
         if product is None:
             product = vendor.sync_client(request.service, self.access, self._timeout, self._time)
             self._products[request.service] = product
+        vendor.sign_as(product, self.access.key)
         try:
             answer = product.call_json(request.action, request.params)
         except (*vendor.FAILURES, TransportError) as error:
@@ -157,7 +146,7 @@ class AsyncSdkClient:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         server_time: ServerTime | None = None,
     ) -> None:
-        self.access = access
+        self._holder = Holder(access)
         self._timeout = timeout
         self._retry = retry
         self._sleep = sleep
@@ -165,6 +154,11 @@ class AsyncSdkClient:
         self._opening = asyncio.Lock()
         self._http: httpx.AsyncClient | None = None
         self._products: dict[Service, Any] = {}
+
+    @property
+    def access(self) -> CloudAccess:
+        """What requests are signed with at present."""
+        return self._holder.access
 
     async def __aenter__(self) -> AsyncSdkClient:
         return self
@@ -196,12 +190,13 @@ class AsyncSdkClient:
         return _parse(request, response)
 
     async def _try(self, request: Request[T]) -> dict[str, Any]:
-        signed_at = self._time.now()
-        try:
-            return await self._call(request)
-        except ApiCredentialsError:
-            if not self._time.would_differ(signed_at):
-                raise
+        for _ in range(CORRECTIONS):
+            access, signed_at = await self._holder.arefresh(), self._time.now()
+            try:
+                return await self._call(request)
+            except ApiCredentialsError as error:
+                if not self._time.would_differ(signed_at) and not await self._holder.aexchange(access, error):
+                    raise
         return await self._call(request)
 
     async def _call(self, request: Request[T]) -> dict[str, Any]:
@@ -211,6 +206,8 @@ class AsyncSdkClient:
 
         from airflow_batch_events.protocol import vendor
 
+        # The SDK signs before it waits for anything, so calls with an older key are not touched.
+        vendor.sign_as(product, self.access.key)
         try:
             answer = await product.call_and_deserialize(request.action, request.params, dict)
         except (*vendor.FAILURES, TransportError, httpx.HTTPError) as error:
@@ -318,5 +315,9 @@ def _check_params(request: Request[T]) -> None:
 
 
 def _endpoint(request: Request[T], access: CloudAccess) -> str:
-    configured = access.batch_endpoint if request.service == "batch" else access.tdmq_endpoint
+    configured = {
+        "batch": access.batch_endpoint,
+        "tdmq": access.tdmq_endpoint,
+        "sts": access.sts_endpoint,
+    }[request.service]
     return configured or f"{request.service}.tencentcloudapi.com"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from airflow_batch_events.protocol.fields import text
-from airflow_batch_events.protocol.sdk import Request
+from airflow_batch_events.protocol.request import Request
 from airflow_batch_events.protocol.tdmq_answers import (
     Answer,
     Page,
@@ -62,6 +62,9 @@ ContentFormat = Literal["SIMPLIFIED", "JSON"]
 PAGE = 50
 """Entries of a list that one call returns at the most."""
 
+LEAST_RETENTION_MB = 10_240
+"""Room for deleted messages that the API takes at the least, for a queue with rewind."""
+
 
 @dataclass(frozen=True)
 class QueueSettings:
@@ -98,6 +101,10 @@ class QueueSettings:
     def with_dead_letters(self, queue_name: str, max_receive_count: int) -> QueueSettings:
         """Return these settings with a queue for the messages that were received too often."""
         return replace(self, dead_letter_queue_name=queue_name, policy=0, max_receive_count=max_receive_count)
+
+    def with_rewind(self, seconds: int) -> QueueSettings:
+        """Return these settings with deleted messages kept so long; 0 leaves them as they are."""
+        return replace(self, rewind_seconds=seconds, retention_size_mb=LEAST_RETENTION_MB) if seconds else self
 
     def to_params(self) -> dict[str, Any]:
         """Return the settings that are given, in the API's names."""

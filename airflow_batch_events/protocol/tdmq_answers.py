@@ -9,19 +9,18 @@ Only names have to be there: the documentation contradicts itself about ranges a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from msgspec import field
 from pendulum import DateTime
 
-from airflow_batch_events.protocol.fields import text, when_millis, whole
+from airflow_batch_events.protocol.fields import View, text, when_millis, whole
 
 T = TypeVar("T")
 Answer = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Page(Generic[T]):
+class Page(View, Generic[T], frozen=True):
     """
     Part of a list.
 
@@ -32,8 +31,7 @@ class Page(Generic[T]):
     items: tuple[T, ...]
 
 
-@dataclass(frozen=True)
-class QueueAttributes:
+class QueueAttributes(View, frozen=True):
     """
     A queue.
 
@@ -55,11 +53,10 @@ class QueueAttributes:
     max_unacked_msg_num: int | None = None
     dead_letter_queue_name: str = ""
     create_time: DateTime | None = None
-    raw: Answer = field(default_factory=dict, repr=False, compare=False)
+    raw: Answer = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class TopicAttributes:
+class TopicAttributes(View, frozen=True):
     """
     A topic.
 
@@ -73,11 +70,10 @@ class TopicAttributes:
     msg_retention_seconds: int | None = None
     msg_count: int | None = None
     create_time: DateTime | None = None
-    raw: Answer = field(default_factory=dict, repr=False, compare=False)
+    raw: Answer = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Subscription:
+class Subscription(View, frozen=True):
     """
     A subscription of a topic.
 
@@ -96,7 +92,7 @@ class Subscription:
     filter_tags: tuple[str, ...] = ()
     binding_keys: tuple[str, ...] = ()
     msg_count: int | None = None
-    raw: Answer = field(default_factory=dict, repr=False, compare=False)
+    raw: Answer = field(default_factory=dict)
 
 
 def pages_of(name: str, read: Callable[[Answer], T]) -> Callable[[Answer], Page[T]]:

@@ -17,24 +17,25 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from tencentcloud.common.credential import Credential
+from tencentcloud.common.abstract_client import AbstractClient
+from tencentcloud.common.credential import Credential, DefaultCredentialProvider
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 
 from airflow_batch_events.exceptions import TransportError
-from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.credentials import CloudAccess, Key
 from airflow_batch_events.protocol.servertime import ServerTime
 
 if TYPE_CHECKING:
     import httpx
 
-Service = Literal["batch", "tdmq"]
+Service = Literal["batch", "tdmq", "sts"]
 
 FAILURES = (TencentCloudSDKException, OSError, LookupError, TypeError, ValueError)
 """What the SDK raises: its own exception, those of ``requests``, and what unexpected answers provoke."""
 
-_MODULES: Mapping[Service, tuple[str, str]] = {
+_MODULES: Mapping[str, tuple[str, str]] = {
     "batch": ("tencentcloud.batch.v20170312.batch_client", "BatchClient"),
     "tdmq": ("tencentcloud.tdmq.v20200217.tdmq_client", "TdmqClient"),
 }
@@ -91,6 +92,28 @@ class _AsyncMixin:
         return request
 
 
+class _StsClient(AbstractClient):  # type: ignore[misc]
+    """STS, whose package of the SDK is not needed for one action."""
+
+    _apiVersion = "2018-08-13"
+    _endpoint = "sts.tencentcloudapi.com"
+    _service = "sts"
+
+
+def sign_as(client: Any, key: Key) -> None:
+    """Let a client sign with this key from its next request on."""
+    client.credential = Credential(key.secret_id, key.secret_key, key.token)
+
+
+def find_default_credential() -> Any:
+    """
+    Return what the vendor's default chain finds: environment, profile file, role of the machine or of the cluster.
+
+    Blocks. A credential of a role fetches its next key by itself, in ``get_credential_info()``.
+    """
+    return DefaultCredentialProvider().get_credentials()
+
+
 def sync_client(service: Service, access: CloudAccess, timeout: float, server_time: ServerTime) -> Any:
     """
     Make the SDK's blocking client of a service.
@@ -133,12 +156,18 @@ def _make(
 
 @lru_cache(maxsize=4)
 def _client_class(service: Service, mixin: type, suffix: str) -> Any:
+    if service == "sts":
+        return type("StsClient", (mixin, _StsClient), {})
     module, name = _MODULES[service]
     return type(name, (mixin, getattr(importlib.import_module(module + suffix), name)), {})
 
 
 def _http_profile(service: Service, access: CloudAccess) -> Any:
-    endpoint = access.batch_endpoint if service == "batch" else access.tdmq_endpoint
+    endpoint = {
+        "batch": access.batch_endpoint,
+        "tdmq": access.tdmq_endpoint,
+        "sts": access.sts_endpoint,
+    }[service]
     if endpoint is None:
         return HttpProfile()
     parts = urlsplit(endpoint)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from airflow_batch_events.emulator.batch.checks import check_job
 from airflow_batch_events.emulator.batch.schema import JobSpec
-from airflow_batch_events.emulator.batch.wire import read
 from airflow_batch_events.emulator.service import ApiError
+from airflow_batch_events.emulator.wire import read
 from airflow_batch_events.events.job_builder import build_job
 
 SERVER = {"image": "img-eb30mz89", "instance_type": "S5.MEDIUM2"}

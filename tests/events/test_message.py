@@ -171,6 +171,10 @@ def test_both_spellings_of_a_time_are_read_as_utc(moment):
         assert parse_time(text) == pendulum.instance(moment, tz="UTC")
 
 
+def test_a_time_with_an_offset_is_read_as_utc():
+    assert parse_time("2018-06-15T22:43:17+08:00") == pendulum.datetime(2018, 6, 15, 14, 43, 17, tz="UTC")
+
+
 @pytest.mark.parametrize("text", ["", "10:00", "2018-06-15", "P1D", "yesterday", 17, None, "2018-13-45T99:99:99Z"])
 def test_what_is_not_a_moment_is_no_time(text):
     assert parse_time(text) is None

@@ -21,8 +21,10 @@ def test_a_job_is_asked_for_once_and_looked_at_until_it_has_ended():
     ending.on_state("RUNNING")
     assert not ending.is_over
     assert "had not done so" in ending.report
+    assert ending.may_still_run
     ending.on_state("FAILED")
     assert ending.is_over
+    assert not ending.may_still_run
     assert ending.report == "job job-1 has ended: FAILED"
 
 
@@ -38,6 +40,7 @@ def test_a_job_that_is_gone_is_over():
     ending.on_error(ApiNotFoundError("TerminateJob", "ResourceNotFound.Job", "no such job"))
     assert ending.is_over
     assert "does not exist any more" in ending.report
+    assert not ending.may_still_run
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,23 @@ def test_what_is_missing_is_named_with_the_connection_and_the_field(connection, 
 
 
 def test_only_named_keys_of_the_extra_are_read():
-    access = access_from_connection(make(region="r", verify=False, proxy="http://evil:1", source="x"))
-    assert (access.verify, access.proxy, access.source) == (True, None, "connection 'c'")
+    access = access_from_connection(make(region="r", source="x", identity="root", renew_at=0, secret_key="y"))
+    assert (access.source, access.identity, access.renew_at) == ("connection 'c'", "key AKIDexam...", None)
+    assert access.secret_key == SECRET
+
+
+def test_a_connection_says_how_to_get_there():
+    access = access_from_connection(make(region="r", verify=False, proxy="http://proxy:3128"))
+    assert (access.verify, access.proxy) == (False, "http://proxy:3128")
+    assert access_from_connection(make(region="r", verify="true")).verify is True
+
+
+def test_a_connection_chooses_no_file_but_the_deployment_does(monkeypatch):
+    with pytest.raises(ConfigurationError, match=r"verify must be true or false.*\[batch_events\] ca_bundle"):
+        access_from_connection(make(region="r", verify="/etc/shadow"))
+    monkeypatch.setenv("AIRFLOW__BATCH_EVENTS__CA_BUNDLE", "/etc/company.pem")
+    assert access_from_connection(make(region="r")).verify == "/etc/company.pem"
+    assert access_from_connection(make(region="r", verify=False)).verify is False
 
 
 def test_a_connection_is_read_from_the_environment(monkeypatch):

@@ -14,7 +14,7 @@ from tencentcloud.batch.v20170312 import models
 
 from airflow_batch_events.exceptions import ConfigurationError
 from airflow_batch_events.protocol import batch
-from airflow_batch_events.protocol.sdk import Request
+from airflow_batch_events.protocol.request import Request
 
 JOB = {"JobName": "render", "Tasks": [{"TaskName": "t", "Application": {"DeliveryForm": "LOCAL", "Command": "true"}}]}
 PLACEMENT = {"Zone": "ap-guangzhou-6"}

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import logging
 import time
+import traceback
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -268,7 +269,7 @@ async def test_a_server_that_hangs_is_given_up(cloud: ScriptedCloud, monkeypatch
     monkeypatch.setattr("airflow_batch_events.protocol.cmq.ANSWER_TIMEOUT", 0.1)
     cloud.hang()
     async with CmqClient(cloud.access, retries=0) as client:
-        with pytest.raises(TransportError, match="ReadTimeout"):
+        with pytest.raises(TransportError, match="Timeout on reading"):
             await client.receive("jobs", wait_seconds=0)
 
 
@@ -360,3 +361,62 @@ async def test_a_proxy_is_used(cloud: ScriptedCloud) -> None:
     async with CmqClient(access) as client:
         assert await client.receive("jobs") == []
     assert cloud.asked[0].line == "POST http://queue.invalid/v2/index.php HTTP/1.1"
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "all_proxy"])
+async def test_the_environments_proxy_is_used(cloud: ScriptedCloud, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, cloud.endpoint.removeprefix("http://"))
+    monkeypatch.setenv("no_proxy", "other.invalid")
+    cloud.answer(EMPTY)
+    async with CmqClient(replace(cloud.access, cmq_endpoint="http://queue.invalid")) as client:
+        assert await client.receive("jobs") == []
+    assert cloud.asked[0].line == "POST http://queue.invalid/v2/index.php HTTP/1.1"
+
+
+async def test_an_address_that_the_environment_excepts_is_called_directly(
+    cloud: ScriptedCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy.invalid")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    cloud.answer(EMPTY)
+    async with CmqClient(cloud.access) as client:
+        assert await client.receive("jobs") == []
+    assert cloud.asked[0].line == "POST /v2/index.php HTTP/1.1"
+
+
+async def test_a_proxys_password_is_sent_to_it_and_never_shown(cloud: ScriptedCloud) -> None:
+    cloud.answer(b"", status=407)
+    proxy = cloud.endpoint.replace("://", "://me:pa55word@")
+    access = replace(cloud.access, cmq_endpoint="https://queue.invalid", proxy=proxy)
+    async with CmqClient(access, retries=0) as client:
+        with pytest.raises(TransportError, match="407") as error:
+            await client.receive("jobs")
+    assert cloud.asked[0].line == "CONNECT queue.invalid:443 HTTP/1.1"
+    assert cloud.asked[0].headers["proxy-authorization"] == f"Basic {base64.b64encode(b'me:pa55word').decode()}"
+    assert "pa55word" not in "".join(traceback.format_exception(error.value))
+
+
+async def test_a_proxy_where_nobody_listens_is_named_without_its_password(cloud: ScriptedCloud) -> None:
+    access = replace(cloud.access, proxy="http://me:pa55word@127.0.0.1:9")
+    async with CmqClient(access, retries=0) as client:
+        with pytest.raises(TransportError, match=r"through the proxy: .*127\.0\.0\.1:9") as error:
+            await client.receive("jobs")
+    assert "pa55word" not in "".join(traceback.format_exception(error.value))
+
+
+async def test_a_proxy_of_an_unknown_kind_is_refused_and_not_shown(cloud: ScriptedCloud) -> None:
+    client = CmqClient(replace(cloud.access, proxy="socks5://me:pa55word@proxy.invalid"))
+    with pytest.raises(ConfigurationError, match=r"connection 'test': a proxy .* must begin with http") as error:
+        await client.__aenter__()
+    assert "pa55word" not in str(error.value)
+
+
+async def test_closing_the_client_ends_the_calls_under_way(cloud: ScriptedCloud) -> None:
+    cloud.hang()
+    client = CmqClient(cloud.access, retries=0)
+    await client.__aenter__()
+    poll = asyncio.create_task(client.receive("jobs", wait_seconds=30))
+    await cloud.until_hanging(1)
+    await client.aclose()
+    with pytest.raises(TransportError, match="no answer"):
+        await asyncio.wait_for(poll, 5)

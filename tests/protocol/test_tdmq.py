@@ -12,7 +12,7 @@ import pytest
 from tencentcloud.tdmq.v20200217 import models
 
 from airflow_batch_events.protocol import tdmq
-from airflow_batch_events.protocol.sdk import Request
+from airflow_batch_events.protocol.request import Request
 from airflow_batch_events.protocol.tdmq import Page, QueueSettings, Subscription
 
 QUEUE = {
@@ -243,6 +243,7 @@ def test_a_subscription_is_typed() -> None:
         filter_tags=("a",),
         binding_keys=(),
         msg_count=0,
+        raw=SUBSCRIPTION,
     )
 
 

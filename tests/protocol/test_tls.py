@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from protocol.scripted_cloud import ScriptedCloud
+from support.forward_proxy import ForwardProxy
 
 from airflow_batch_events.exceptions import TransportError
 from airflow_batch_events.protocol import batch
@@ -102,3 +103,14 @@ async def test_a_certificate_of_the_named_bundle_is_accepted(tls_cloud: Scripted
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 async def test_checking_can_be_switched_off(tls_cloud: ScriptedCloud, use: Use) -> None:
     assert await use(replace(tls_cloud.access, verify=False)) == []
+
+
+async def test_a_tunnel_through_a_proxy_changes_nothing_about_that(
+    tls_cloud: ScriptedCloud, use: Use, bundle: Path
+) -> None:
+    async with ForwardProxy() as proxy:
+        access = replace(tls_cloud.access, proxy=proxy.url)
+        with pytest.raises(TransportError, match=r"(?i)certificate"):
+            await use(access)
+        assert await use(replace(access, verify=str(bundle))) == []
+        assert set(proxy.targets) == {f"CONNECT {tls_cloud.endpoint.removeprefix('https://')}"}

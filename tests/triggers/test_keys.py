@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Waits on a shared reader go on when their connection's key is exchanged, and when the key of an assumed role ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from airflow_batch_events.emulator.batch.settings import Delays
+from airflow_batch_events.emulator.emulator import Emulator
+from airflow_batch_events.events.notifications import build_notifications
+from airflow_batch_events.protocol import batch, tdmq
+from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.sdk import AsyncSdkClient
+from airflow_batch_events.triggers.batch import BatchJobTrigger
+
+WAITS = 30
+HOUR = 3600
+NO_MESSAGE = "7000"
+
+
+class Home:
+    """An emulated cloud, and the connection that leads to it."""
+
+    def __init__(self, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.emulator = emulator
+        self._monkeypatch = monkeypatch
+        self.secrets: list[str] = []
+        # Its own key, which no test revokes.
+        self.admin = CloudAccess.at_endpoint(emulator.endpoint, emulator.secret_id, emulator.secret_key)
+        self.client = AsyncSdkClient(self.admin)
+
+    def connect(self, **extra: Any) -> str:
+        """Write a connection with a new key, and return the key's id."""
+        key = self.emulator.keys.create(account=self.emulator.key.account)
+        endpoints = dict.fromkeys(
+            ("batch_endpoint", "tdmq_endpoint", "cmq_endpoint", "sts_endpoint"), self.emulator.endpoint
+        )
+        connection = {
+            "conn_type": "tencentcloud",
+            "login": key.secret_id,
+            "password": key.secret_key,
+            "extra": {"region": self.emulator.region, **endpoints, **extra},
+        }
+        self._monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(connection))
+        self.secrets.append(key.secret_key)
+        return key.secret_id
+
+    async def submit(self, count: int, prefix: str, seconds: int = HOUR) -> list[str]:
+        env = {"EnvType": "MANAGED", "EnvData": {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89"}}
+        application = {"DeliveryForm": "LOCAL", "Command": f"scripted: duration={seconds}"}
+        job = {
+            "JobName": "waited-for",
+            "Tasks": [{"TaskName": "main", "Application": application, "ComputeEnv": env}],
+            "Notifications": build_notifications("t"),
+            "NotificationTarget": "TDMQ_CMQ",
+        }
+        requests = [batch.submit_job(job, {"Zone": "ap-guangzhou-6"}, f"{prefix}-{number}") for number in range(count)]
+        return list(await asyncio.gather(*(self.client.send(request) for request in requests)))
+
+    async def until(self, action: str, more: int = 1, seconds: float = 10.0) -> None:
+        """Wait for so many more calls that worked."""
+        wanted = self._worked(action) + more
+        for _ in range(int(seconds * 50)):
+            if self._worked(action) >= wanted:
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"{action} did not work {more} times in {seconds} s")
+
+    def _worked(self, action: str) -> int:
+        return sum(self.emulator.requests.count(action, code=code) for code in ("OK", NO_MESSAGE))
+
+
+@pytest.fixture
+async def home(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Home]:
+    async with Emulator(runner="scripted", delays=Delays.none(), seed=1) as emulator:
+        home = Home(emulator, monkeypatch)
+        async with home.client as client:
+            await client.send(tdmq.create_topic("t"))
+            await client.send(tdmq.create_queue("q"))
+            await client.send(tdmq.create_subscription("t", "s", "q"))
+            yield home
+
+
+async def first_payload(job_id: str) -> Any:
+    events = BatchJobTrigger(job_id, "q").run()
+    try:
+        return (await events.__anext__()).payload
+    finally:
+        await events.aclose()
+
+
+def start_waits(job_ids: list[str]) -> list[asyncio.Task[Any]]:
+    return [asyncio.ensure_future(first_payload(job_id)) for job_id in job_ids]
+
+
+async def succeeded(waits: list[asyncio.Task[Any]]) -> list[str]:
+    """Return the jobs whose waits ended well, in order."""
+    payloads = await asyncio.wait_for(asyncio.gather(*waits), 20)
+    outcomes = [payload["outcomes"][0] for payload in payloads]
+    return [outcome["job_id"] for outcome in outcomes if outcome["state"] == "SUCCEED"]
+
+
+async def test_waits_go_on_when_the_connection_s_key_is_exchanged_and_the_old_one_revoked(home: Home) -> None:
+    emulator = home.emulator
+    old = home.connect()
+    job_ids = await home.submit(WAITS, "first")
+    waits = start_waits(job_ids)
+    await home.until("BatchReceiveMessage")
+    # A poll is under way, signed with the old key.
+    new = home.connect()
+    emulator.keys.disable(old)
+    later_ids = await home.submit(WAITS, "second")
+    later = start_waits(later_ids)
+    await home.until("DescribeJobs")
+    emulator.clock.advance(HOUR)
+    assert await succeeded([*waits, *later]) == job_ids + later_ids
+    assert emulator.broker.queues.get("q").active_count == 0, "every message was taken and deleted"
+    used = {call.secret_id for call in emulator.requests.last(10_000) if call.action == "BatchDeleteMessage"}
+    assert used == {new}
+
+
+async def test_after_an_exchange_there_is_still_one_reader(home: Home) -> None:
+    emulator = home.emulator
+    home.connect()
+    waits = start_waits(await home.submit(3, "first"))
+    await home.until("BatchReceiveMessage")
+    home.connect()
+    waits += start_waits(await home.submit(3, "second"))
+    before = emulator.requests.count("BatchReceiveMessage")
+    await asyncio.sleep(4)
+    assert emulator.requests.count("BatchReceiveMessage") - before <= 2, "one long poll of three seconds at a time"
+    emulator.clock.advance(HOUR)
+    assert len(await succeeded(waits)) == 6
+
+
+async def test_waits_outlive_the_keys_of_a_role_and_assume_it_seldom(
+    home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    emulator = home.emulator
+    role = f"qcs::cam::uin/{emulator.key.account}:roleName/waits"
+    with caplog.at_level(logging.DEBUG):
+        own = home.connect(role_arn=role, role_duration_seconds=900)
+        job_ids = await home.submit(WAITS, "first")
+        waits = start_waits(job_ids)
+        await home.until("BatchReceiveMessage")
+        assert emulator.requests.count("AssumeRole") == 1, "once for all waits"
+        for _ in range(2):
+            emulator.clock.advance(901)
+            await home.until("BatchReceiveMessage")
+        emulator.clock.advance(HOUR)
+        assert await succeeded(waits) == job_ids
+    assert emulator.broker.queues.get("q").active_count == 0
+    assert emulator.requests.count("AssumeRole", code="OK") <= 4, "once a period, not once a wait or a client"
+    calls = emulator.requests.last(10_000)
+    users = {call.secret_id for call in calls if call.service == "cmq"}
+    assert own not in users, "the connection's key only assumes the role"
+    assert len(users) >= 3
+    secrets = [*home.secrets, *(key.secret_key for user in users if (key := emulator.keys.find(user)))]
+    secrets += [key.token for user in users if (key := emulator.keys.find(user)) and key.token]
+    assert len(secrets) >= 7
+    assert [secret for secret in secrets if secret in caplog.text] == []
+
+
+async def test_a_revoked_key_is_weather_until_the_connection_has_another(home: Home) -> None:
+    emulator = home.emulator
+    old = home.connect()
+    job_ids = await home.submit(3, "first")
+    waits = start_waits(job_ids)
+    await home.until("BatchReceiveMessage")
+    emulator.keys.disable(old)
+    await asyncio.sleep(4)
+    assert not any(wait.done() for wait in waits)
+    home.connect()
+    emulator.clock.advance(HOUR)
+    assert await succeeded(waits) == job_ids
+
+
+async def test_a_key_that_is_refused_from_the_start_fails_the_wait(home: Home) -> None:
+    home.emulator.keys.disable(home.connect())
+    payload = await asyncio.wait_for(first_payload("job-00000000"), 10)
+    assert payload["error"] == "CredentialsError"
+    assert "connection 'tencentcloud_default'" in payload["message"]
+
+
+async def test_a_role_that_cannot_be_assumed_fails_the_wait_and_names_itself(home: Home) -> None:
+    home.connect(role_arn="qcs::cam::uin/99:roleName/nobody")
+    payload = await asyncio.wait_for(first_payload("job-00000000"), 10)
+    assert payload["error"] == "CredentialsError"
+    assert "connection 'tencentcloud_default': the role qcs::cam::uin/99:roleName/nobody" in payload["message"]
