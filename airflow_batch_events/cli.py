@@ -9,6 +9,7 @@ because asking for help must not wait for Airflow, and a broken part must not ta
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -21,6 +22,7 @@ COMMANDS = {
     "doctor": ("airflow_batch_events.commands.doctor", "check everything between a job and its wait"),
     "emulate": ("airflow_batch_events.emulator.cli", "run a small Tencent Cloud on this machine"),
     "provision": ("airflow_batch_events.commands.provision", "create the topic, queue and subscription for events"),
+    "rewind": ("airflow_batch_events.commands.rewind", "let a queue deliver again what was deleted since a time"),
     "tail": ("airflow_batch_events.commands.tail", "show events as they arrive, without taking them from anybody"),
 }
 
@@ -45,8 +47,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             module = import_module(module_name)
             module.add_arguments(subparser)
             subparser.set_defaults(run=module.run)
-    args = parser.parse_args(given)
+    args = parser.parse_args(_with_values_joined(given))
     return int(args.run(args))
+
+
+def _with_values_joined(arguments: Sequence[str]) -> list[str]:
+    """Make one word of ``--to -2h``, because argparse would take the value for another option."""
+    joined: list[str] = []
+    for argument in arguments:
+        if re.match(r"-\d", argument) and joined and re.fullmatch(r"--[a-z-]+", joined[-1]):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from airflow_batch_events.exceptions import ApiNotFoundError, ConfigurationError
 from airflow_batch_events.protocol import tdmq
 
 if TYPE_CHECKING:
-    from airflow_batch_events.protocol.sdk import Request
+    from airflow_batch_events.protocol.request import Request
 
 T = TypeVar("T")
 Send = Callable[["Request[Any]"], Any]
@@ -55,6 +55,14 @@ class Wanted:
     subscription_name: str = ""
     settings: tdmq.QueueSettings = QUEUE_DEFAULTS
     dead_letters: bool = True
+
+    def __post_init__(self) -> None:
+        if "{" in self.queue_name:
+            # A task runs on a worker, whose name is not the triggerer's.
+            raise ConfigurationError(
+                f"queue {self.queue_name!r} stands for one queue of each triggerer: create them where those run, "
+                f"with airflow-batch-events provision --queue {self.queue_name!r} on each of their hosts"
+            )
 
     @property
     def subscription(self) -> str:
@@ -118,6 +126,12 @@ def make_plan(
         steps.append(Step(f"create topic {wanted.topic_name}", tdmq.create_topic(wanted.topic_name)))
     if queue is not None:
         present.append(f"queue {wanted.queue_name}")
+        rewind_seconds = wanted.settings.rewind_seconds or 0
+        if rewind_seconds > (queue.rewind_seconds or 0):
+            problems.append(
+                f"queue {wanted.queue_name} keeps deleted messages for {queue.rewind_seconds or 0} s: set its message "
+                f"rewind to {rewind_seconds} s in the TDMQ console"
+            )
     else:
         settings = wanted.settings
         if wanted.dead_letters:

@@ -8,7 +8,8 @@ queue that nothing else reads: further subscriptions on the topic that the jobs 
     airflow-batch-events provision --topic batch-events --queue airflow-batch-watch
     airflow-batch-events provision --topic batch-events --queue airflow-batch-watch-nightly
 
-Airflow may gather several events into one run, so a run looks at all that have triggered it.
+Airflow may gather several events into one run, so a run looks at all that have triggered it. With
+``--rewind-seconds 86400`` the queues can be rewound after an outage, see ``airflow-batch-events rewind``.
 """
 
 from __future__ import annotations
@@ -36,22 +37,29 @@ jobs_ended = Asset(
 )
 # [END howto_asset_watcher]
 
+# [START howto_asset_watcher_family]
 nightly_failed = Asset(
     name="batch_nightly_failed",
     uri="tencent-batch://ap-guangzhou/jobs/nightly",
     watchers=[
         AssetWatcher(
             name="batch_nightly_failed",
-            trigger=BatchEventTrigger(NIGHTLY_QUEUE, events=["JOB_FAILED"], job_name="nightly-*"),
+            trigger=BatchEventTrigger(
+                NIGHTLY_QUEUE, events=["JOB_FAILED", "JOB_FAILED_INTERRUPTED"], job_name="nightly-*"
+            ),
         )
     ],
 )
+# [END howto_asset_watcher_family]
 
 
+# [START howto_asset_watcher_payloads]
 def payloads(triggering_asset_events: Any) -> list[dict[str, Any]]:
     """Return the events that have triggered a run."""
     return [event.extra["payload"] for events in triggering_asset_events.values() for event in events]
 
+
+# [END howto_asset_watcher_payloads]
 
 with DAG(
     dag_id="batch_on_job_end",

@@ -71,7 +71,8 @@ def test_a_dag_file_that_imports_us_pays_for_no_client(statement):
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     loaded = process.stdout.split()
     assert "airflow.sdk" in loaded
-    for heavy in ("tencentcloud", "httpx", "starlette", "uvicorn"):
+    ours = f"{NAME}.protocol.sdk", f"{NAME}.dispatch"
+    for heavy in ("tencentcloud", "aiohttp", "httpx", "starlette", "uvicorn", *ours):
         assert not [module for module in loaded if is_within(module, heavy)], heavy
 
 

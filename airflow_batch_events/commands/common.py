@@ -18,6 +18,7 @@ from rich.console import Console
 
 from airflow_batch_events.exceptions import BatchEventsError, ConfigurationError
 from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.queue_names import queue_name_here
 
 DEFAULT_TOPIC = "batch-events"
 DEFAULT_QUEUE = "airflow-batch-events"
@@ -38,7 +39,19 @@ def add_account_arguments(parser: argparse.ArgumentParser) -> None:
 def add_name_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that name the topic and the queue."""
     parser.add_argument("--topic", default=DEFAULT_TOPIC, help="the topic that jobs notify (default: %(default)s)")
-    parser.add_argument("--queue", default=DEFAULT_QUEUE, help="the queue that waits read (default: %(default)s)")
+    parser.add_argument(
+        "--queue",
+        type=queue_name,
+        default=DEFAULT_QUEUE,
+        help="the queue that waits read; {hostname} stands for this host's name (default: %(default)s)",
+    )
+
+
+def queue_name(name: str) -> str:
+    try:
+        return queue_name_here(name)
+    except ConfigurationError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def find_access(conn_id: str, region: str | None) -> CloudAccess:

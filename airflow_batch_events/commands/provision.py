@@ -36,6 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default and maximum: %(default)s)",
     )
     parser.add_argument(
+        "--rewind-seconds",
+        type=int,
+        default=0,
+        metavar="S",
+        help="seconds that a queue keeps what was deleted from it, so that `rewind` can deliver it again; 1,296,000 at "
+        "the most, costs storage (default: off)",
+    )
+    parser.add_argument(
         "--no-dead-letters",
         action="store_true",
         help="without a dead-letter queue, messages that are no events circulate until their retention ends",
@@ -52,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         subscription_name=args.subscription,
         settings=replace(
             QUEUE_DEFAULTS, visibility_timeout=args.visibility_timeout, msg_retention_seconds=args.retention
-        ),
+        ).with_rewind(args.rewind_seconds),
         dead_letters=not args.no_dead_letters,
     )
 

@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The consumer that reads the cloud, a CMQ queue and DescribeJobs, and the ending of a job without blocking."""
+"""The consumer that reads the cloud: a CMQ queue and DescribeJobs."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Hashable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from airflow_batch_events.dispatch.clock import CloudClock
 from airflow_batch_events.dispatch.consumer import Consumer, OpenSource, Source
 from airflow_batch_events.dispatch.metrics import Metrics
-from airflow_batch_events.events import termination
-from airflow_batch_events.exceptions import CloudError
 from airflow_batch_events.protocol import batch
 from airflow_batch_events.protocol.cmq import CmqClient, DeleteFailure, Message
 from airflow_batch_events.protocol.credentials import CloudAccess
@@ -21,7 +18,8 @@ from airflow_batch_events.protocol.sdk import AsyncSdkClient
 
 def consumer_key(access: CloudAccess, queue_name: str | None) -> Hashable:
     """Return what two waits must have in common to share a consumer."""
-    return access.cmq_endpoint, access.batch_endpoint, access.region, access.secret_id, queue_name
+    # Not the key: it is exchanged while waits go on, and then two readers would take each other's messages.
+    return access.cmq_endpoint, access.batch_endpoint, access.region, access.principal, queue_name
 
 
 def make_consumer(access: CloudAccess, queue_name: str | None, metrics: Metrics | None = None) -> Consumer:
@@ -35,33 +33,6 @@ def make_consumer(access: CloudAccess, queue_name: str | None, metrics: Metrics 
     where = f"in {access.region} ({access.source})"
     name = f"queue {queue_name!r} at {access.cmq_endpoint} {where}" if queue_name else f"the Batch API {where}"
     return Consumer(name, _opener(access, queue_name), metrics=metrics)
-
-
-async def terminate_job(client: AsyncSdkClient, job_id: str, *, bound: float = termination.BOUND) -> str:
-    """
-    End a job: ask until the API takes the request, then look until it has ended.
-
-    :param client: An open client.
-    :param job_id: The job.
-    :param bound: Seconds that this may take.
-    :return: What became of the job, in words.
-    """
-    ending = termination.Termination(job_id)
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    while not ending.is_over and loop.time() - began < bound:
-        try:
-            if not ending.was_asked:
-                await client.send(batch.terminate_job(job_id))
-                ending.on_asked()
-            else:
-                views = await client.send(batch.describe_jobs([job_id]))
-                ending.on_state(views[0].state if views else None)
-        except CloudError as error:
-            ending.on_error(error)
-        if not ending.is_over:
-            await asyncio.sleep(termination.ASK_EVERY)
-    return ending.report
 
 
 class _CloudQueue:

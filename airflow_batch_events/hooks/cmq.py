@@ -11,7 +11,10 @@ from airflow_batch_events.exceptions import QueueNotFoundError
 from airflow_batch_events.hooks.connection import TencentCloudHook
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow_batch_events.protocol.cmq import CmqClient, Message
+    from airflow_batch_events.rewind import Rewind
 
 T = TypeVar("T")
 
@@ -43,6 +46,26 @@ class CmqHook(TencentCloudHook):
     def delete(self, queue_name: str, message: Message) -> bool:
         """Delete a received message; False when its visibility timeout has passed, and then it comes back."""
         return self._call(lambda client: client.delete_one(queue_name, message.receipt_handle)) is None
+
+    def rewind_queue(self, queue_name: str, to: str | datetime) -> Rewind:
+        """
+        Let a queue deliver again what was deleted from it since a time; doing it twice does no harm.
+
+        Watchers that run recognise the last ten thousand events that they have fired. After a restart they fire them
+        again, with the same ``event_id`` in the payload.
+
+        :param queue_name: The queue; message rewind must have been on for it when the messages were deleted.
+        :param to: ``-2h``, ``-1d12h``; ISO 8601, in UTC where it names no offset; or a datetime.
+        :return: From when on, and how many messages may come again.
+        :raises ConfigurationError: When the queue cannot be rewound to that time, with the way out.
+        """
+        from airflow_batch_events.protocol.sdk import SdkClient
+        from airflow_batch_events.rewind import carry_out_rewind, look_and_plan_rewind
+
+        with SdkClient(self.access) as client:
+            plan = look_and_plan_rewind(client.send, queue_name, to)
+            carry_out_rewind(client.send, plan)
+        return plan
 
     def check(self) -> None:
         """

@@ -16,6 +16,8 @@ from urllib.parse import quote, urlsplit
 from airflow.sdk import BaseOperatorLink
 from airflow.sdk.execution_time.xcom import XCom
 
+from airflow_batch_events.queue_names import HOSTNAME
+
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.definitions.context import Context
@@ -80,6 +82,12 @@ class CmqQueueLink(ConsoleLink):
     name = "Queue"
     console_path = "tdmq/cmq-queue"
     emulator_path = "queues"
+
+    @classmethod
+    def persist(cls, context: Context, access: CloudAccess, identity: str) -> None:
+        """Write the link; a queue of which each triggerer has its own has no page that a task could know."""
+        if HOSTNAME not in identity:
+            super().persist(context, access, identity)
 
 
 class CmqTopicLink(ConsoleLink):

@@ -12,7 +12,16 @@ from airflow.triggers.shared_stream import SharedStreamProducer
 from airflow_batch_events.dispatch.seen import Seen
 from airflow_batch_events.dispatch.tap import Delivery
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
-from airflow_batch_events.triggers.stream import QueueProducer, everything, queue_consumer
+from airflow_batch_events.triggers.hold import hold_until
+from airflow_batch_events.triggers.stream import (
+    QueueProducer,
+    StreamItem,
+    everything,
+    hold_of,
+    queue_consumer,
+    stream_key,
+    take,
+)
 
 
 class CmqMessageTrigger(BaseEventTrigger):
@@ -20,7 +29,9 @@ class CmqMessageTrigger(BaseEventTrigger):
     Fire for each message of a queue, whatever is in it; the message is deleted after what it fired is stored.
 
     The payload is ``{"message_id", "body", "enqueue_time", "events"}``; ``events`` are the Batch events in the body, if
-    there are any.
+    there are any. A message that is delivered again, after a rewind of the queue too, has the same ``message_id``; a
+    triggerer does not fire it again unless it was restarted. For a task that defers with this trigger, the first
+    message fires.
 
     :param queue_name: The queue; one that only this trigger's triggerers read.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``.
@@ -46,19 +57,24 @@ class CmqMessageTrigger(BaseEventTrigger):
 
     def shared_stream_key(self) -> Hashable:
         """Share one stream among all triggers on one queue."""
-        return "tencent cmq messages", self.tencentcloud_conn_id, self.region, self.queue_name
+        return stream_key("tencent cmq messages", self, self.tencentcloud_conn_id, self.region, self.queue_name)
 
     @classmethod
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
         """Read the queue for all triggers of the stream."""
         return QueueProducer(kwargs["tencentcloud_conn_id"], kwargs["region"], kwargs["queue_name"], everything=True)
 
-    async def filter_shared_stream(self, shared_stream: AsyncIterator[Delivery]) -> AsyncIterator[TriggerEvent]:
-        """Fire for each message, before the next one is asked for."""
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[StreamItem]) -> AsyncIterator[TriggerEvent]:
+        """Fire for each message, before the next one is asked for; what has fired does not fire again."""
         fired: Seen[Hashable] = Seen()
-        async for delivery in shared_stream:
-            if fired.add(delivery.message_id):
-                yield TriggerEvent(_payload(delivery))
+        is_for_task, not_before = self.task_instance is not None, hold_of(self)
+        async for item in shared_stream:
+            if fired.add(item.delivery.message_id):
+                await hold_until(not_before)
+                yield TriggerEvent(_payload(item.delivery))
+                if is_for_task:
+                    await take(item)
+                    return
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire for each message, without a shared stream: in a DAG test, which takes the first one only."""

@@ -8,6 +8,8 @@ queue share its reader, but Airflow may give them to different triggerers, and t
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from typing import Any
 
@@ -15,19 +17,23 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow.triggers.shared_stream import SharedStreamProducer
 
 from airflow_batch_events.dispatch.seen import Seen
-from airflow_batch_events.dispatch.tap import Delivery
 from airflow_batch_events.events.filter import EventFilter
+from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
-from airflow_batch_events.triggers.stream import QueueProducer, queue_consumer
+from airflow_batch_events.triggers.hold import hold_until
+from airflow_batch_events.triggers.stream import QueueProducer, StreamItem, hold_of, queue_consumer, stream_key, take
 
 
 class BatchEventTrigger(BaseEventTrigger):
     """
     Fire for each event that matches; what is left out matches everything.
 
-    Delivery is at least once: after a triggerer was killed, or when storing took longer than the queue's visibility
-    timeout, an event may fire again. The payload is the event: ``event_name``, ``event_time``, ``region``,
-    ``event_vars``, ``job_id`` and the cloud's ``batch`` object.
+    Delivery is at least once. A triggerer remembers the last ten thousand events that each watcher has fired and does
+    not fire them again, however often they are delivered, a rewind of the queue included. After it was killed an event
+    may fire again; then it has the same ``event_id``. The payload is the event: ``event_id``, ``event_name``,
+    ``event_time``, ``region``, ``event_vars``, ``job_id`` and the cloud's ``batch`` object.
+
+    For a task that defers with this trigger, the first event that matches fires; other messages are left in the queue.
 
     :param queue_name: The queue; one that only this watcher's triggerers read.
     :param events: Event names in either spelling.
@@ -88,21 +94,27 @@ class BatchEventTrigger(BaseEventTrigger):
 
     def shared_stream_key(self) -> Hashable:
         """Share one stream among all triggers on one queue."""
-        return "tencent batch events", self.tencentcloud_conn_id, self.region, self.queue_name
+        return stream_key("tencent batch events", self, self.tencentcloud_conn_id, self.region, self.queue_name)
 
     @classmethod
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
         """Read the queue for all triggers of the stream."""
         return QueueProducer(kwargs["tencentcloud_conn_id"], kwargs["region"], kwargs["queue_name"])
 
-    async def filter_shared_stream(self, shared_stream: AsyncIterator[Delivery]) -> AsyncIterator[TriggerEvent]:
-        """Fire for the events that match, before the next message is asked for."""
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[StreamItem]) -> AsyncIterator[TriggerEvent]:
+        """Fire for the events that match, before the next message is asked for; what has fired does not fire again."""
         wanted = self._filter()
         fired: Seen[Hashable] = Seen()
-        async for delivery in shared_stream:
-            for event in delivery.events:
+        is_for_task, not_before = self.task_instance is not None, hold_of(self)
+        async for item in shared_stream:
+            item.is_left = item.is_left or is_for_task
+            for event in item.delivery.events:
                 if wanted.matches(event) and fired.add(event.identity):
-                    yield TriggerEvent(event.to_dict())
+                    await hold_until(not_before)
+                    yield TriggerEvent(_payload(event))
+                    if is_for_task:
+                        await take(item)
+                        return
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire for the events that match, without a shared stream: in a DAG test, which takes the first one only."""
@@ -113,7 +125,7 @@ class BatchEventTrigger(BaseEventTrigger):
                     # Nobody will say that anything is stored.
                     tap.settle(delivery, is_stored=True)
                     for event in filter(wanted.matches, delivery.events):
-                        yield TriggerEvent(event.to_dict())
+                        yield TriggerEvent(_payload(event))
 
     def _filter(self) -> EventFilter:
         return EventFilter(
@@ -125,3 +137,17 @@ class BatchEventTrigger(BaseEventTrigger):
             event_vars=self.event_vars,
             region=self.event_region,
         )
+
+
+def _payload(event: BatchEvent) -> dict[str, Any]:
+    return {**event.to_dict(), "event_id": event_id(event)}
+
+
+def event_id(event: BatchEvent) -> str:
+    """
+    Return what is the same whenever an event is delivered again, and different for any other event.
+
+    Neither the envelope nor the queue has such an id: a message that is published again gets a new one.
+    """
+    parts = [None if part is None else str(part) for part in event.identity]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

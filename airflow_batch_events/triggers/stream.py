@@ -9,6 +9,9 @@ only then is the message deleted. A watcher that failed on it leaves it to come 
 After a restart the watchers of a queue join its stream one after the other, and Airflow counts a message as handled
 when those that have joined have handled it. So what comes in the first half minute is left to come back once, when all
 are there; the watchers recognise what they have fired already.
+
+A deferred task that uses one of these triggers wants one event. It has a stream of its own, which nobody joins, takes
+the message with that event, and leaves the others.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Hashable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
+from airflow.triggers.base import BaseEventTrigger
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 
 from airflow_batch_events.dispatch.cloud import consumer_key, make_consumer
@@ -25,10 +30,57 @@ from airflow_batch_events.dispatch.registry import shared_consumer
 from airflow_batch_events.dispatch.tap import Delivery, Tap
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.hooks.connection import aget_access
+from airflow_batch_events.queue_names import queue_name_here
+from airflow_batch_events.triggers.hold import end_of_handover
 from airflow_batch_events.triggers.metrics import AirflowMetrics
 
 JOIN_GRACE = 30.0
 """Seconds from the start of a stream during which further watchers may join it and must not miss anything."""
+
+STORED_BOUND = 60.0
+"""Seconds for which a deferred task's trigger waits, after it has fired, for Airflow to have stored that and end it."""
+
+
+@dataclass
+class StreamItem:
+    """
+    A message in the stream.
+
+    :param delivery: The message.
+    :param is_left: Whether it is left to come back, because somebody who is not here yet may want it.
+    """
+
+    delivery: Delivery
+    is_left: bool
+
+
+def stream_key(kind: str, trigger: BaseEventTrigger, *queue: Hashable) -> Hashable:
+    """
+    Name the stream of a trigger.
+
+    :param kind: What the stream carries.
+    :param trigger: A watcher's, which shares the stream, or a deferred task's, which has its own.
+    :param queue: What names the queue.
+    """
+    task = trigger.task_instance
+    return (kind, *queue) if task is None else (kind, *queue, str(task.id))
+
+
+def hold_of(trigger: BaseEventTrigger) -> float | None:
+    """Return the Unix seconds before which a deferred task's trigger must not fire; None for a watcher's."""
+    if trigger.task_instance is None:
+        return None
+    return end_of_handover()
+
+
+async def take(item: StreamItem) -> None:
+    """
+    Take a message for a deferred task, and keep its trigger from firing again; to be awaited after its event.
+
+    The message is deleted when the trigger is cancelled, and it is cancelled when its event was stored.
+    """
+    item.is_left = False
+    await asyncio.sleep(STORED_BOUND)
 
 
 def everything(events: tuple[BatchEvent, ...]) -> bool:
@@ -43,14 +95,18 @@ async def queue_consumer(conn_id: str, region: str | None, queue_name: str | Non
 
     :param conn_id: The connection, of type ``tencentcloud``.
     :param region: Overrides the connection's region.
-    :param queue_name: The queue, or None for waits that live on looks alone.
+    :param queue_name: The queue, where ``{hostname}`` is this triggerer's, or None for waits that live on looks alone.
     """
     access = await aget_access(conn_id, region)
     if queue_name is not None:
+        if "{" in queue_name:
+            # Not for every name: thousands of waits may begin at once.
+            queue_name = await asyncio.to_thread(queue_name_here, queue_name)
         # Fails here, with the place to copy the address from, rather than in the consumer.
         _ = access.required_cmq_endpoint
-    key = consumer_key(access, queue_name)
-    async with shared_consumer(key, lambda: make_consumer(access, queue_name, AirflowMetrics())) as consumer:
+    async with shared_consumer(
+        consumer_key(access, queue_name), lambda: make_consumer(access, queue_name, AirflowMetrics())
+    ) as consumer:
         yield consumer
 
 
@@ -71,35 +127,30 @@ class QueueProducer(SharedStreamProducer):
         self._everything = everything
         self._resources = AsyncExitStack()
         self._tap: Tap | None = None
-        self._started = 0.0
-        self._early: set[str] = set()
 
-    async def open_stream(self) -> AsyncIterator[tuple[Delivery, Delivery]]:
+    async def open_stream(self) -> AsyncIterator[tuple[StreamItem, StreamItem]]:
         """Yield each message twice: as the raw event, and as what is to be settled."""
         consumer = await self._resources.enter_async_context(
             queue_consumer(self._conn_id, self._region, self._queue_name)
         )
         self._tap = self._resources.enter_context(consumer.tap(everything if self._everything else bool))
         loop = asyncio.get_running_loop()
-        self._started = loop.time()
+        started = loop.time()
         async for delivery in self._tap:
-            if loop.time() - self._started < JOIN_GRACE:
-                self._early.add(delivery.message_id)
-            else:
-                self._early.discard(delivery.message_id)
-            yield delivery, delivery
+            item = StreamItem(delivery, is_left=loop.time() - started < JOIN_GRACE)
+            yield item, item
 
-    def get_advance_lane(self, broker_payload: Delivery) -> Hashable:
+    def get_advance_lane(self, broker_payload: StreamItem) -> Hashable:
         """Let no message wait for another: the queue keeps no order."""
-        return broker_payload.message_id
+        return broker_payload.delivery.message_id
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
         """Delete what every watcher has moved past with all that it fired stored; leave the rest."""
-        for item in batch:
+        for outcome_item in batch:
             if self._tap is not None:
-                outcome, delivery = item.outcome, item.broker_payload
-                is_handled = outcome.failed == 0 and outcome.acked > 0 and delivery.message_id not in self._early
-                self._tap.settle(delivery, is_stored=is_handled)
+                outcome, item = outcome_item.outcome, outcome_item.broker_payload
+                is_handled = outcome.failed == 0 and outcome.acked > 0 and not item.is_left
+                self._tap.settle(item.delivery, is_stored=is_handled)
 
     async def aclose(self) -> None:
         """Let go of the queue."""

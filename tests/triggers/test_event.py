@@ -72,10 +72,3 @@ def test_a_plain_message_fires_as_it_is(cloud, queue):
     cloud.call(lambda emulator: emulator.broker.send(queue, ["hello"]))
     payload = asyncio.run(first(CmqMessageTrigger(queue)))
     assert (payload["body"], payload["events"]) == ("hello", [])
-
-
-def test_airflow_s_own_message_queue_trigger_finds_the_scheme():
-    from airflow.providers.common.messaging.triggers.msg_queue import MessageQueueTrigger
-
-    trigger = MessageQueueTrigger(scheme="tencent+cmq", queue_name="plain", tencentcloud_conn_id="c")
-    assert trigger.serialize() == CmqMessageTrigger("plain", "c").serialize()

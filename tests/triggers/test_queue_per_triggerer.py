@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A queue for each triggerer: what the command creates on a host is what the triggers on that host read."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from airflow_batch_events.cli import main
+from airflow_batch_events.events.notifications import build_notifications
+from airflow_batch_events.hooks.batch import BatchHook
+from airflow_batch_events.triggers.batch import BatchJobTrigger
+
+QUEUE = "{hostname}-waits"
+
+
+def submit(topic: str) -> str:
+    env = {"EnvType": "MANAGED", "EnvData": {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89"}}
+    application = {"DeliveryForm": "LOCAL", "Command": "scripted: duration=3"}
+    job = {
+        "JobName": "j",
+        "Tasks": [{"TaskName": "main", "Application": application, "ComputeEnv": env}],
+        "Notifications": build_notifications(topic),
+        "NotificationTarget": "TDMQ_CMQ",
+    }
+    return BatchHook().submit_job(job, {"Zone": "ap-guangzhou-6"})
+
+
+async def outcome_of(trigger: BatchJobTrigger) -> dict[str, object]:
+    events = trigger.run()
+    try:
+        payload = (await asyncio.wait_for(events.__anext__(), 20)).payload
+    finally:
+        await events.aclose()
+    return payload["outcomes"][0]
+
+
+async def test_each_host_reads_the_queue_that_was_provisioned_on_it(cloud, monkeypatch, capsys):
+    topic = "for-each-host"
+    for name in ("triggerer-a.example.com", "triggerer-b.example.com"):
+        monkeypatch.setattr("platform.node", lambda name=name: name)
+        monkeypatch.setenv("AIRFLOW__CORE__HOSTNAME_CALLABLE", "platform.node")
+        options = ["provision", "--topic", topic, "--queue", QUEUE, "--json"]
+        assert await asyncio.to_thread(main, options) == 0
+        assert f'create queue {name.replace(".", "-")}-waits"' in capsys.readouterr().out
+        job_id = await asyncio.to_thread(submit, topic)
+        outcome = await outcome_of(BatchJobTrigger(job_id, QUEUE))
+        assert (outcome["state"], outcome["source"]) == ("SUCCEED", "event")
+
+
+async def test_a_queue_that_nobody_has_provisioned_on_this_host_is_named_as_it_is_here(cloud, monkeypatch):
+    monkeypatch.setattr("platform.node", lambda: "new-host")
+    monkeypatch.setenv("AIRFLOW__CORE__HOSTNAME_CALLABLE", "platform.node")
+    events = BatchJobTrigger(await asyncio.to_thread(submit, "any"), QUEUE).run()
+    payload = (await asyncio.wait_for(events.__anext__(), 20)).payload
+    await events.aclose()
+    assert payload["status"] == "error"
+    assert "'new-host-waits'" in payload["message"]
+
+
+def test_a_name_that_cannot_be_a_queue_s_is_refused_by_the_command_line(capsys):
+    with pytest.raises(SystemExit):
+        main(["provision", "--queue", "waits-{host}"])
+    assert "letters, digits and hyphens beside the placeholder {hostname}" in capsys.readouterr().err
