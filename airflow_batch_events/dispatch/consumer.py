@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
@@ -21,7 +22,7 @@ from airflow_batch_events.dispatch.board import Board, EventListener, WaitGroup
 from airflow_batch_events.dispatch.clock import CloudClock
 from airflow_batch_events.dispatch.metrics import Counts, Metrics
 from airflow_batch_events.dispatch.reader import Queue, Reader, ReaderSettings
-from airflow_batch_events.dispatch.reconcile import DescribeJobs, JobView, Reconciler
+from airflow_batch_events.dispatch.reconcile import MAX_IDS, DescribeJobs, JobView, Reconciler
 from airflow_batch_events.dispatch.seen import Seen
 from airflow_batch_events.dispatch.tap import Tap, Wants
 from airflow_batch_events.events.catalog import SETTLING_EVENTS
@@ -43,6 +44,9 @@ DEGRADED_INTERVAL = 15.0
 
 SHARED_INTERVAL = 30.0
 """Seconds between looks at the most while another triggerer seems to read the queue, too, and may get our events."""
+
+CALL_INTERVAL = 30.0
+"""Seconds between two look calls at the most, for another triggerer may read the queue without our knowing it."""
 
 SHARED_FOR = 600.0
 """Seconds for which one sign of another triggerer counts."""
@@ -160,7 +164,7 @@ class Consumer:
         :param deadline: Unix seconds at which the wait is over; None waits without end.
         :param start_deadline: Unix seconds at which the wait is over for a job that has not begun to run.
         :param grace: Seconds for which a job that the API does not know counts as not visible yet.
-        :param reconcile_interval: Seconds between looks at the API while the queue can be read.
+        :param reconcile_interval: Seconds between looks at the API at the most, while the queue can be read.
         :param listener: Called with each event about one of the jobs.
         :return: One outcome for each job, in the order of ``job_ids``.
         :raises ConfigurationError: When the queue does not exist or the keys are refused at first contact.
@@ -307,6 +311,10 @@ class Consumer:
         for job_id in self.board:
             self.reconciler.ask(job_id, seconds * random.random())
 
+    @property
+    def _has_queue(self) -> bool:
+        return self._source is not None and self._source.queue is not None
+
     # What the reconciler reports.
 
     def wants(self, job_id: str) -> bool:
@@ -319,6 +327,10 @@ class Consumer:
         if job_id not in self.board:
             return
         interval = self.board.reconcile_interval(job_id)
+        if self._has_queue:
+            # A call for a hundred jobs now and then costs a tenth of what the long polls cost; as long as one is enough
+            # for all waits, an event that another triggerer has taken costs them no more than this.
+            interval = min(interval, CALL_INTERVAL * math.ceil(len(self.board) / MAX_IDS))
         if not self._is_readable:
             interval = min(interval, DEGRADED_INTERVAL)
         if self._shared_until > asyncio.get_running_loop().time():

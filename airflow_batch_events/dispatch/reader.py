@@ -44,6 +44,12 @@ GATHER = 0.02
 MAX_FRUITLESS_PAUSE = 0.25
 """Seconds between receives at the most while the queue is full of messages that are not ours."""
 
+CROWDED_AFTER = 20
+"""Full receives in a row without anything for us, after which the queue counts as full of others' messages."""
+
+CROWDED_FOR = 60.0
+"""Seconds for which it counts as that, from the last such row: longer than messages take to come back."""
+
 WARN_EVERY = 60.0
 """Seconds between two warnings about the same outage."""
 
@@ -102,7 +108,8 @@ class Reader:
     :param name: What log lines call the queue.
     :param queue: The queue.
     :param take: Hands one event out; returns whether anybody here took it.
-    :param on_health: Told after each receive whether it worked.
+    :param on_health: Told after each receive whether events come in time: whether it worked, and whether the queue is
+        not full of others' messages, behind which ours have to wait.
     :param clock: The cloud's time.
     :param settings: How to behave.
     :param metrics: Where counts and measurements go.
@@ -132,6 +139,7 @@ class Reader:
         self._started: float | None = None
         self._drains: set[asyncio.Task[None]] = set()
         self._fruitless = 0
+        self._crowded_until: float | None = None
         self._is_streaming = False
         self._unreadable: Seen[str] = Seen()
         self._warned_at = float("-inf")
@@ -203,13 +211,28 @@ class Reader:
         self._is_streaming = bool(messages) and loop.time() - asked < 2 * GATHER
         if self._started is None:
             self._started = self._clock.now()
-        self._on_health(True)
         if messages:
             self._metrics.count("events.received", len(messages))
         taken = sum(self._handle(message) for message in messages)
         is_full = len(messages) == MAX_MESSAGES
         self._fruitless = self._fruitless + 1 if is_full and not taken else 0
+        self._note_crowd(loop.time())
+        self._on_health(self._crowded_until is None)
         return is_full and taken > 0
+
+    def _note_crowd(self, now: float) -> None:
+        if self._fruitless >= CROWDED_AFTER:
+            if self._crowded_until is None:
+                log.warning(
+                    "%s is full of messages that nobody here waits for: our events come late, so waiting jobs are "
+                    "looked at more often. Give these waits a queue of their own (airflow-batch-events provision), or "
+                    "find out who sends the others (airflow-batch-events doctor)",
+                    self._name,
+                )
+            self._crowded_until = now + CROWDED_FOR
+        elif self._crowded_until is not None and now >= self._crowded_until:
+            self._crowded_until = None
+            log.info("%s is not full of others' messages any more", self._name)
 
     def _handle(self, message: Message) -> bool:
         """Hand out what is in the message and see to its deletion; return whether anybody here took it."""
@@ -250,7 +273,9 @@ class Reader:
         self._metrics.count("events.unreadable")
         if not self._unreadable.add(message.message_id):
             return
-        log.warning("Left message %s in %s: %s", message.message_id, self._name, problem)
+        # A queue full of others' messages is worth one line, not one for each of them.
+        level = logging.DEBUG if self._fruitless else logging.WARNING
+        log.log(level, "Left message %s in %s: %s", message.message_id, self._name, problem)
         log.debug("Body of message %s: %.2000s", message.message_id, message.body)
 
     async def _back_off(self, error: Exception, failures: int) -> None:

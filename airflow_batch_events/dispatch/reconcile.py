@@ -2,7 +2,8 @@
 """
 Look at the API for jobs that are waited for: ids in, batched DescribeJobs out, at a pace the account can bear.
 
-Ids that are asked for within a fraction of a second share one call of up to 100. DescribeJobs may be limited to 2 calls
+Ids that are asked for within a fraction of a second share one call of up to 100, and it takes along those whose time
+comes soon. DescribeJobs may be limited to 2 calls
 a second for the whole account (API page 599/30660 says 10, the international one 2), so the pace halves whenever the
 API complains and recovers slowly. The loop ends only when it is cancelled, or when the keys are refused before anything
 was read; a look that failed is repeated, later.
@@ -27,6 +28,9 @@ MAX_IDS = 100
 
 COALESCE = 0.1
 """Seconds for which a look waits for more ids to share its call."""
+
+AHEAD = 60.0
+"""Seconds by which a look may come before its time to share a call that is made anyway; else jitter scatters them."""
 
 MAX_PAUSE = 30.0
 """Seconds between tries at the most while the API cannot be read."""
@@ -60,23 +64,41 @@ class LookListener(Protocol):
 
 class Pace:
     """
-    Calls a second that this process allows itself: halved by a complaint, recovered slowly.
+    Calls a second that this process allows itself: fewer after a complaint, a little more after each success.
 
-    :param most: Where it starts, and the most that it recovers to.
+    :param most: The most that it recovers to.
+    :param least: The least that complaints bring it to.
+    :param start: Where it starts; by default at the most.
+    :param gain: Calls a second that a success adds.
+    :param careful_gain: The same after the first complaint, when the limit is about known; by default no less.
+    :param loss: What a complaint leaves of the rate.
     """
 
-    def __init__(self, most: float = 10.0, least: float = 0.5) -> None:
-        self.rate = most
+    def __init__(
+        self,
+        most: float = 10.0,
+        least: float = 0.5,
+        *,
+        start: float | None = None,
+        gain: float = 0.1,
+        careful_gain: float | None = None,
+        loss: float = 0.5,
+    ) -> None:
+        self.rate = most if start is None else start
         self._most = most
         self._least = least
+        self._gain = gain
+        self._careful_gain = gain if careful_gain is None else careful_gain
+        self._loss = loss
 
     def complained(self) -> None:
         """Slow down."""
-        self.rate = max(self._least, self.rate / 2)
+        self.rate = max(self._least, self.rate * self._loss)
+        self._gain = self._careful_gain
 
     def succeeded(self) -> None:
         """Recover a little."""
-        self.rate = min(self._most, self.rate + 0.1)
+        self.rate = min(self._most, self.rate + self._gain)
 
 
 class Reconciler:
@@ -168,9 +190,9 @@ class Reconciler:
         return sum(due <= now for due in self._due.values())
 
     def _take_due(self) -> list[str]:
-        now = asyncio.get_running_loop().time()
+        latest = asyncio.get_running_loop().time() + AHEAD
         ids: list[str] = []
-        while self._heap and len(ids) < MAX_IDS and self._heap[0][0] <= now:
+        while self._heap and len(ids) < MAX_IDS and self._heap[0][0] <= latest:
             due, job_id = heapq.heappop(self._heap)
             if self._due.get(job_id) == due:
                 del self._due[job_id]

@@ -2,9 +2,9 @@
 """
 Decide how to go on ending a job: TerminateJob is asynchronous, and refused while the job is SUBMITTED.
 
-One decision for two loops: the worker's, which blocks, and the triggerer's, which does not. Both ask until the API has
-taken the request, then look until the job has settled, and give up when their time is over; they say what became of the
-job, because nobody will ask again.
+One decision for two loops: the worker's, which blocks for one job, and the triggerer's, which ends any number of them
+at a pace. Both ask until the API has taken the request, then look until the job has settled, and give up when their
+time is over; they say what became of the job, because nobody will ask again.
 
 Source: API pages 599/15908 (TerminateTaskInstance) and TerminateJob.
 """
@@ -23,7 +23,7 @@ ASK_EVERY = 1.0
 """Seconds between two tries to end a job, and between two looks at whether it has ended."""
 
 BOUND = 25.0
-"""Seconds that ending a job may take; Airflow gives a trigger 30."""
+"""Seconds for which a task waits for its job's end; Airflow gives a trigger 30."""
 
 
 class Termination:
@@ -37,6 +37,7 @@ class Termination:
         self.job_id = job_id
         self.was_asked = False
         self.is_over = False
+        self.may_still_run = True
         self.error: CloudError | None = None
         self.report = f"job {job_id}: nothing was done"
 
@@ -50,15 +51,26 @@ class Termination:
         # An interrupted job has settled but still holds its instances, which ending it gives back.
         if state in (None, JobState.SUCCEED.value, JobState.FAILED.value):
             self.is_over = True
+            self.may_still_run = False
             self.report = f"job {self.job_id} has ended: {state or 'deleted'}"
 
     def on_error(self, error: CloudError) -> None:
         """Take an error of either call."""
         if isinstance(error, ApiNotFoundError):
             self.is_over = True
+            self.may_still_run = False
             self.report = f"job {self.job_id} does not exist any more"
             return
         if isinstance(error, ApiCredentialsError | ApiParameterError):
             self.is_over = True
             self.error = error
-        self.report = f"job {self.job_id} could not be ended and may still run: {error}"
+        self._report_failure(error)
+
+    def give_up(self, reason: object) -> None:
+        """Stop, because the time is over or the API cannot be reached at all."""
+        self.is_over = True
+        if not self.was_asked:
+            self._report_failure(reason)
+
+    def _report_failure(self, reason: object) -> None:
+        self.report = f"job {self.job_id} could not be ended and may still run: {reason}"

@@ -16,13 +16,12 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_batch_events.dispatch.cloud import terminate_job
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import DEFAULT_GRACE, RECONCILE_INTERVAL, Outcome
 from airflow_batch_events.exceptions import BatchEventsError
-from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
-from airflow_batch_events.protocol.sdk import AsyncSdkClient
+from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.triggers.hold import hold_until
+from airflow_batch_events.triggers.job_endings import end_jobs
 from airflow_batch_events.triggers.stream import queue_consumer
 
 ENDING_BOUND = 60.0
@@ -132,13 +131,8 @@ class BatchJobTrigger(BaseTrigger):
         if await self._is_still_wanted():
             self.log.info("The wait goes on elsewhere: %s keeps running", ", ".join(self._job_ids))
             return
-        try:
-            access = await aget_access(self.tencentcloud_conn_id, self.region)
-            async with AsyncSdkClient(access) as client:
-                for report in await asyncio.gather(*(terminate_job(client, job_id) for job_id in self._job_ids)):
-                    self.log.info("The task was ended: %s", report)
-        except BatchEventsError as error:
-            self.log.error("The task was ended; %s may still run: %s", ", ".join(self._job_ids), error)
+        for report in await end_jobs(self.tencentcloud_conn_id, self.region, self._job_ids):
+            self.log.info("The task was ended: %s", report)
 
     async def _is_still_wanted(self) -> bool:
         # Airflow also calls on_kill on a triggerer that was silent for too long and has lost the trigger to another

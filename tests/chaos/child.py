@@ -16,6 +16,8 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -23,25 +25,55 @@ KILL_LIMIT = 30.0
 """Seconds that Airflow gives a trigger to react to the end of its task."""
 
 
-def run_triggerer(pipe: Connection, log: str, connection: Mapping[str, object], skew: float) -> None:
+_host = "host-0"
+
+
+def host_name() -> str:
+    """Return what this process calls the machine, as Airflow's ``hostname_callable``."""
+    return _host
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """
+    What a process finds around it.
+
+    :param connection: The Airflow connection to the cloud.
+    :param skew: Seconds by which its clock is wrong.
+    :param host: What it calls the machine.
+    :param settings: Constants of the package to change, ``module.NAME``.
+    """
+
+    connection: Mapping[str, object]
+    skew: float = 0.0
+    host: str = "host-0"
+    settings: Mapping[str, float] = field(default_factory=dict)
+
+
+def run_triggerer(pipe: Connection, log: str, around: Surroundings) -> None:
     """
     Run triggers until told to stop.
 
     Orders are ``("wait", {wait id: trigger arguments})``, ``("cancel",)`` and ``("stop",)``; reports are
-    ``("ready",)``, ``("fired", wait id, payload)`` and ``("cancelled", waits, tasks left)``.
+    ``("ready",)``, ``("fired", wait id, payload)`` and ``("cancelled", waits)``, the last when no task is left.
 
     :param pipe: Orders in, reports out.
     :param log: The file that takes all output.
-    :param connection: The Airflow connection to the cloud.
-    :param skew: Seconds by which this process's clock is wrong.
+    :param around: What this process finds around it.
     """
+    global _host
     _write_to(log)
-    if skew:
+    if skew := around.skew:
         right = time.time
         time.time = lambda: right() + skew
         nanoseconds = time.time_ns
         time.time_ns = lambda: nanoseconds() + int(skew * 1e9)
-    os.environ["AIRFLOW_CONN_TENCENTCLOUD_DEFAULT"] = json.dumps(connection)
+    os.environ["AIRFLOW_CONN_TENCENTCLOUD_DEFAULT"] = json.dumps(around.connection)
+    os.environ["AIRFLOW__CORE__HOSTNAME_CALLABLE"] = f"{__name__}.{host_name.__name__}"
+    _host = around.host
+    for path, value in around.settings.items():
+        module, _, name = path.rpartition(".")
+        setattr(import_module(module), name, value)
     asyncio.run(_Triggerer(pipe).run())
 
 
@@ -86,7 +118,11 @@ class _Triggerer:
                     trigger = self._trigger_class(**arguments)
                     self._runs[wait_id] = trigger, loop.create_task(self._fire(wait_id, trigger))
             elif order[0] == "cancel":
-                self._pipe.send(("cancelled", await self._cancel(), self._tasks_left()))
+                cancelled = await self._cancel()
+                # What could not be ended in time goes on; its own bound is the scenario's.
+                while self._tasks_left():  # noqa: ASYNC110 - the end of the last task is no event
+                    await asyncio.sleep(0.1)
+                self._pipe.send(("cancelled", cancelled))
         await self._cancel(kill=False)
 
     async def _fire(self, wait_id: str, trigger: Any) -> None:

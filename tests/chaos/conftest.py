@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from chaos.ledger import Row
 OUTPUT = Path(".test-output/chaos.json")
 COLUMNS = ("waits", "right", "wrong", "lost", "late", "median", "calls", "calls_per_job", "seconds")
 
-_ROWS: list[Row] = []
+PROPERTY = "chaos"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,20 +25,25 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture
-def rows() -> list[Row]:
-    """Where each scenario puts its row."""
-    return _ROWS
+def note(record_property: Callable[[str, object], None]) -> Callable[[Row], None]:
+    """Take a scenario's row; it travels with the test's report, because the test may run in another process."""
+    return lambda row: record_property(PROPERTY, row.to_dict())
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not _ROWS:
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    rows: list[dict[str, object]] = [
+        row for report in reports for name, row in getattr(report, "user_properties", ()) if name == PROPERTY
+    ]
+    if not rows:
         return
     terminalreporter.section("chaos")
-    width = max(len(row.scenario) for row in _ROWS)
+    width = max(len(str(row["scenario"])) for row in rows)
     terminalreporter.write_line(" " * width + "".join(f"{name:>14}" for name in COLUMNS))
-    for row in _ROWS:
-        cells = row.to_dict()
-        terminalreporter.write_line(f"{row.scenario:<{width}}" + "".join(f"{cells[name]:>14}" for name in COLUMNS))
+    for row in rows:
+        line = f"{row['scenario']:<{width}}" + "".join(f"{row[name]:>14}" for name in COLUMNS)
+        terminalreporter.write_line(line)
     OUTPUT.parent.mkdir(exist_ok=True)
-    OUTPUT.write_text(json.dumps([row.to_dict() for row in _ROWS], indent=1))
+    OUTPUT.write_text(json.dumps(rows, indent=1))
     terminalreporter.write_line(f"as JSON: {OUTPUT}")

@@ -32,11 +32,12 @@ class Row:
     :param wrong: Concluded something else, now or when it was repeated, or concluded after it was cancelled.
     :param lost: Neither.
     :param late: Seconds from the job's end, or from the beginning of a wait that began later, to the wait's end, of the
-        wait that took longest.
+        wait that took longest; of cancelled waits, from there to their jobs' ends.
     :param median: The same of the wait in the middle.
     :param calls: Receive, delete and describe calls.
     :param calls_per_job: Those by the number of jobs.
     :param describes: The describe calls among them.
+    :param terminates: TerminateJob calls, those included that the API turned away.
     :param seconds: How long the scenario took.
     """
 
@@ -50,6 +51,7 @@ class Row:
     calls: int
     calls_per_job: float
     describes: int
+    terminates: int
     seconds: float
     wrongs: Sequence[str] = ()
 
@@ -97,6 +99,7 @@ class Ledger:
     concluded: dict[str, list[tuple[float, Mapping[str, Any]]]] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
+    cancelled_at: float = 0.0
 
     def begin(self, wait_id: str, job_id: str) -> None:
         """Note a wait that begins; one that is repeated after a kill has begun long ago."""
@@ -110,6 +113,7 @@ class Ledger:
     def cancel(self) -> None:
         """Note that the open waits were ended, and their jobs with them: from now on nothing may fire."""
         self.cancelled.update(self.open_waits)
+        self.cancelled_at = self.emulator.clock.time()
 
     @property
     def open_waits(self) -> list[str]:
@@ -133,7 +137,8 @@ class Ledger:
                     break
             lateness.append(firings[0][0] - max(ended_at, self.began[wait_id]))
         for wait_id in self.cancelled - set(self.concluded):
-            allowed, _ = self._truth(self.waits[wait_id])
+            allowed, ended_at = self._truth(self.waits[wait_id])
+            lateness.append(ended_at - self.cancelled_at)
             if allowed != {"FAILED"}:
                 wrongs.append(f"{wait_id} was cancelled, but {self.waits[wait_id]} is {sorted(allowed) or 'not ended'}")
         lateness.sort()
@@ -150,6 +155,7 @@ class Ledger:
             calls=sum(calls.values()),
             calls_per_job=round(sum(calls.values()) / jobs, 2),
             describes=calls["DescribeJobs"],
+            terminates=self.emulator.requests.count("TerminateJob"),
             seconds=round(seconds, 1),
             wrongs=wrongs,
         )

@@ -12,13 +12,13 @@ import asyncio
 import multiprocessing
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from chaos.child import run_triggerer
+from chaos.child import Surroundings, run_triggerer
 from chaos.ledger import Ledger, Row, WatchedEmulator
 
 from airflow_batch_events.demo.cloud import CloudAddress
@@ -28,9 +28,11 @@ from airflow_batch_events.events.notifications import build_notifications
 from airflow_batch_events.protocol import batch, tdmq
 from airflow_batch_events.protocol.retry import RetryPolicy
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
+from airflow_batch_events.queue_names import HOSTNAME, fill_in
 
 TOPIC = "chaos-topic"
 QUEUE = "chaos-queue"
+QUEUE_OF_HOST = f"{QUEUE}-{HOSTNAME}"
 
 INTERRUPT = " interrupt"
 """At the end of a command: the job ends FAILED_INTERRUPTED instead of FAILED."""
@@ -64,7 +66,11 @@ class Scenario:
     :param command: Makes a job's command; by default a mixture of outcomes within a few seconds.
     :param trigger: Further arguments of the triggers.
     :param queue: The queue's settings.
+    :param queue_for_each: Whether each process has a queue of its own, named after its host.
+    :param settings: Constants of the package that are changed in the processes, ``module.NAME``.
     :param limit: Seconds after which an open wait is lost.
+    :param late: Seconds beyond the truth that no wait may take; not stretched.
+    :param only_long: Whether the short form leaves it out, because it takes too long.
     """
 
     name: str
@@ -77,7 +83,22 @@ class Scenario:
     command: Callable[[random.Random], str] | None = None
     trigger: dict[str, Any] | None = None
     queue: tdmq.QueueSettings = DEFAULT_QUEUE
+    queue_for_each: bool = False
+    settings: Mapping[str, float] = field(default_factory=dict)
     limit: float = 30.0
+    late: float | None = None
+    only_long: bool = False
+
+    def host(self, place: int) -> str:
+        """Return what the process in that place calls the machine."""
+        return f"host-{place}.example.com"
+
+    @property
+    def queue_names(self) -> list[str]:
+        """All queues that are read."""
+        if not self.queue_for_each:
+            return [QUEUE]
+        return [fill_in(QUEUE_OF_HOST, self.host(place)) for place in range(self.triggerers)]
 
 
 @dataclass(frozen=True)
@@ -108,12 +129,10 @@ LONG = Scale(jobs=1_000, spread=15.0, stretch=4.0, outage=60.0, kills=20, foreig
 class Triggerer:
     """One process with triggers, and the pipe to it."""
 
-    def __init__(self, log: Path, address: CloudAddress, skew: float) -> None:
-        context = _FRESH if skew else _FORKED
+    def __init__(self, log: Path, around: Surroundings) -> None:
+        context = _FRESH if around.skew else _FORKED
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(
-            target=run_triggerer, args=(theirs, str(log), address.connection(), skew), daemon=True
-        )
+        self.process = context.Process(target=run_triggerer, args=(theirs, str(log), around), daemon=True)
         self.process.start()
         theirs.close()
         self.reports: asyncio.Queue[tuple[Any, ...] | None] = asyncio.Queue()
@@ -149,7 +168,7 @@ class Run:
         self.ledger = Ledger(emulator)
         self.rng = random.Random(scenario.name)
         self.job_ids: list[str] = []
-        self.cancelled: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
+        self.cancelled: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._address = CloudAddress(emulator.endpoint, emulator.secret_id, emulator.secret_key, emulator.region)
         self._logs = logs
         self._triggerers: list[Triggerer] = []
@@ -195,6 +214,14 @@ class Run:
         await self.start_triggerer(place)
         self._order_waits(place)
 
+    async def retire(self, place: int) -> None:
+        """Kill a process for good; the one after it gets what had not been reported."""
+        await self._triggerers[place].kill()
+        heir = (place + 1) % self.scenario.triggerers
+        moved = [wait_id for wait_id in self.ledger.open_waits if self._places[wait_id] == place]
+        self._places.update(dict.fromkeys(moved, heir))
+        self._order(heir, moved)
+
     async def cancel_all(self) -> None:
         """End all waits at once, as a user does who marks their tasks as failed."""
         self.ledger.cancel()
@@ -204,7 +231,9 @@ class Run:
 
     async def start_triggerer(self, place: int) -> None:
         """Start a process and wait until it takes orders."""
-        triggerer = Triggerer(self._logs / f"triggerer-{place}.log", self._address, self.scenario.skew)
+        scenario = self.scenario
+        around = Surroundings(self._address.connection(), scenario.skew, scenario.host(place), scenario.settings)
+        triggerer = Triggerer(self._logs / f"triggerer-{place}.log", around)
         self._triggerers[place : place + 1] = [triggerer]
         ready = await asyncio.wait_for(triggerer.reports.get(), READY_LIMIT)
         if ready != ("ready",):
@@ -255,20 +284,19 @@ class Run:
                 if not self.ledger.open_waits:
                     self._all_concluded.set()
             elif report[0] == "cancelled":
-                self.cancelled.set_result(report[1:])
+                self.cancelled.set_result(report[1])
 
     def _order_waits(self, place: int) -> None:
+        self._order(place, [wait_id for wait_id in self.ledger.open_waits if self._places[wait_id] == place])
+
+    def _order(self, place: int, wait_ids: Sequence[str]) -> None:
         arguments = {
-            "queue_name": QUEUE,
+            "queue_name": QUEUE_OF_HOST if self.scenario.queue_for_each else QUEUE,
             "reconcile_interval": 3.0 * self.scale.stretch,
             **(self.scenario.trigger or {}),
         }
-        mine = {
-            wait_id: {"job_id": self.ledger.waits[wait_id], **arguments}
-            for wait_id in self.ledger.open_waits
-            if self._places[wait_id] == place
-        }
-        self._triggerers[place].pipe.send(("wait", mine))
+        waits = {wait_id: {"job_id": self.ledger.waits[wait_id], **arguments} for wait_id in wait_ids}
+        self._triggerers[place].pipe.send(("wait", waits))
 
     def _mixture(self, rng: random.Random) -> str:
         outcome, suffix = rng.choice((("succeed", ""), ("succeed", ""), ("failed", ""), ("failed", INTERRUPT)))
@@ -297,10 +325,11 @@ def make_job(command: str) -> dict[str, Any]:
     }
 
 
-async def subscribe(api: AsyncSdkClient, settings: tdmq.QueueSettings) -> None:
-    """Create the queue and let the topic forward to it."""
-    await api.send(tdmq.create_queue(QUEUE, settings))
-    await api.send(tdmq.create_subscription(TOPIC, "chaos-subscription", QUEUE))
+async def subscribe(api: AsyncSdkClient, scenario: Scenario) -> None:
+    """Create the queues and let the topic forward to them."""
+    for name in scenario.queue_names:
+        await api.send(tdmq.create_queue(name, scenario.queue))
+        await api.send(tdmq.create_subscription(TOPIC, f"to-{name}", name))
 
 
 async def run_scenario(scenario: Scenario, scale: Scale, logs: Path) -> tuple[Run, Row]:
@@ -319,7 +348,7 @@ async def run_scenario(scenario: Scenario, scale: Scale, logs: Path) -> tuple[Ru
         address = CloudAddress(emulator.endpoint, emulator.secret_id, emulator.secret_key, emulator.region)
         async with AsyncSdkClient(address.access(), retry=RetryPolicy(retries=3)) as api:
             await api.send(tdmq.create_topic(TOPIC))
-            await subscribe(api, scenario.queue)
+            await subscribe(api, scenario)
             run = Run(scenario, scale, emulator, api, logs)
             try:
                 return run, await run.play()

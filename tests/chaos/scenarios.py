@@ -41,7 +41,7 @@ async def delete_queue(run: Run) -> None:
 
 async def create_queue(run: Run) -> None:
     """Put an empty one in its place."""
-    await subscribe(run.api, run.scenario.queue)
+    await subscribe(run.api, run.scenario)
 
 
 async def retry_failed_jobs(run: Run) -> None:
@@ -105,6 +105,11 @@ async def redeliver(run: Run) -> None:
             await run.emulator.broker.publish(TOPIC, body)
 
 
+async def retire_one(run: Run) -> None:
+    """Kill a process for good; another one takes over its waits."""
+    await run.retire(0)
+
+
 async def cancel_all(run: Run) -> None:
     """End all waits at once."""
     await run.cancel_all()
@@ -132,6 +137,15 @@ def never(rng: random.Random) -> str:
 
 
 HOUR = 3600.0
+
+BY_EVENT_ALONE = {
+    "airflow_batch_events.dispatch.consumer.SHARED_INTERVAL": HOUR,
+    "airflow_batch_events.dispatch.consumer.CALL_INTERVAL": HOUR,
+}
+"""What a wait must live on when nobody looks after the first look."""
+
+AS_BY_DEFAULT = {"reconcile_interval": 300.0}
+"""The interval that a user gets who sets none."""
 
 SCENARIOS = (
     Scenario("nothing goes wrong"),
@@ -164,6 +178,50 @@ SCENARIOS = (
     Scenario(
         "three triggerers read one queue", triggerers=3, queue=QUICKLY_VISIBLE, trigger={"reconcile_interval": 30.0}
     ),
+    Scenario(
+        "two triggerers read one queue, nothing shortened",
+        triggerers=2,
+        trigger=AS_BY_DEFAULT,
+        limit=60.0,
+        late=36.0,
+        only_long=True,
+    ),
+    Scenario(
+        "three triggerers read one queue, nothing shortened",
+        triggerers=3,
+        trigger=AS_BY_DEFAULT,
+        limit=60.0,
+        late=36.0,
+        only_long=True,
+    ),
+    Scenario(
+        "two triggerers read one queue, by event alone",
+        triggerers=2,
+        queue=QUICKLY_VISIBLE,
+        trigger={"reconcile_interval": HOUR},
+        settings=BY_EVENT_ALONE,
+        limit=60.0,
+        only_long=True,
+    ),
+    Scenario(
+        "three triggerers read one queue, by event alone",
+        triggerers=3,
+        queue=QUICKLY_VISIBLE,
+        trigger={"reconcile_interval": HOUR},
+        settings=BY_EVENT_ALONE,
+        limit=60.0,
+        only_long=True,
+    ),
+    Scenario("two triggerers read a queue each", triggerers=2, queue_for_each=True, trigger=AS_BY_DEFAULT, late=20.0),
+    Scenario("three triggerers read a queue each", triggerers=3, queue_for_each=True, trigger=AS_BY_DEFAULT, late=20.0),
+    Scenario(
+        "one of two triggerers with a queue each is gone for good",
+        actions=[(1.0, retire_one)],
+        triggerers=2,
+        queue_for_each=True,
+        trigger=AS_BY_DEFAULT,
+        late=20.0,
+    ),
     Scenario("the clock is an hour fast", skew=HOUR),
     Scenario("the clock is an hour slow", skew=-HOUR),
     Scenario(
@@ -188,12 +246,20 @@ SCENARIOS = (
         actions=[(0.2, send_poison)],
         queue=tdmq.QueueSettings(visibility_timeout=1),
     ),
-    Scenario("the queue is full of others' messages", before=send_foreign),
+    Scenario("the queue is full of others' messages", before=send_foreign, trigger=AS_BY_DEFAULT, late=25.0),
     Scenario("the events come before the wait", command=at_once, before=wait_for_ends),
     Scenario("two waits for each job", waits_per_job=2),
     Scenario("two waits for each job in two triggerers", waits_per_job=2, triggerers=2, queue=QUICKLY_VISIBLE),
     Scenario(
         "all waits are cancelled at once",
+        command=never,
+        actions=[(1.0, cancel_all)],
+        trigger={"cancel_on_kill": True},
+        limit=35.0,
+    ),
+    Scenario(
+        "all waits are cancelled at once, 20 TerminateJob a second",
+        [Fault(effect="throttle", action="TerminateJob", per_second=20)],
         command=never,
         actions=[(1.0, cancel_all)],
         trigger={"cancel_on_kill": True},

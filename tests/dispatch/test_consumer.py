@@ -2,7 +2,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
+import random
+from contextlib import AsyncExitStack
 
 import pytest
 from support.fake_cloud import START, FakeCloud, running
@@ -101,14 +104,14 @@ def test_a_hundred_waits_cost_calls_in_proportion_to_batches_not_to_waits(run):
             await asyncio.sleep(30)
             idle = len(cloud.receives)
             assert idle <= 12, "one long poll of 3 s at a time"
-            assert len(cloud.describes) == 1
+            assert len(cloud.describes) <= 2, "one call for all of them at first, and every half minute"
             for job_id in ids:
                 cloud.finish(job_id)
             await asyncio.gather(*waits)
             await settle()
         assert len(cloud.receives) - idle <= 12
         assert len(cloud.deletes) <= 8
-        assert len(cloud.describes) == 1
+        assert len(cloud.describes) <= 2
         assert cloud.left == []
 
     run(scenario())
@@ -482,25 +485,128 @@ def test_a_queue_full_of_foreign_messages_is_read_gently_and_does_not_hide_the_t
 
 def test_events_of_another_triggerer_s_jobs_make_the_looks_more_frequent_for_a_while(run):
     async def scenario():
-        cloud = FakeCloud({JOB: "RUNNING"})
+        others = [f"other-{number:04d}" for number in range(1_000)]
+        cloud = FakeCloud(dict.fromkeys([JOB, *others], "RUNNING"))
         async with running(cloud.consumer()) as consumer:
             wait = asyncio.ensure_future(consumer.wait_for([JOB], reconcile_interval=300))
+            other = asyncio.ensure_future(consumer.wait_for(others, reconcile_interval=300))
             await settle()
             cloud.publish("job-of-another")
             await settle()
             cloud.states[JOB] = "SUCCEED"  # and the event went to the other triggerer
             (outcome,) = await asyncio.wait_for(wait, 31)
             assert outcome.source == "look"
+            other.cancel()
 
     run(scenario())
 
 
+@pytest.mark.parametrize("waits", [1, 100, 300, 2_000])
+def test_looks_cost_one_call_in_half_a_minute_however_few_wait_and_keep_the_interval_however_many_do(run, waits):
+    async def scenario():
+        ids = job_ids(waits)
+        cloud = FakeCloud(dict.fromkeys(ids, "RUNNING"))
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for(ids, reconcile_interval=300))
+            await asyncio.sleep(10)
+            first = len(cloud.describes)
+            await asyncio.sleep(1_200)
+            calls = len(cloud.describes) - first
+            batches = -(-waits // 100)
+            assert calls <= 1_230 / min(24.0, 240.0 / batches)
+            looked = [at for at, asked in cloud.describes if ids[-1] in asked]
+            gaps = [later - earlier for earlier, later in itertools.pairwise(looked)]
+            assert max(gaps) <= min(301, 31 * batches)
+            wait.cancel()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("triggerers", [2, 3])
+@pytest.mark.parametrize("jobs", [1, 20, 200])
+def test_an_event_that_another_triggerer_has_read_costs_its_owner_one_visibility_timeout(run, triggerers, jobs):
+    async def scenario():
+        rng = random.Random(f"{triggerers} {jobs}")
+        loop = asyncio.get_running_loop()
+        ids = job_ids(jobs)
+        cloud = FakeCloud(dict.fromkeys(ids, "RUNNING"), visibility_timeout=30)
+        delays = []
+
+        async def measure(job_id, consumer):
+            wait = asyncio.ensure_future(consumer.wait_for([job_id], reconcile_interval=300))
+            await asyncio.sleep(5 + 60 * rng.random())
+            ended = loop.time()
+            cloud.finish(job_id)
+            await asyncio.wait_for(wait, 301)
+            delays.append(loop.time() - ended)
+
+        async with AsyncExitStack() as stack:
+            consumers = []
+            for number in range(triggerers):
+                await asyncio.sleep(3 * rng.random())
+                consumers.append(await stack.enter_async_context(running(cloud.consumer())))
+                # Something that each of them waits for all the time, so that each of them reads.
+                cloud.states[f"long-{number}"] = "RUNNING"
+                stack.callback(asyncio.ensure_future(consumers[-1].wait_for([f"long-{number}"])).cancel)
+            await asyncio.gather(*(measure(job_id, rng.choice(consumers)) for job_id in ids))
+        assert len(delays) == jobs
+        assert max(delays) <= 31
+
+    run(scenario())
+
+
+def test_a_wait_does_not_wait_behind_others_messages_and_the_log_says_once_why_events_come_late(run, caplog):
+    async def scenario():
+        ids = job_ids(500)
+        cloud = FakeCloud(dict.fromkeys(ids, "RUNNING"))
+        for number in range(5_000):
+            cloud.put(f"foreign {number}")
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for(ids, reconcile_interval=300))
+            await asyncio.sleep(6)
+            for job_id in ids:
+                cloud.finish(job_id)
+            outcomes = await asyncio.wait_for(wait, 16)
+            assert {outcome.state for outcome in outcomes} == {"SUCCEED"}
+            assert len(cloud.receives) <= 5 * 22
+            assert len(cloud.describes) <= 4 * 5
+
+    with caplog.at_level(logging.WARNING):
+        run(scenario())
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    (warning,) = [line for line in warnings if not line.startswith("Left message")]
+    assert len(warnings) <= 17, "not one line for each of the others' messages"
+    assert "is full of messages that nobody here waits for" in warning
+    assert "airflow-batch-events provision" in warning
+
+
+def test_a_queue_that_was_full_of_others_messages_counts_as_healthy_again_when_they_are_gone(run, caplog):
+    async def scenario():
+        ids = job_ids(500)
+        cloud = FakeCloud(dict.fromkeys(ids, "RUNNING"))
+        for number in range(1_000):
+            cloud.publish(f"other-{number}", "JOB_RUNNING")
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for(ids, reconcile_interval=300))
+            await asyncio.sleep(300)
+            assert cloud.left == [], "nobody has waited for them for longer than orphan_ttl"
+            looks = len(cloud.describes)
+            await asyncio.sleep(600)
+            assert len(cloud.describes) - looks <= 5 * 600 / 120
+            wait.cancel()
+
+    with caplog.at_level(logging.INFO):
+        run(scenario())
+    assert "is not full of others' messages any more" in caplog.text
+
+
 def test_a_late_duplicate_is_no_sign_of_another_triggerer(run):
     async def scenario():
-        cloud = FakeCloud({JOB: "RUNNING", "job-2": "RUNNING"})
+        others = [f"other-{number:04d}" for number in range(1_000)]
+        cloud = FakeCloud(dict.fromkeys([JOB, *others], "RUNNING"))
         async with running(cloud.consumer()) as consumer:
             wait = asyncio.ensure_future(consumer.wait_for([JOB]))
-            other = asyncio.ensure_future(consumer.wait_for(["job-2"], reconcile_interval=300))
+            other = asyncio.ensure_future(consumer.wait_for(others, reconcile_interval=300))
             await settle()
             cloud.finish(JOB)
             await wait

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from support.fake_cloud import FakeView
+
+from airflow_batch_events.dispatch.terminator import PATIENCE, EndingApi, Terminator, shared_terminator
+from airflow_batch_events.exceptions import (
+    ApiCredentialsError,
+    ApiRefusedError,
+    ApiThrottledError,
+    CredentialsError,
+    TransportError,
+)
+
+
+@dataclass
+class FakeApi:
+    """Jobs that end two seconds after a request was taken, and an API with a rate limit; in the loop's time."""
+
+    states: dict[str, str]
+    per_second: float | None = None
+    latency: float = 0.05
+    error: Exception | None = None
+    asked: Counter[str] = field(default_factory=Counter)
+    taken: Counter[str] = field(default_factory=Counter)
+    describes: int = 0
+    opened: int = 0
+
+    def __post_init__(self) -> None:
+        self._tokens, self._since = self.per_second or 0.0, 0.0
+
+    async def terminate(self, job_id: str) -> None:
+        await asyncio.sleep(self.latency)
+        self.asked[job_id] += 1
+        if self.error is not None:
+            raise self.error
+        if self.per_second is not None and not self._admits(self.per_second):
+            raise ApiThrottledError("TerminateJob", "RequestLimitExceeded", "slow down")
+        if self.states[job_id] == "SUBMITTED":
+            raise ApiRefusedError("TerminateJob", "UnsupportedOperation", "SUBMITTED; try again")
+        self.taken[job_id] += 1
+        asyncio.get_running_loop().call_later(2.0, self.states.update, {job_id: "FAILED"})
+
+    def _admits(self, rate: float) -> bool:
+        now = asyncio.get_running_loop().time()
+        self._tokens, self._since = min(rate, self._tokens + (now - self._since) * rate), now
+        admitted = self._tokens >= 1
+        self._tokens -= admitted
+        return admitted
+
+    async def describe(self, job_ids: Sequence[str]) -> Sequence[FakeView]:
+        self.describes += 1
+        await asyncio.sleep(self.latency)
+        return [FakeView(job_id, self.states[job_id]) for job_id in job_ids]
+
+    @asynccontextmanager
+    async def open(self):
+        self.opened += 1
+        yield EndingApi(self.terminate, self.describe)
+
+
+def running_jobs(count: int) -> dict[str, str]:
+    return {f"job-{number:08d}": "RUNNING" for number in range(count)}
+
+
+@pytest.mark.parametrize(
+    ("per_second", "seconds"), [(None, 20), (20, 70), (10, 130), (2, 700)], ids=["free", "20/s", "10/s", "2/s"]
+)
+def test_a_thousand_jobs_are_ended_at_the_pace_of_the_api_each_with_one_request_that_is_taken(run, per_second, seconds):
+    async def scenario():
+        api = FakeApi(running_jobs(1_000), per_second)
+        terminator = Terminator(api.open)
+        reports = await asyncio.gather(*(terminator.end(job_id, bound=25.0) for job_id in api.states))
+        assert asyncio.get_running_loop().time() <= 26
+        await asyncio.wait_for(terminator.finish(), seconds)
+        assert set(api.states.values()) == {"FAILED"}
+        assert set(api.taken.values()) == {1}
+        assert api.describes <= 2.0 * asyncio.get_running_loop().time() + 1
+        if per_second is None:
+            assert set(api.asked.values()) == {1}
+            assert all("has ended: FAILED" in report for report in reports)
+        else:
+            late = [report for report in reports if "this process goes on with it" in report]
+            assert len(late) <= 1_000 - 15 * per_second
+            assert sum(api.asked.values()) <= 1_250, "a request that is turned away costs, too"
+
+    run(scenario())
+
+
+def test_a_job_that_is_submitted_is_asked_for_again_only_when_a_look_shows_that_it_may_be_ended(run):
+    async def scenario():
+        api = FakeApi({"job-1": "SUBMITTED"})
+        asyncio.get_running_loop().call_later(10, api.states.update, {"job-1": "RUNNABLE"})
+        terminator = Terminator(api.open)
+        assert await terminator.end("job-1") == "job job-1 has ended: FAILED"
+        assert api.asked["job-1"] == 2
+        await terminator.finish()
+
+    run(scenario())
+
+
+def test_a_job_that_the_api_refuses_to_end_is_not_asked_for_for_ever(run):
+    async def scenario():
+        error = ApiRefusedError("TerminateJob", "UnsupportedOperation.TerminateOperationWithEnvId", "not so")
+        api = FakeApi({"job-1": "RUNNING"}, error=error)
+        terminator = Terminator(api.open)
+        assert "could not be ended and may still run" in await terminator.end("job-1")
+        await terminator.finish()
+        assert api.asked["job-1"] <= 6
+
+    run(scenario())
+
+
+def test_two_tasks_with_one_job_share_its_ending(run):
+    async def scenario():
+        api = FakeApi({"job-1": "RUNNING"})
+        terminator = Terminator(api.open)
+        reports = await asyncio.gather(terminator.end("job-1"), terminator.end("job-1"))
+        assert reports == ["job job-1 has ended: FAILED"] * 2
+        assert api.asked["job-1"] == 1
+        await terminator.finish()
+
+    run(scenario())
+
+
+def test_keys_that_are_refused_end_at_once_and_say_so(run):
+    async def scenario():
+        error = ApiCredentialsError("TerminateJob", "AuthFailure.SecretIdNotFound", "no such key")
+        api = FakeApi({"job-1": "RUNNING"}, error=error)
+        terminator = Terminator(api.open)
+        report = await terminator.end("job-1", bound=2)
+        assert "could not be ended and may still run" in report
+        assert "no such key" in report
+        await terminator.finish()
+
+    run(scenario())
+
+
+def test_a_connection_that_is_missing_is_the_reason_that_every_task_reads(run):
+    async def scenario():
+        @asynccontextmanager
+        async def open_api():
+            raise CredentialsError("connection 'x' has no secret_key")
+            yield
+
+        terminator = Terminator(open_api)
+        reports = await asyncio.gather(terminator.end("job-1"), terminator.end("job-2"))
+        assert all("may still run: connection 'x' has no secret_key" in report for report in reports)
+        await terminator.finish()
+
+    run(scenario())
+
+
+def test_an_api_that_takes_nothing_is_given_up_in_the_end_and_the_jobs_are_named(run, caplog):
+    async def scenario():
+        api = FakeApi(running_jobs(3), error=TransportError("cut"))
+        terminator = Terminator(api.open)
+        await asyncio.gather(*(terminator.end(job_id) for job_id in api.states))
+        await asyncio.wait_for(terminator.finish(), PATIENCE + 60)
+
+    with caplog.at_level(logging.ERROR):
+        run(scenario())
+    (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert "3 jobs were not ended and may still run" in line
+    assert "job-00000002" in line
+
+
+def test_what_is_left_when_the_process_stops_is_named_and_nobody_waits_for_it_any_more(run, caplog):
+    async def scenario():
+        api = FakeApi(running_jobs(50), per_second=2)
+        terminator = Terminator(api.open)
+        waits = [asyncio.ensure_future(terminator.end(job_id)) for job_id in api.states]
+        await asyncio.sleep(5)
+        stop = asyncio.ensure_future(terminator.finish())
+        await asyncio.sleep(0)
+        stop.cancel()
+        reports = await asyncio.gather(*waits)
+        assert sum("may still run: the process stops" in report for report in reports) >= 30
+        await asyncio.gather(stop, return_exceptions=True)
+
+    with caplog.at_level(logging.ERROR):
+        run(scenario())
+    assert "were not ended and may still run (the process stops): job-" in caplog.text
+
+
+def test_tasks_that_are_killed_one_after_the_other_share_a_terminator_until_it_has_nothing_to_do(run):
+    async def scenario():
+        api = FakeApi(running_jobs(3))
+        first = shared_terminator("key", api.open)
+        await first.end("job-00000000")
+        assert shared_terminator("key", api.open) is first
+        await first.end("job-00000001")
+        await asyncio.sleep(3)
+        second = shared_terminator("key", api.open)
+        assert second is not first
+        await second.end("job-00000002")
+        await asyncio.sleep(3)
+        assert api.opened == 2
+
+    run(scenario())
