@@ -23,20 +23,31 @@ from airflow_batch_events.exceptions import (
     ApiRefusedError,
     ApiThrottledError,
     BatchEventsError,
-    BatchJobTimeoutError,
     CloudError,
     ConfigurationError,
     JobChangedError,
     JobStateUnknownError,
 )
-from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
+from airflow_batch_events.operators.job_life import (
+    BatchDeleteJobOperator,
+    BatchRetryJobsOperator,
+    BatchTerminateJobOperator,
+)
 from airflow_batch_events.operators.waiting import JobWaitMixin, check_choice, timeout_of
+from airflow_batch_events.operators.workerless import refuse_callbacks
 from airflow_batch_events.state import OnChangedJob, Step, Submission, SubmissionStore, decide, digest_of
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
+
+__all__ = [
+    "BatchDeleteJobOperator",
+    "BatchRetryJobsOperator",
+    "BatchSubmitJobOperator",
+    "BatchTerminateJobOperator",
+]
 
 OnFinishAction = Literal["keep", "delete_succeeded", "delete"]
 
@@ -52,7 +63,8 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
     Submit a Tencent Cloud Batch job and, if wanted, wait for it by event.
 
     The job's id is pushed as XCom ``job_id`` before the wait. The return value is the job's outcome, or its id when the
-    operator does not wait. A failed job fails the task with an error that says what failed and why.
+    operator does not wait. A failed job fails the task with an error that says what failed and why. The asset events of
+    the task's ``outlets`` carry the outcome as their extra.
 
     :param job: The API's ``Job`` object (page 599/15907) in its own PascalCase. (templated)
     :param placement: The API's ``Placement`` object, ``{"Zone": "ap-guangzhou-6"}`` at least. (templated)
@@ -68,13 +80,17 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
     :param wait_for_completion: Whether to wait until the job has settled.
     :param deferrable: Whether to wait in the triggerer; by default as ``[operators] default_deferrable`` says. Without,
         the wait keeps its worker slot and looks at the API.
-    :param reconcile_interval: Seconds between looks at the API while events can be read.
+    :param reconcile_interval: Seconds between looks at the API at the most, while events can be read.
     :param poll_interval: Seconds between looks when there are no events to wait for.
     :param start_timeout: Seconds after which a job that has not begun to run fails the task with the cloud's reason
         (no capacity, a bad image) and is ended.
     :param cancel_on_kill: Whether the job is ended when a user ends the waiting task: marks it, or clears it. A task
         that was cleared while it waited then submits a new job; otherwise it reattaches to the one that runs.
     :param cancel_on_timeout: Whether the job is ended when ``execution_timeout`` or ``start_timeout`` passes.
+    :param end_from_trigger: Whether a deferred wait also ends in the triggerer, so that no worker is needed to end the
+        task. It implies ``deferrable``; success callbacks, outlets, ``log_output`` and ``on_finish_action`` need a
+        worker and are refused; failure callbacks run in the DAG processor, without the exception. A wait that
+        times out is still ended on a worker.
     :param on_finish_action: ``keep`` the job when it has ended and was waited for, ``delete_succeeded`` jobs only, or
         ``delete`` every job that ended SUCCEED or FAILED; an account may have 1,000 jobs, the ended ones included.
     :param log_output: Whether the ends of the output of a job that succeeded go to the task's log as well.
@@ -121,6 +137,7 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
         start_timeout: float | None = None,
         cancel_on_kill: bool = True,
         cancel_on_timeout: bool = True,
+        end_from_trigger: bool = False,
         on_finish_action: OnFinishAction = "keep",
         log_output: bool = False,
         durable: bool = True,
@@ -138,12 +155,13 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
         self.notifications = notifications
         self.queue_name = queue_name
         self.wait_for_completion = wait_for_completion
-        self.deferrable = deferrable
+        self.deferrable = deferrable or end_from_trigger
         self.reconcile_interval = reconcile_interval
         self.poll_interval = poll_interval
         self.start_timeout = start_timeout
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
+        self.end_from_trigger = end_from_trigger
         self.on_finish_action = on_finish_action
         self.log_output = log_output
         self.durable = durable
@@ -161,6 +179,13 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
             )
         if topic_name is None and (events is not None or event_vars is not None):
             raise ValueError("events and event_vars need a topic_name to publish to")
+        if end_from_trigger:
+            refuse_callbacks(self)
+            if on_finish_action != "keep" or log_output:
+                raise ValueError(
+                    f"task {self.task_id!r}: on_finish_action and log_output need a worker at the end: leave them out, "
+                    f"or leave out end_from_trigger"
+                )
 
     def execute(self, context: Context) -> Any:
         """Submit the job, or reattach to the one that an earlier try has submitted, and wait."""
@@ -171,6 +196,7 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
         context["ti"].xcom_push(key=JOB_ID_XCOM, value=job_id)
         self.write_links(context, job_id, self.topic_name)
         if not self.wait_for_completion:
+            self.emit_outcome(context, {"job_id": job_id})
             return job_id
         if self.deferrable and self.cancel_on_kill:
             SubmissionStore(context, durable=self.durable).waits(submission)
@@ -203,6 +229,7 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
         self._tidy_up(context, outcome)
         if error is not None:
             raise error
+        self.emit_outcome(context, outcome.to_dict())
         return outcome.to_dict()
 
     def _show_output(self, job_id: str) -> None:
@@ -298,150 +325,3 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
         if self.job.get("Notifications"):
             raise ValueError("job has Notifications of its own: leave them out, or leave out topic_name/notifications")
         return {"NotificationTarget": NOTIFICATION_TARGET, **self.job, "Notifications": notifications}
-
-
-class BatchTerminateJobOperator(BaseOperator):
-    """
-    End a Batch job and wait until it has ended.
-
-    A job that has ended already, or that does not exist, is as it should be. The return value says what became of it.
-
-    :param job_id: The job. (templated)
-    :param timeout: Seconds that this may take; ending a job with many instances takes its time.
-    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
-    :param region: Overrides the connection's region. (templated)
-    """
-
-    template_fields: Sequence[str] = ("job_id", "tencentcloud_conn_id", "region")
-    operator_extra_links = (BatchJobLink(),)
-    ui_color = "#fbe0dc"
-
-    def __init__(
-        self,
-        *,
-        job_id: str,
-        timeout: float = 600.0,
-        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
-        region: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.job_id = job_id
-        self.timeout = timeout
-        self.tencentcloud_conn_id = tencentcloud_conn_id
-        self.region = region
-
-    def execute(self, context: Context) -> str:
-        """
-        End the job.
-
-        :raises BatchJobTimeoutError: When it has not ended in time; it may still be ending.
-        """
-        hook = BatchHook(self.tencentcloud_conn_id, self.region)
-        BatchJobLink.persist(context, hook.access, self.job_id)
-        ending = hook.end_job(self.job_id, bound=self.timeout)
-        if not ending.is_over:
-            raise BatchJobTimeoutError(f"After {self.timeout:g} s: {ending.report}")
-        if ending.error is not None:
-            raise ending.error
-        self.log.info("%s", ending.report)
-        return ending.report
-
-
-class BatchRetryJobsOperator(JobWaitMixin, BaseOperator):
-    """
-    Run the failed instances of failed Batch jobs again and, if wanted, wait for how they end this time.
-
-    Events of the earlier run are not believed: the wait begins after the API has shown that a job runs again.
-
-    :param job_id: One job id, or a list of them, at most 100; all must be FAILED. (templated)
-    :param queue_name: The queue that the jobs' topic forwards to. None waits by looking at the API alone. (templated)
-    :param wait_for_completion: Whether to wait until the jobs have settled again.
-    :param deferrable: Whether to wait in the triggerer; by default as ``[operators] default_deferrable`` says.
-    :param reconcile_interval: Seconds between looks at the API while events can be read.
-    :param poll_interval: Seconds between looks when there are no events to wait for.
-    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
-    :param region: Overrides the connection's region. (templated)
-    """
-
-    template_fields: Sequence[str] = ("job_id", "queue_name", "tencentcloud_conn_id", "region")
-    operator_extra_links = (BatchJobLink(), CmqQueueLink())
-    ui_color = "#dcebfb"
-
-    def __init__(
-        self,
-        *,
-        job_id: str | list[str],
-        queue_name: str | None = None,
-        wait_for_completion: bool = True,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        reconcile_interval: float = RECONCILE_INTERVAL,
-        poll_interval: float = 30.0,
-        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
-        region: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.job_id = job_id
-        self.queue_name = queue_name
-        self.wait_for_completion = wait_for_completion
-        self.deferrable = deferrable
-        self.reconcile_interval = reconcile_interval
-        self.poll_interval = poll_interval
-        self.tencentcloud_conn_id = tencentcloud_conn_id
-        self.region = region
-
-    def execute(self, context: Context) -> Any:
-        """Retry the jobs, and wait."""
-        job_ids = [self.job_id] if isinstance(self.job_id, str) else list(self.job_id)
-        self.write_links(context, job_ids[0])
-        self.hook.retry_jobs(job_ids)
-        self.log.info("Retried %s", ", ".join(job_ids))
-        if not self.wait_for_completion:
-            return self.job_id
-        return self._conclude(self.wait_for_jobs(job_ids, timeout=timeout_of(self.execution_timeout)))
-
-    def execute_complete(self, context: Context, event: Any = None) -> Any:
-        """Take what the trigger fired: return the outcomes, or fail with what failed and why."""
-        return self._conclude(self.outcomes_of(event))
-
-    def _conclude(self, outcomes: Sequence[Outcome]) -> Any:
-        self.log_end(outcomes)
-        for outcome in outcomes:
-            if not outcome.succeeded:
-                raise self.error_for(outcome)
-        values = [outcome.to_dict() for outcome in outcomes]
-        return values[0] if isinstance(self.job_id, str) else values
-
-
-class BatchDeleteJobOperator(BaseOperator):
-    """
-    Delete a Batch job that has ended; one that does not exist is as it should be.
-
-    Nothing about a deleted job can be asked any more.
-
-    :param job_id: The job; it and all its instances must be SUCCEED or FAILED. (templated)
-    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
-    :param region: Overrides the connection's region. (templated)
-    """
-
-    template_fields: Sequence[str] = ("job_id", "tencentcloud_conn_id", "region")
-    ui_color = "#fbe0dc"
-
-    def __init__(
-        self,
-        *,
-        job_id: str,
-        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
-        region: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.job_id = job_id
-        self.tencentcloud_conn_id = tencentcloud_conn_id
-        self.region = region
-
-    def execute(self, context: Context) -> None:
-        """Delete the job."""
-        was_there = BatchHook(self.tencentcloud_conn_id, self.region).delete_job(self.job_id)
-        self.log.info("Deleted job %s" if was_there else "Job %s does not exist (any more)", self.job_id)

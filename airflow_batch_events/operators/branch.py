@@ -37,7 +37,7 @@ class BatchJobBranchOperator(JobWaitMixin, BaseBranchOperator):
     :param on_interrupted: The same for a job that failed and keeps its instances; by default as ``on_failed``.
     :param queue_name: The queue that the job's topic forwards to. None waits by looking at the API alone. (templated)
     :param deferrable: Whether to wait in the triggerer; by default as ``[operators] default_deferrable`` says.
-    :param reconcile_interval: Seconds between looks at the API while events can be read.
+    :param reconcile_interval: Seconds between looks at the API at the most, while events can be read.
     :param poll_interval: Seconds between looks when there are no events to wait for.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
     :param region: Overrides the connection's region. (templated)

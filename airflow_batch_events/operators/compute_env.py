@@ -17,30 +17,20 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.configuration import conf
 
 from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS, parse_event_names
-from airflow_batch_events.events.environment import DEFAULT_GRACE, EnvOutcome, NodeWait, Removal, creation_retries_of
+from airflow_batch_events.events.environment import EnvOutcome, NodeWait, Removal, creation_retries_of
 from airflow_batch_events.events.notifications import (
     NOTIFICATION_TARGET,
     build_notifications,
     normalise_notifications,
 )
-from airflow_batch_events.exceptions import (
-    ApiNotFoundError,
-    ApiParameterError,
-    ApiQuotaError,
-    ApiRefusedError,
-    ApiThrottledError,
-    CloudError,
-    ComputeEnvStateUnknownError,
-    ConfigurationError,
-    JobChangedError,
-)
-from airflow_batch_events.hooks.batch import VISIBILITY_CHECK
+from airflow_batch_events.exceptions import ApiRefusedError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
-from airflow_batch_events.links.console import BatchComputeEnvLink, CmqTopicLink
+from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink, CmqTopicLink
+from airflow_batch_events.operators.env_creation import create_once
 from airflow_batch_events.operators.waiting import timeout_of
 from airflow_batch_events.operators.waiting_nodes import EnvWaitMixin, check_node_count
 from airflow_batch_events.protocol import batch
-from airflow_batch_events.state import Step, Submission, SubmissionStore, decide, digest_of
+from airflow_batch_events.state import SubmissionStore
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -72,9 +62,11 @@ class BatchCreateComputeEnvOperator(EnvWaitMixin, BaseOperator):
     :param notifications: Instead of the three above, the full ``Notifications`` list in the API's or the guide's
         spelling. (templated)
     :param wait_for_nodes: How many nodes have to run before the task succeeds; by default as many as the environment is
-        to have. 0 does not wait.
+        to have. 0 does not wait. (templated)
     :param max_failed_nodes: How many nodes may be CREATION_FAILED while the cloud tries again, which takes it up to an
         hour and a half; more fail the task. By default any number, and only the cloud's giving up fails the task.
+    :param queue_name: The queue that is subscribed to the topic of the environment's events, each of which causes a
+        look at once; read in the triggerer only. By default no queue is read. (templated)
     :param deferrable: Whether to wait in the triggerer; by default as ``[operators] default_deferrable`` says.
     :param poll_interval: Seconds between looks at the API, which an account may take twice a second.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
@@ -87,6 +79,8 @@ class BatchCreateComputeEnvOperator(EnvWaitMixin, BaseOperator):
         "topic_name",
         "event_vars",
         "notifications",
+        "wait_for_nodes",
+        "queue_name",
         "tencentcloud_conn_id",
         "region",
     )
@@ -96,7 +90,7 @@ class BatchCreateComputeEnvOperator(EnvWaitMixin, BaseOperator):
         "event_vars": "json",
         "notifications": "json",
     }
-    operator_extra_links = (BatchComputeEnvLink(), CmqTopicLink())
+    operator_extra_links = (BatchComputeEnvLink(), CmqTopicLink(), CmqQueueLink())
     ui_color = "#e3f5e1"
 
     def __init__(
@@ -108,8 +102,9 @@ class BatchCreateComputeEnvOperator(EnvWaitMixin, BaseOperator):
         events: Sequence[str] | None = None,
         event_vars: Mapping[str, Any] | None = None,
         notifications: Sequence[Mapping[str, Any]] | None = None,
-        wait_for_nodes: int | None = None,
+        wait_for_nodes: int | str | None = None,
         max_failed_nodes: int | None = None,
+        queue_name: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: float = 30.0,
         tencentcloud_conn_id: str = DEFAULT_CONN_ID,
@@ -125,12 +120,11 @@ class BatchCreateComputeEnvOperator(EnvWaitMixin, BaseOperator):
         self.notifications = notifications
         self.wait_for_nodes = wait_for_nodes
         self.max_failed_nodes = max_failed_nodes
+        self.queue_name = queue_name
         self.deferrable = deferrable
         self.poll_interval = poll_interval
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
-        if wait_for_nodes is not None:
-            check_node_count("wait_for_nodes", wait_for_nodes)
         if max_failed_nodes is not None:
             check_node_count("max_failed_nodes", max_failed_nodes)
         if events is not None:
@@ -146,12 +140,13 @@ class BatchCreateComputeEnvOperator(EnvWaitMixin, BaseOperator):
         """Create the environment, or find the one that an earlier try has created, and wait."""
         description = self._describe_env()
         desired = description["DesiredComputeNodeCount"]
-        wanted = desired if self.wait_for_nodes is None else self.wait_for_nodes
+        given = self.wait_for_nodes
+        wanted = desired if given is None else check_node_count("wait_for_nodes", given)
         if wanted > desired:
             raise ValueError(f"wait_for_nodes is {wanted}, but DesiredComputeNodeCount of compute_env is {desired}")
-        env_id = self._ensure_created(context, description)
+        env_id = create_once(self.hook, SubmissionStore(context), description, self.placement)
         context["ti"].xcom_push(key=ENV_ID_XCOM, value=env_id)
-        BatchComputeEnvLink.persist(context, self.hook.access, env_id)
+        self.write_links(context, env_id)
         if self.topic_name is not None:
             CmqTopicLink.persist(context, self.hook.access, self.topic_name)
         if wanted == 0:
@@ -173,55 +168,6 @@ class BatchCreateComputeEnvOperator(EnvWaitMixin, BaseOperator):
             raise outcome.error
         self.log.info("%d nodes of %s run", outcome.running_nodes, outcome.env_id)
         return outcome.env_id
-
-    def _ensure_created(self, context: Context, description: dict[str, Any]) -> str:
-        digest = digest_of({"ComputeEnv": description, "Placement": self.placement})
-        store = SubmissionStore(context)
-        last = store.load()
-        step = decide(last, self._state_of(last), digest, "fail")
-        if step is Step.REFUSE and last is not None:
-            raise JobChangedError(
-                f"An earlier try has created another environment ({last.job_id or 'its id is not known'}): change the "
-                f"description back, or clear the task's state; BatchModifyComputeEnvOperator changes what exists"
-            )
-        if last is not None and last.job_id is not None and step is not Step.SUBMIT_ANEW:
-            self.log.info("Found %s of an earlier try; nothing is created", last.job_id)
-            return last.job_id
-        if last is None or step is Step.SUBMIT_ANEW:
-            last = store.intend(last.number + 1 if last else 1, digest)
-        try:
-            env_id = self.hook.send(batch.create_compute_env(description, self.placement, last.token))
-        except ApiQuotaError as error:
-            store.refused(last)
-            advice = "an account may have 10 environments, and so many cores: delete or shrink what is not needed"
-            raise ApiQuotaError(error.action, error.code, f"{error.message}; {advice}", error.request_id) from error
-        except (ConfigurationError, ApiParameterError, ApiRefusedError, ApiThrottledError):
-            store.refused(last)
-            raise
-        self.log.info("Created %s in %s", env_id, self.hook.access.region)
-        store.submitted(last, env_id)
-        return env_id
-
-    def _state_of(self, submission: Submission | None) -> str | None:
-        """Return a state for an environment that is there; None when the API surely does not have it any more."""
-        if submission is None or submission.job_id is None:
-            return None
-        began = time.monotonic()
-        while True:
-            try:
-                env = self.hook.send(batch.describe_compute_env(submission.job_id))
-            except ApiNotFoundError:
-                # It may not be visible yet.
-                if time.monotonic() - began >= DEFAULT_GRACE:
-                    return None
-                time.sleep(VISIBILITY_CHECK)
-            except CloudError as error:
-                raise ComputeEnvStateUnknownError(
-                    f"Cannot find out what became of {submission.job_id}, which an earlier try has created; nothing "
-                    f"was created: {error}"
-                ) from error
-            else:
-                return None if env.next_action == "DELETING" else "EXISTS"
 
     def _describe_env(self) -> dict[str, Any]:
         description = {"NotificationTarget": NOTIFICATION_TARGET, **self.compute_env}
@@ -256,6 +202,8 @@ class BatchModifyComputeEnvOperator(EnvWaitMixin, BaseOperator):
     :param wait_for_completion: Whether to wait until it has ``desired_nodes``.
     :param max_failed_nodes: How many nodes may be CREATION_FAILED while the cloud tries again; more fail the task. By
         default any number, and only the cloud's giving up fails the task.
+    :param queue_name: The queue that is subscribed to the topic of the environment's events, each of which causes a
+        look at once; read in the triggerer only. A node that has gone sends no event. (templated)
     :param deferrable: Whether to wait in the triggerer; by default as ``[operators] default_deferrable`` says.
     :param poll_interval: Seconds between looks at the API.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
@@ -268,10 +216,12 @@ class BatchModifyComputeEnvOperator(EnvWaitMixin, BaseOperator):
         "name",
         "description",
         "instance_types",
+        "queue_name",
         "tencentcloud_conn_id",
         "region",
     )
-    operator_extra_links = (BatchComputeEnvLink(),)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"instance_types": "json"}
+    operator_extra_links = (BatchComputeEnvLink(), CmqQueueLink())
     ui_color = "#e3f5e1"
 
     def __init__(
@@ -284,6 +234,7 @@ class BatchModifyComputeEnvOperator(EnvWaitMixin, BaseOperator):
         instance_types: list[str] | None = None,
         wait_for_completion: bool = True,
         max_failed_nodes: int | None = None,
+        queue_name: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: float = 30.0,
         tencentcloud_conn_id: str = DEFAULT_CONN_ID,
@@ -298,6 +249,7 @@ class BatchModifyComputeEnvOperator(EnvWaitMixin, BaseOperator):
         self.instance_types = instance_types
         self.wait_for_completion = wait_for_completion
         self.max_failed_nodes = max_failed_nodes
+        self.queue_name = queue_name
         self.deferrable = deferrable
         self.poll_interval = poll_interval
         self.tencentcloud_conn_id = tencentcloud_conn_id
@@ -310,7 +262,7 @@ class BatchModifyComputeEnvOperator(EnvWaitMixin, BaseOperator):
         count = None if self.desired_nodes is None else check_node_count("desired_nodes", self.desired_nodes)
         if all(value is None for value in (count, self.name, self.description, self.instance_types)):
             raise ValueError("nothing is to be changed: set desired_nodes, name, description or instance_types")
-        BatchComputeEnvLink.persist(context, self.hook.access, self.env_id)
+        self.write_links(context, self.env_id)
         self._modify(count)
         if count is None or not self.wait_for_completion:
             return self.env_id
@@ -360,14 +312,16 @@ class BatchDeleteComputeEnvOperator(EnvWaitMixin, BaseOperator):
     :param env_id: The environment. (templated)
     :param drain: Whether to take its nodes away first; without, one that is meant to have nodes fails the task.
     :param timeout: Seconds that all of it may take.
+    :param queue_name: The queue that is subscribed to the topic of the environment's events, each of which causes a
+        look at once; read in the triggerer only. A node that has gone sends no event. (templated)
     :param deferrable: Whether to do it in the triggerer; by default as ``[operators] default_deferrable`` says.
     :param poll_interval: Seconds between tries and looks.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
     :param region: Overrides the connection's region. (templated)
     """
 
-    template_fields: Sequence[str] = ("env_id", "tencentcloud_conn_id", "region")
-    operator_extra_links = (BatchComputeEnvLink(),)
+    template_fields: Sequence[str] = ("env_id", "queue_name", "tencentcloud_conn_id", "region")
+    operator_extra_links = (BatchComputeEnvLink(), CmqQueueLink())
     ui_color = "#fbe0dc"
 
     def __init__(
@@ -376,6 +330,7 @@ class BatchDeleteComputeEnvOperator(EnvWaitMixin, BaseOperator):
         env_id: str,
         drain: bool = False,
         timeout: float = 3600.0,
+        queue_name: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: float = 15.0,
         tencentcloud_conn_id: str = DEFAULT_CONN_ID,
@@ -386,6 +341,7 @@ class BatchDeleteComputeEnvOperator(EnvWaitMixin, BaseOperator):
         self.env_id = env_id
         self.drain = drain
         self.timeout = timeout
+        self.queue_name = queue_name
         self.deferrable = deferrable
         self.poll_interval = poll_interval
         self.tencentcloud_conn_id = tencentcloud_conn_id
@@ -393,7 +349,7 @@ class BatchDeleteComputeEnvOperator(EnvWaitMixin, BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Delete the environment."""
-        BatchComputeEnvLink.persist(context, self.hook.access, self.env_id)
+        self.write_links(context, self.env_id)
         self._conclude(self.remove(Removal(self.env_id, drain=self.drain), timeout=self.timeout))
 
     def execute_complete(self, context: Context, event: Any = None) -> None:

@@ -14,23 +14,14 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
-from airflow.sdk.configuration import conf
+from airflow.sdk import Asset
 
-from airflow_batch_events.events.catalog import JobState
-from airflow_batch_events.events.outcome import NOT_FOUND, NOT_STARTED, REFUSED, TIMEOUT, Outcome
-from airflow_batch_events.exceptions import (
-    BatchEventsError,
-    BatchJobFailedError,
-    BatchJobInterruptedError,
-    BatchJobNotFoundError,
-    BatchJobNotStartedError,
-    BatchJobTimeoutError,
-    ConfigurationError,
-    CredentialsError,
-    QueueMissingError,
-)
+from airflow_batch_events.events.outcome import Outcome
+from airflow_batch_events.exceptions import BatchEventsError, ConfigurationError, CredentialsError, QueueMissingError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
+from airflow_batch_events.operators.verdict import explain
+from airflow_batch_events.triggers.hold import end_of_handover
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator as _Operator
@@ -40,14 +31,6 @@ else:
 
 DEFERRAL_MARGIN = 300.0
 """Seconds by which Airflow's own time-out of a deferral lies behind ours, which ends the wait in a better way."""
-
-HANDOVER = 1.0
-"""
-Seconds beyond a worker's heartbeat interval during which a deferral must not end.
-
-Airflow 3.3 may notice only at the next heartbeat that the process of a deferred task has ended; a task that is queued
-again before that is failed ("finished with state success, but the task instance's state attribute is queued").
-"""
 
 _CONFIGURATION_ERRORS = {error.__name__: error for error in (ConfigurationError, CredentialsError, QueueMissingError)}
 
@@ -62,6 +45,7 @@ class JobWaitMixin(_Operator):
     reconcile_interval: float
     poll_interval: float
     cancel_on_kill: bool = False
+    end_from_trigger: bool = False
     start_timeout: float | None = None
 
     @cached_property
@@ -112,10 +96,21 @@ class JobWaitMixin(_Operator):
                 start_deadline=from_now(self.start_timeout),
                 not_before=end_of_handover(),
                 cancel_on_kill=self.cancel_on_kill,
+                end=self.task_end() if self.end_from_trigger else None,
             ),
             method_name="execute_complete",
             timeout=None if timeout is None else timedelta(seconds=timeout + DEFERRAL_MARGIN),
         )
+
+    def task_end(self) -> dict[str, bool]:
+        """Return how the task ends, for a trigger that ends it."""
+        return {"push_result": self.do_xcom_push}
+
+    def emit_outcome(self, context: Context, outcome: Any) -> None:
+        """Give the asset events of the task's outlets the outcome as their extra."""
+        for outlet in self.outlets:
+            if isinstance(outlet, Asset):
+                context["outlet_events"][outlet].extra.update(outcome)
 
     def outcomes_of(self, event: Any) -> list[Outcome]:
         """
@@ -132,20 +127,10 @@ class JobWaitMixin(_Operator):
 
     def error_for(self, outcome: Outcome) -> BatchEventsError:
         """Return the error for an outcome that is not a success; for a failed job its log lines are written, too."""
-        if outcome.state == TIMEOUT:
-            return BatchJobTimeoutError(f"Batch job {outcome.job_id}: {outcome.reason}")
-        if outcome.state in (NOT_FOUND, REFUSED):
-            return BatchJobNotFoundError(
-                f"Batch job {outcome.job_id!r} was not found in {self.hook.access.region}: {outcome.reason}. Check the "
-                f"id and the region; for a job that was deleted, run the task again that submits it"
-            )
-        diagnosis = self.hook.explain(outcome)
-        for line in diagnosis.detail:
+        error, lines = explain(self.hook, outcome)
+        for line in lines:
             self.log.error("%s", line)
-        if outcome.state == NOT_STARTED:
-            return BatchJobNotStartedError(str(diagnosis))
-        interrupted = outcome.state == JobState.FAILED_INTERRUPTED.value
-        return (BatchJobInterruptedError if interrupted else BatchJobFailedError)(str(diagnosis))
+        return error
 
     def log_end(self, outcomes: Sequence[Outcome]) -> None:
         """Say in the task's log how the jobs ended."""
@@ -156,11 +141,6 @@ class JobWaitMixin(_Operator):
 def from_now(seconds: float | None) -> float | None:
     """Return the Unix seconds of so many seconds from now."""
     return None if seconds is None else time.time() + seconds
-
-
-def end_of_handover() -> float:
-    """Return the Unix seconds before which a deferral that begins now must not end."""
-    return time.time() + conf.getint("workers", "min_heartbeat_interval", fallback=5) + HANDOVER
 
 
 def error_of(event: Mapping[str, Any]) -> BatchEventsError:

@@ -15,13 +15,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_batch_events.events.environment import EnvOutcome, NodeWait, Removal, Step
-from airflow_batch_events.exceptions import BatchEventsError, CloudError, ConfigurationError, CredentialsError
+from airflow_batch_events.exceptions import CloudError, CredentialsError
 from airflow_batch_events.hooks.batch import BatchHook
-from airflow_batch_events.operators.waiting import DEFERRAL_MARGIN, end_of_handover
+from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink
+from airflow_batch_events.operators.waiting import DEFERRAL_MARGIN, error_of, from_now
 from airflow_batch_events.protocol import batch
+from airflow_batch_events.triggers.hold import end_of_handover
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator as _Operator
+    from airflow.sdk.definitions.context import Context
 
     from airflow_batch_events.triggers.compute_env import EnvTrigger
 else:
@@ -30,14 +33,13 @@ else:
 MAX_NODES = 2000
 """Nodes that an environment may have."""
 
-_CONFIGURATION_ERRORS = {error.__name__: error for error in (ConfigurationError, CredentialsError)}
-
 
 class EnvWaitMixin(_Operator):
     """Wait for a compute environment; for operators that have the parameters named below."""
 
     tencentcloud_conn_id: str
     region: str | None
+    queue_name: str | None
     deferrable: bool
     poll_interval: float
 
@@ -45,6 +47,12 @@ class EnvWaitMixin(_Operator):
     def hook(self) -> BatchHook:
         """The Batch API with the task's connection."""
         return BatchHook(self.tencentcloud_conn_id, self.region)
+
+    def write_links(self, context: Context, env_id: str) -> None:
+        """Write the links of a task that is about to wait."""
+        BatchComputeEnvLink.persist(context, self.hook.access, env_id)
+        if self.queue_name is not None:
+            CmqQueueLink.persist(context, self.hook.access, self.queue_name)
 
     def wait_until_nodes_run(self, wait: NodeWait, *, timeout: float | None) -> EnvOutcome:
         """
@@ -68,8 +76,9 @@ class EnvWaitMixin(_Operator):
                     tencentcloud_conn_id=self.tencentcloud_conn_id,
                     region=self.region,
                     poll_interval=self.poll_interval,
-                    deadline=None if timeout is None else time.time() + timeout,
+                    deadline=from_now(timeout),
                     not_before=end_of_handover(),
+                    queue_name=self.queue_name,
                 ),
                 timeout,
             )
@@ -92,8 +101,9 @@ class EnvWaitMixin(_Operator):
                     tencentcloud_conn_id=self.tencentcloud_conn_id,
                     region=self.region,
                     poll_interval=self.poll_interval,
-                    deadline=time.time() + timeout,
+                    deadline=from_now(timeout),
                     not_before=end_of_handover(),
+                    queue_name=self.queue_name,
                 ),
                 timeout,
             )
@@ -137,12 +147,15 @@ class EnvWaitMixin(_Operator):
         if not isinstance(event, Mapping) or event.get("status") not in ("ended", "error"):
             raise ValueError(f"the trigger fired something else than the end of a wait: {event!r:.500}")
         if event["status"] == "error":
-            raise _CONFIGURATION_ERRORS.get(event.get("error", ""), BatchEventsError)(event.get("message"))
+            raise error_of(event)
         return EnvOutcome.from_dict(event["outcome"])
 
     def _defer_for_env(self, trigger: EnvTrigger, timeout: float | None) -> NoReturn:
         # Settings that are missing must fail here, in the task's log, not in the triggerer's.
-        _ = self.hook.access
+        access = self.hook.access
+        if self.queue_name is not None:
+            endpoint = access.required_cmq_endpoint
+            self.log.info("Events on queue %r at %s cause further looks", self.queue_name, endpoint)
         self.defer(
             trigger=trigger,
             method_name="execute_complete",

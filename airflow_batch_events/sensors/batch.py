@@ -6,9 +6,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk import BaseSensorOperator, PokeReturnValue, XComArg
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
@@ -17,16 +17,26 @@ from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, TIMEOUT, Job
 from airflow_batch_events.exceptions import BatchJobTimeoutError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, get_access
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
+from airflow_batch_events.operators.verdict import find_failure
 from airflow_batch_events.operators.waiting import (
     DEFERRAL_MARGIN,
     JobWaitMixin,
-    end_of_handover,
     error_of,
     from_now,
 )
+from airflow_batch_events.operators.workerless import (
+    as_template,
+    refuse_callbacks,
+    refuse_execute_callback,
+    start_args,
+    template_for_each,
+)
+from airflow_batch_events.triggers.hold import end_of_handover
 
 if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
     from airflow.sdk.definitions.context import Context
+    from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 
 class BatchJobSensor(JobWaitMixin, BaseSensorOperator):
@@ -42,9 +52,16 @@ class BatchJobSensor(JobWaitMixin, BaseSensorOperator):
         is a value like any other. A job that is not found fails the task in any case.
     :param deferrable: Whether to wait in the triggerer; by default as ``[operators] default_deferrable`` says. Without,
         the sensor looks at the API every ``poke_interval`` and reads no queue.
-    :param reconcile_interval: Seconds between looks at the API while events can be read.
+    :param reconcile_interval: Seconds between looks at the API at the most, while events can be read.
+    :param start_from_trigger: Whether the wait begins in the triggerer, so that no worker is needed to begin it.
+        ``job_id`` is then a task's output, or a template whose ``xcom_pull`` has ``map_indexes=...``; ``timeout``
+        counts from when the scheduler defers the task. For the jobs of a mapped task see :meth:`for_each`.
+    :param end_from_trigger: Whether the wait also ends there: no worker is needed to end the task. Success callbacks
+        and outlets need a worker and are refused; failure callbacks run in the DAG processor, without the exception.
+        A wait that times out is still ended on a worker.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
     :param region: Overrides the connection's region. (templated)
+    :raises ValueError: For what cannot begin or end in the triggerer, with the way out.
     """
 
     template_fields: Sequence[str] = ("job_id", "queue_name", "tencentcloud_conn_id", "region")
@@ -59,6 +76,8 @@ class BatchJobSensor(JobWaitMixin, BaseSensorOperator):
         raise_on_failure: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         reconcile_interval: float = RECONCILE_INTERVAL,
+        start_from_trigger: bool = False,
+        end_from_trigger: bool = False,
         tencentcloud_conn_id: str = DEFAULT_CONN_ID,
         region: str | None = None,
         **kwargs: Any,
@@ -67,12 +86,50 @@ class BatchJobSensor(JobWaitMixin, BaseSensorOperator):
         self.job_id = job_id
         self.queue_name = queue_name
         self.raise_on_failure = raise_on_failure
-        self.deferrable = deferrable
+        self.deferrable = deferrable or start_from_trigger or end_from_trigger
         self.reconcile_interval = reconcile_interval
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
         self.poll_interval = self.poke_interval
+        self.end_from_trigger = end_from_trigger
+        self.start_from_trigger = start_from_trigger
         self._waits: list[JobWait] | None = None
+        if end_from_trigger:
+            refuse_callbacks(self)
+        if start_from_trigger:
+            refuse_execute_callback(self)
+            self.start_trigger_args = start_args(
+                self,
+                {
+                    "job_id": as_template(self, "job_id", job_id),
+                    "queue_name": as_template(self, "queue_name", queue_name),
+                    "tencentcloud_conn_id": as_template(self, "tencentcloud_conn_id", tencentcloud_conn_id),
+                    "region": as_template(self, "region", region),
+                    "reconcile_interval": self.poke_interval if queue_name is None else reconcile_interval,
+                    "end": self.task_end() if end_from_trigger else None,
+                },
+                timeout=self.timeout,
+            )
+
+    @classmethod
+    def for_each(cls, jobs: XComArg | BaseOperator | MappedOperator, **kwargs: Any) -> MappedOperator:
+        """
+        Make a mapped sensor that waits for each job of another task, from beginning to end without a worker.
+
+        Each sensor reads the job id of its own map index, so a mapped task must have ended well for all of them.
+        ``BatchJobSensor.partial(...).expand(...)`` waits for any other list, and begins each wait on a worker.
+
+        :param jobs: A mapped task that pushes one job id each, a task that pushes a list of them, or its output.
+        :param kwargs: The sensor's other parameters, ``task_id`` among them; ``start_from_trigger`` and
+            ``end_from_trigger`` are True unless they are given.
+        :raises ValueError: For what cannot begin or end in the triggerer, with the way out.
+        """
+        output = jobs if isinstance(jobs, XComArg) else XComArg(jobs)
+        sensor = cls.partial(**{"start_from_trigger": True, "end_from_trigger": True, **kwargs}).expand(job_id=output)
+        # Airflow defers the instances of a mapped task with arguments that belong to all of them.
+        template = template_for_each(sensor, output)
+        sensor.start_trigger_args = sensor.unmap({"job_id": template}).start_trigger_args
+        return sensor
 
     def execute(self, context: Context) -> Any:
         """Wait in the triggerer or, as every sensor, by poking."""
@@ -82,11 +139,22 @@ class BatchJobSensor(JobWaitMixin, BaseSensorOperator):
         self.write_links(context, job_ids[0])
         if not self.deferrable:
             return super().execute(context)
+        if self.start_from_trigger and self.get_closest_mapped_task_group() is None and _is_mapped(context):
+            self.log.info("A mapped sensor begins on a worker, unless it was made by %s.for_each", type(self).__name__)
         return self._conclude(self.wait_for_jobs(job_ids, timeout=self.timeout))
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Take what the trigger fired: return the outcomes, or fail with what failed and why."""
         return self._conclude(self.outcomes_of(event))
+
+    def task_end(self) -> dict[str, bool]:
+        """Return how the task ends, for a trigger that ends it."""
+        return {
+            **super().task_end(),
+            "is_list": isinstance(self.job_id, list | tuple),
+            "raise_on_failure": self.raise_on_failure,
+            "skip_on_failure": self.soft_fail or self.never_fail,
+        }
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the API once, for all the jobs that have not settled."""
@@ -112,10 +180,9 @@ class BatchJobSensor(JobWaitMixin, BaseSensorOperator):
 
     def _conclude(self, outcomes: Sequence[Outcome]) -> Any:
         self.log_end(outcomes)
-        for outcome in outcomes:
-            has_result = outcome.state.startswith(("SUCCEED", "FAILED"))
-            if not outcome.succeeded and (self.raise_on_failure or not has_result):
-                self._fail(outcome)
+        failure = find_failure(outcomes, raise_on_failure=self.raise_on_failure)
+        if failure is not None:
+            self._fail(failure)
         values = [outcome.to_dict() for outcome in outcomes]
         return values[0] if isinstance(self.job_id, str) else values
 
@@ -127,6 +194,11 @@ class BatchJobSensor(JobWaitMixin, BaseSensorOperator):
             # The class that Airflow's own sensors end with, which also says that a retry would be in vain.
             raise AirflowSensorTimeout(str(error)) from error
         raise error
+
+
+def _is_mapped(context: Context) -> bool:
+    index = context["ti"].map_index
+    return index is not None and index >= 0
 
 
 class BatchEventSensor(BaseSensorOperator):
@@ -145,7 +217,7 @@ class BatchEventSensor(BaseSensorOperator):
     :param env_id: A compute environment's id. (templated)
     :param task_name: A task's name, or a pattern. (templated)
     :param event_vars: Custom parameters that must all be there with these values. (templated)
-    :param event_region: The region that the event names, for example ``ap-guangzhou``.
+    :param event_region: The region that the event names, for example ``ap-guangzhou``. (templated)
     :param count: How many different events to wait for, for example eight COMPUTE_NODE_RUNNING of one environment.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
     :param region: Overrides the connection's region. (templated)
@@ -158,9 +230,12 @@ class BatchEventSensor(BaseSensorOperator):
         "env_id",
         "task_name",
         "event_vars",
+        "event_region",
         "tencentcloud_conn_id",
         "region",
     )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"event_vars": "json"}
+    operator_extra_links = (CmqQueueLink(),)
     ui_color = "#e6f1f2"
 
     def __init__(
@@ -202,6 +277,7 @@ class BatchEventSensor(BaseSensorOperator):
         from airflow_batch_events.triggers.event_wait import BatchEventWaitTrigger
 
         access = get_access(self.tencentcloud_conn_id, self.region)
+        CmqQueueLink.persist(context, access, self.queue_name)
         self.log.info(
             "Waiting for %d events on queue %r at %s", self.count, self.queue_name, access.required_cmq_endpoint
         )

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow_batch_events.events.environment import EnvOutcome, NodeWait
 from airflow_batch_events.exceptions import ComputeEnvTimeoutError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
-from airflow_batch_events.links.console import BatchComputeEnvLink
+from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink
 from airflow_batch_events.operators.waiting_nodes import EnvWaitMixin, check_node_count
 
 if TYPE_CHECKING:
@@ -24,20 +24,23 @@ class BatchComputeEnvSensor(EnvWaitMixin, BaseSensorOperator):
     """
     Wait until so many nodes of a compute environment run.
 
-    Looks at the API every ``poke_interval``, which an account may take twice a second. The return value says how many
-    nodes run; the task fails with the cloud's reason when nodes cannot be created.
+    Looks at the API every ``poke_interval``, which an account may take twice a second; with ``queue_name`` also when an
+    event about the environment comes, so that ``poke_interval`` can be long. The return value says how many nodes run;
+    the task fails with the cloud's reason when nodes cannot be created.
 
     :param env_id: The environment. (templated)
     :param nodes: How many nodes have to run, those that users have attached included. (templated)
     :param max_failed_nodes: How many nodes may be CREATION_FAILED while the cloud tries again; more fail the task. By
         default any number, and only a node that the cloud has not tried to create again in time fails the task.
+    :param queue_name: The queue that gets the environment's events (``COMPUTE_ENV_*``, ``COMPUTE_NODE_*``); read in the
+        triggerer only. By default no queue is read. (templated)
     :param deferrable: Whether to wait in the triggerer; by default as ``[operators] default_deferrable`` says.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
     :param region: Overrides the connection's region. (templated)
     """
 
-    template_fields: Sequence[str] = ("env_id", "nodes", "tencentcloud_conn_id", "region")
-    operator_extra_links = (BatchComputeEnvLink(),)
+    template_fields: Sequence[str] = ("env_id", "nodes", "queue_name", "tencentcloud_conn_id", "region")
+    operator_extra_links = (BatchComputeEnvLink(), CmqQueueLink())
     ui_color = "#e6f1f2"
 
     def __init__(
@@ -46,6 +49,7 @@ class BatchComputeEnvSensor(EnvWaitMixin, BaseSensorOperator):
         env_id: str,
         nodes: int | str = 1,
         max_failed_nodes: int | None = None,
+        queue_name: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         tencentcloud_conn_id: str = DEFAULT_CONN_ID,
         region: str | None = None,
@@ -55,6 +59,7 @@ class BatchComputeEnvSensor(EnvWaitMixin, BaseSensorOperator):
         self.env_id = env_id
         self.nodes = nodes
         self.max_failed_nodes = max_failed_nodes
+        self.queue_name = queue_name
         self.deferrable = deferrable
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
@@ -66,7 +71,7 @@ class BatchComputeEnvSensor(EnvWaitMixin, BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Wait in the triggerer or, as every sensor, by poking."""
         wait = self._new_wait()
-        BatchComputeEnvLink.persist(context, self.hook.access, self.env_id)
+        self.write_links(context, self.env_id)
         if not self.deferrable:
             return super().execute(context)
         return self._conclude(self.wait_until_nodes_run(wait, timeout=self.timeout))

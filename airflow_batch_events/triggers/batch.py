@@ -12,14 +12,17 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import AsyncIterator, Awaitable
+from datetime import datetime
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import DEFAULT_GRACE, RECONCILE_INTERVAL, Outcome
-from airflow_batch_events.exceptions import BatchEventsError
-from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
+from airflow_batch_events.exceptions import BatchEventsError, ConfigurationError
+from airflow_batch_events.hooks.batch import BatchHook
+from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
+from airflow_batch_events.triggers.ending import TaskEnd, end_task, write_link
 from airflow_batch_events.triggers.hold import hold_until
 from airflow_batch_events.triggers.job_endings import end_jobs
 from airflow_batch_events.triggers.stream import queue_consumer
@@ -48,6 +51,20 @@ async def _finish(work: Awaitable[None]) -> None:
                 raise
 
 
+def check_rendered(job_ids: list[str]) -> None:
+    """
+    Refuse what a template has made of nothing or of a list.
+
+    :raises ConfigurationError: Saying what to write instead.
+    """
+    for job_id in job_ids:
+        if job_id in ("", "None") or job_id[0] in "[{":
+            raise ConfigurationError(
+                f"job_id was rendered to {job_id!r}: the task that it comes from must have pushed one job id (a list "
+                f"of jobs takes a list of templates, or a sensor for each)"
+            )
+
+
 class BatchJobTrigger(BaseTrigger):
     """
     Fire once when all the jobs have settled, with one outcome for each.
@@ -58,12 +75,16 @@ class BatchJobTrigger(BaseTrigger):
     :param queue_name: The queue that the jobs' topic forwards to; None waits by looking at the API alone.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``.
     :param region: Overrides the connection's region.
-    :param reconcile_interval: Seconds between looks at the API while the queue can be read.
+    :param reconcile_interval: Seconds between looks at the API at the most, while the queue can be read.
     :param grace: Seconds for which a job that the API does not know counts as not visible yet.
     :param deadline: Unix seconds at which the wait is over; None waits without end.
     :param start_deadline: Unix seconds at which the wait is over for a job that has not begun to run.
     :param not_before: Unix seconds before which nothing is fired; at most ten seconds are waited for it.
     :param cancel_on_kill: Whether the jobs are ended when a user marks the task or clears it.
+    :param end: How to end the task here, as :class:`~airflow_batch_events.triggers.ending.TaskEnd` takes it; None fires
+        for a worker that ends it.
+    :param deadline_lead: For a task that starts here, which has no ``deadline``: seconds by which the wait is over
+        before Airflow's own time-out of the deferral.
     """
 
     def __init__(
@@ -78,6 +99,8 @@ class BatchJobTrigger(BaseTrigger):
         start_deadline: float | None = None,
         not_before: float | None = None,
         cancel_on_kill: bool = False,
+        end: dict[str, bool] | None = None,
+        deadline_lead: float | None = None,
     ) -> None:
         super().__init__()
         self.job_id = job_id
@@ -90,6 +113,9 @@ class BatchJobTrigger(BaseTrigger):
         self.start_deadline = start_deadline
         self.not_before = not_before
         self.cancel_on_kill = cancel_on_kill
+        self.end = end
+        self.deadline_lead = deadline_lead
+        self.timeout_after: datetime | None = None
         self._has_fired = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -107,11 +133,13 @@ class BatchJobTrigger(BaseTrigger):
                 "start_deadline": self.start_deadline,
                 "not_before": self.not_before,
                 "cancel_on_kill": self.cancel_on_kill,
+                "end": self.end,
+                "deadline_lead": self.deadline_lead,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, then fire ``{"status": "ended", "outcomes": [...]}`` or ``{"status": "error", ...}``."""
+        """Wait, then fire ``{"status": "ended", "outcomes": [...]}`` or ``{"status": "error", ...}``, or end it all."""
         try:
             outcomes = await self._wait()
         except BatchEventsError as error:
@@ -119,8 +147,12 @@ class BatchJobTrigger(BaseTrigger):
         else:
             payload = {"status": "ended", "outcomes": [outcome.to_dict() for outcome in outcomes]}
         await hold_until(self.not_before)
+        event: TriggerEvent | None = None
+        if self.end is not None and self.task_instance is not None:
+            hook = BatchHook(self.tencentcloud_conn_id, self.region)
+            event = await end_task(self, TaskEnd(**self.end), payload, hook)
         self._has_fired = True
-        yield TriggerEvent({"job_id": self.job_id, **payload})
+        yield event or TriggerEvent({"job_id": self.job_id, **payload})
 
     async def on_kill(self) -> None:
         """End the jobs, because a user has ended the task; not when the trigger has fired or has only moved."""
@@ -155,11 +187,20 @@ class BatchJobTrigger(BaseTrigger):
     def _job_ids(self) -> list[str]:
         return [self.job_id] if isinstance(self.job_id, str) else list(self.job_id)
 
+    @property
+    def _deadline(self) -> float | None:
+        if self.deadline_lead is None or self.timeout_after is None:
+            return self.deadline
+        return self.timeout_after.timestamp() - self.deadline_lead
+
     async def _wait(self) -> list[Outcome]:
+        check_rendered(self._job_ids)
+        if self.deadline_lead is not None:
+            await write_link(self, await aget_access(self.tencentcloud_conn_id, self.region), self._job_ids[0])
         async with queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name) as consumer:
             return await consumer.wait_for(
                 self._job_ids,
-                deadline=self.deadline,
+                deadline=self._deadline,
                 start_deadline=self.start_deadline,
                 grace=self.grace,
                 reconcile_interval=self.reconcile_interval,

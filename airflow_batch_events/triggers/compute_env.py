@@ -1,29 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Wait for compute environments in the triggerer, by looking at the API.
+Wait for compute environments in the triggerer: look at the API now and then, and as soon as an event says something.
 
-What is decided lives in ``events/environment.py``. Two rules of Airflow 3.3 shape this file: ``yield`` is the last
-statement of ``run``, because what a trigger does afterwards is cancelled; and nothing is opened in ``__init__``,
-because the triggerer makes the object on its event loop. Nothing is undone when a task is killed: an environment that
-was being created goes on to be, one that was being deleted as well.
+What is decided lives in ``events/environment.py``, and is decided from looks alone. Two rules of Airflow 3.3 shape this
+file: ``yield`` is the last statement of ``run``, because what a trigger does afterwards is cancelled; and nothing is
+opened in ``__init__``, because the triggerer makes the object on its event loop. Nothing is undone when a task is
+killed: an environment that was being created goes on to be, one that was being deleted as well.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_batch_events.dispatch.alarm import Alarm
+from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS
 from airflow_batch_events.events.environment import DEFAULT_GRACE, EnvOutcome, NodeWait, Removal, Step
+from airflow_batch_events.events.filter import EventFilter
 from airflow_batch_events.exceptions import ApiCredentialsError, BatchEventsError, CloudError, CredentialsError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
 from airflow_batch_events.protocol import batch
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.triggers.hold import hold_until
+from airflow_batch_events.triggers.stream import queue_consumer
 
 
 class EnvTrigger(BaseTrigger):
@@ -35,6 +39,7 @@ class EnvTrigger(BaseTrigger):
     poll_interval: float
     deadline: float | None
     not_before: float | None
+    queue_name: str | None
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire ``{"status": "ended", "outcome": {...}}`` or ``{"status": "error", ...}``."""
@@ -60,7 +65,16 @@ class EnvTrigger(BaseTrigger):
         access = await aget_access(self.tencentcloud_conn_id, self.region)
         shown = ""
         has_answered = False
-        async with AsyncSdkClient(access) as client:
+        async with AsyncExitStack() as resources:
+            alarm = Alarm()
+            if self.queue_name is not None:
+                # Before the first look, so that nothing can happen unseen between the two.
+                consumer = await resources.enter_async_context(
+                    queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name)
+                )
+                wanted = EventFilter(env_id=self.env_id, events=COMPUTE_ENV_EVENTS)
+                await resources.enter_async_context(alarm.rung_by(consumer, wanted.matches_any))
+            client = await resources.enter_async_context(AsyncSdkClient(access))
             while True:
                 try:
                     await self._turn(client, decision)
@@ -78,7 +92,7 @@ class EnvTrigger(BaseTrigger):
                 if decision.progress != shown:
                     shown = decision.progress
                     self.log.info("%s: %s", self.env_id, shown)
-                await asyncio.sleep(self.poll_interval if left is None else min(self.poll_interval, left))
+                await alarm.sleep(self.poll_interval if left is None else min(self.poll_interval, left))
 
     def _path(self) -> str:
         return f"{type(self).__module__}.{type(self).__qualname__}"
@@ -99,6 +113,7 @@ class BatchComputeEnvTrigger(EnvTrigger):
     :param grace: Seconds for which an environment that the API does not know counts as not visible yet.
     :param deadline: Unix seconds at which the wait is over; None waits without end.
     :param not_before: Unix seconds before which nothing is fired; at most ten seconds are waited for it.
+    :param queue_name: The queue with the environment's events, each of which causes a look; None looks on time alone.
     """
 
     def __init__(
@@ -114,6 +129,7 @@ class BatchComputeEnvTrigger(EnvTrigger):
         grace: float = DEFAULT_GRACE,
         deadline: float | None = None,
         not_before: float | None = None,
+        queue_name: str | None = None,
     ) -> None:
         super().__init__()
         self.env_id = env_id
@@ -127,6 +143,7 @@ class BatchComputeEnvTrigger(EnvTrigger):
         self.grace = grace
         self.deadline = deadline
         self.not_before = not_before
+        self.queue_name = queue_name
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the triggerer needs to make this trigger again."""
@@ -142,6 +159,7 @@ class BatchComputeEnvTrigger(EnvTrigger):
             "grace": self.grace,
             "deadline": self.deadline,
             "not_before": self.not_before,
+            "queue_name": self.queue_name,
         }
 
     def _decision(self) -> NodeWait:
@@ -187,6 +205,7 @@ class BatchDeleteComputeEnvTrigger(EnvTrigger):
     :param poll_interval: Seconds between tries and looks.
     :param deadline: Unix seconds after which nothing more is tried; None tries without end.
     :param not_before: Unix seconds before which nothing is fired; at most ten seconds are waited for it.
+    :param queue_name: The queue with the environment's events, each of which causes a look; None looks on time alone.
     """
 
     def __init__(
@@ -198,6 +217,7 @@ class BatchDeleteComputeEnvTrigger(EnvTrigger):
         poll_interval: float = 30.0,
         deadline: float | None = None,
         not_before: float | None = None,
+        queue_name: str | None = None,
     ) -> None:
         super().__init__()
         self.env_id = env_id
@@ -207,6 +227,7 @@ class BatchDeleteComputeEnvTrigger(EnvTrigger):
         self.poll_interval = poll_interval
         self.deadline = deadline
         self.not_before = not_before
+        self.queue_name = queue_name
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the triggerer needs to make this trigger again."""
@@ -218,6 +239,7 @@ class BatchDeleteComputeEnvTrigger(EnvTrigger):
             "poll_interval": self.poll_interval,
             "deadline": self.deadline,
             "not_before": self.not_before,
+            "queue_name": self.queue_name,
         }
 
     def _decision(self) -> Removal:

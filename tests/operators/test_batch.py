@@ -6,6 +6,8 @@ import json
 from datetime import timedelta
 
 import pytest
+from airflow.sdk import Asset
+from airflow.sdk.execution_time.context import OutletEventAccessors
 from support.tasks import TaskRunner
 
 from airflow_batch_events.emulator.faults import Fault
@@ -302,3 +304,15 @@ def test_a_job_is_deleted_once_and_a_second_time_is_no_error():
     task.run()
     task.run()
     assert BatchHook().get_job_state(job_id) is None
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["waited for", "submitted only"])
+def test_the_asset_events_of_a_task_carry_what_became_of_its_job(waits):
+    produced = Asset("produced")
+    task = submit(outlets=[produced], wait_for_completion=waits)
+    events = OutletEventAccessors()
+    task.context = lambda: {"ti": task.ti, "task_state_store": task.store, "outlet_events": events}
+
+    result = task.run()
+
+    assert events[produced].extra == (result if waits else {"job_id": result})

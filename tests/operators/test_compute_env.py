@@ -28,8 +28,8 @@ from airflow_batch_events.operators.compute_env import (
     BatchDeleteComputeEnvOperator,
     BatchModifyComputeEnvOperator,
 )
-from airflow_batch_events.protocol import batch
-from airflow_batch_events.protocol.sdk import Request
+from airflow_batch_events.protocol import batch, tdmq
+from airflow_batch_events.protocol.request import Request
 
 PLACEMENT = {"Zone": "ap-guangzhou-6"}
 BOTH_WAYS = pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "blocking"])
@@ -46,7 +46,7 @@ def shared_emulator():
 @pytest.fixture(autouse=True)
 def _fast(cloud, monkeypatch):
     monkeypatch.setattr("airflow_batch_events.operators.compute_env.BUSY_CHECK", 0.02)
-    monkeypatch.setattr("airflow_batch_events.operators.compute_env.DEFAULT_GRACE", 0.0)
+    monkeypatch.setattr("airflow_batch_events.operators.env_creation.DEFAULT_GRACE", 0.0)
 
 
 def env(nodes=2, **fields):
@@ -106,7 +106,7 @@ def test_it_need_not_wait(cloud):
 
 
 def test_it_can_be_content_with_fewer_nodes():
-    assert create(env(3), wait_for_nodes=1).run().startswith("env-")
+    assert create(env(3), wait_for_nodes="1").run().startswith("env-")
 
 
 def test_notifications_are_attached_for_all_events_of_environments_to_the_target_that_delivers(cloud):
@@ -221,7 +221,6 @@ def test_what_the_api_refuses_may_be_corrected_in_the_next_try():
         ({"topic_name": "events", "notifications": []}, "both set"),
         ({"events": ["COMPUTE_NODE_RUNNING"]}, "need a topic_name"),
         ({"topic_name": "events", "events": ["JOB_SUCCEED"]}, "unknown event 'JOB_SUCCEED'; allowed here: COMPUTE_ENV"),
-        ({"wait_for_nodes": -1}, "wait_for_nodes is -1"),
         ({"max_failed_nodes": True}, "max_failed_nodes is True"),
     ],
 )
@@ -235,6 +234,7 @@ def test_settings_that_cannot_be_are_refused_when_the_dag_is_read(kwargs, words)
     [
         (env(2001), {}, "DesiredComputeNodeCount of compute_env is 2001"),
         ({"EnvName": "x"}, {}, "DesiredComputeNodeCount of compute_env is None"),
+        (env(1), {"wait_for_nodes": "-1"}, "wait_for_nodes is '-1', must be a whole number"),
         (env(1), {"wait_for_nodes": 2}, "wait_for_nodes is 2, but DesiredComputeNodeCount of compute_env is 1"),
         (env(Notifications=[{"TopicName": "t"}]), {"topic_name": "events"}, "Notifications of its own"),
     ],
@@ -357,3 +357,23 @@ def test_a_deferral_fits_into_the_database_and_outlives_the_deadline():
 def test_an_event_that_is_not_ours_is_refused(event):
     with pytest.raises(ValueError, match="something else"):
         create().make().execute_complete({}, event)
+
+
+@pytest.fixture
+def queue():
+    """A queue that gets what is published to the topic "events"."""
+    hook = BatchHook()
+    hook.send(tdmq.create_topic("events"))
+    hook.send(tdmq.create_queue("nodes"))
+    hook.send(tdmq.create_subscription("events", "s", "nodes"))
+    return "nodes"
+
+
+def test_creating_and_deleting_end_by_event_long_before_the_next_look(cloud, queue):
+    by_event = {"deferrable": True, "queue_name": queue, "poll_interval": 3600}
+    creation = create(topic_name="events", **by_event)
+    env_id = creation.run()
+    assert creation.ti.xcoms["_link_CmqQueueLink"] == f"{cloud.endpoint}/console/queues/nodes"
+    modify(env_id, desired_nodes=0).run()
+    delete(env_id, **by_event).run()
+    assert created(cloud) == 0

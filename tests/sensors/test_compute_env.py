@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import json
+
 import pytest
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 from support.tasks import TaskRunner
@@ -8,9 +10,18 @@ from support.tasks import TaskRunner
 from airflow_batch_events.emulator.batch.settings import Delays
 from airflow_batch_events.emulator.faults import Fault
 from airflow_batch_events.emulator.testing import start_emulator
-from airflow_batch_events.exceptions import ComputeEnvFailedError, ComputeEnvNotFoundError, CredentialsError
+from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS
+from airflow_batch_events.events.notifications import build_notifications
+from airflow_batch_events.exceptions import (
+    ComputeEnvFailedError,
+    ComputeEnvNotFoundError,
+    ConfigurationError,
+    CredentialsError,
+    QueueMissingError,
+)
 from airflow_batch_events.hooks.batch import BatchHook
-from airflow_batch_events.protocol import batch
+from airflow_batch_events.hooks.cmq import CmqHook
+from airflow_batch_events.protocol import batch, tdmq
 from airflow_batch_events.sensors.compute_env import BatchComputeEnvSensor
 
 BOTH_WAYS = pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "poking"])
@@ -28,9 +39,22 @@ def _cloud(cloud):
     """Every test has the connection."""
 
 
-def new_env(nodes=2, **data):
+@pytest.fixture
+def queue(shared_emulator):
+    """A queue that gets the events of environments; the fixture's value is its name."""
+    hook = BatchHook()
+    hook.send(tdmq.create_topic("events"))
+    hook.send(tdmq.create_queue("nodes"))
+    hook.send(tdmq.create_subscription("events", "s", "nodes"))
+    return "nodes"
+
+
+def new_env(nodes=2, *, notify=False, **data):
     env_data = {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89", **data}
     compute_env = {"EnvName": "render", "EnvData": env_data, "DesiredComputeNodeCount": nodes}
+    if notify:
+        notifications = build_notifications("events", COMPUTE_ENV_EVENTS, None, allowed=COMPUTE_ENV_EVENTS)
+        compute_env |= {"NotificationTarget": "TDMQ_CMQ", "Notifications": notifications}
     return BatchHook().send(batch.create_compute_env(compute_env, {"Zone": "ap-guangzhou-6"}))
 
 
@@ -104,3 +128,48 @@ def test_refused_keys_are_weather_after_a_first_answer(cloud):
 def test_a_number_of_nodes_that_cannot_be_is_refused(nodes):
     with pytest.raises(ValueError, match=r"nodes is .*, must be a whole number from 0 to 2000"):
         sense("env-12345678", nodes=nodes).run()
+
+
+def sense_by_event(env_id, queue, **kwargs):
+    """Wait, and look at the API only hourly unless an event comes."""
+    settings = {"poke_interval": 3600, "timeout": 7200, **kwargs}
+    return sense(env_id, deferrable=True, queue_name=queue, **settings)
+
+
+def test_an_event_ends_the_wait_long_before_the_next_look(cloud, queue):
+    env_id = new_env(notify=True)
+    task = sense_by_event(env_id, queue, nodes=2)
+    assert task.run()["running_nodes"] == 2
+    assert cloud.count("DescribeComputeEnv") <= 4
+    assert task.ti.xcoms["_link_CmqQueueLink"] == f"{cloud.endpoint}/console/queues/nodes"
+
+
+def test_an_event_of_a_creation_that_failed_fails_the_task_with_the_cloud_s_reason(queue):
+    env_id = new_env(notify=True, InstanceType="NOCAPACITY")
+    with pytest.raises(ComputeEnvFailedError, match="no server of type NOCAPACITY is left"):
+        sense_by_event(env_id, queue, max_failed_nodes=1).run()
+
+
+def test_an_event_that_is_not_true_ends_nothing(cloud, queue):
+    env_id = new_env(notify=True)
+    forged = f'{{"Events": [{{"EventName": "COMPUTE_NODE_RUNNING", "Batch": {{"EnvId": "{env_id}"}}}}]}}'
+    task = sense_by_event(env_id, queue, nodes=3, timeout=4)
+    with pytest.raises(AirflowSensorTimeout, match="2 of 3 nodes run"):
+        task.run(meanwhile=lambda: [CmqHook().send(queue, forged) for _ in range(3)])
+
+
+def test_without_events_it_looks_as_often_as_it_is_told(queue):
+    env_id = new_env()
+    assert sense(env_id, deferrable=True, queue_name=queue, poke_interval=0.1).run()["succeeded"]
+
+
+def test_a_queue_that_does_not_exist_fails_the_wait_and_says_how_to_mend_it(cloud):
+    with pytest.raises(QueueMissingError, match="no-such-queue"):
+        sense_by_event(new_env(), "no-such-queue", nodes=3).run()
+
+
+def test_a_queue_needs_an_address(cloud, monkeypatch):
+    bare = {"conn_type": "tencentcloud", "login": "a", "password": "b", "extra": {"region": "ap-guangzhou"}}
+    monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(bare))
+    with pytest.raises(ConfigurationError, match="cmq_endpoint"):
+        sense_by_event("env-12345678", "nodes").run()

@@ -14,12 +14,16 @@ from airflow_batch_events.triggers.compute_env import (
     EnvTrigger,
 )
 
+TIMES = (1_767_225_600.0, 1_767_225_000.0)
+
 
 @pytest.mark.parametrize(
     "trigger",
     [
-        BatchComputeEnvTrigger("env-1", 3, True, 1, 7, "c", "ap-beijing", 10.0, 30.0, 1_767_225_600.0, 1_767_225_000.0),
-        BatchDeleteComputeEnvTrigger("env-1", True, "c", "ap-beijing", 10.0, 1_767_225_600.0, 1_767_225_000.0),
+        BatchComputeEnvTrigger(
+            "env-1", 3, True, 1, 7, "c", "ap-beijing", 10.0, 30.0, 1_767_225_600.0, 1_767_225_000.0, "nodes"
+        ),
+        BatchDeleteComputeEnvTrigger("env-1", True, "c", "ap-beijing", 10.0, 1_767_225_600.0, 1_767_225_000.0, "nodes"),
     ],
     ids=lambda trigger: type(trigger).__name__,
 )

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Create a compute environment exactly once, however often its task is tried.
+
+The rule that must not be relaxed: an environment costs money until somebody deletes it, so while it cannot be found out
+what became of an earlier try's, none is created.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_batch_events.events.environment import DEFAULT_GRACE
+from airflow_batch_events.exceptions import (
+    ApiNotFoundError,
+    ApiParameterError,
+    ApiQuotaError,
+    ApiRefusedError,
+    ApiThrottledError,
+    CloudError,
+    ComputeEnvStateUnknownError,
+    ConfigurationError,
+    JobChangedError,
+)
+from airflow_batch_events.hooks.batch import VISIBILITY_CHECK, BatchHook
+from airflow_batch_events.protocol import batch
+from airflow_batch_events.state import Step, Submission, SubmissionStore, decide, digest_of
+
+log = logging.getLogger(__name__)
+
+
+def create_once(
+    hook: BatchHook, store: SubmissionStore, description: Mapping[str, Any], placement: Mapping[str, Any]
+) -> str:
+    """
+    Create the environment, or find the one that an earlier try has created.
+
+    :param hook: The Batch API.
+    :param store: What earlier tries of the task have noted.
+    :param description: The API's ``NamedComputeEnv`` object.
+    :param placement: The API's ``Placement`` object.
+    :return: The environment's id.
+    :raises JobChangedError: When an earlier try has created one from another description.
+    :raises ComputeEnvStateUnknownError: When it cannot be found out whether that one still exists.
+    """
+    digest = digest_of({"ComputeEnv": description, "Placement": placement})
+    last = store.load()
+    step = decide(last, _state_of(hook, last), digest, "fail")
+    if step is Step.REFUSE and last is not None:
+        raise JobChangedError(
+            f"An earlier try has created another environment ({last.job_id or 'its id is not known'}): change the "
+            f"description back, or clear the task's state; BatchModifyComputeEnvOperator changes what exists"
+        )
+    if last is not None and last.job_id is not None and step is not Step.SUBMIT_ANEW:
+        log.info("Found %s of an earlier try; nothing is created", last.job_id)
+        return last.job_id
+    if last is None or step is Step.SUBMIT_ANEW:
+        last = store.intend(last.number + 1 if last else 1, digest)
+    try:
+        env_id = hook.send(batch.create_compute_env(description, placement, last.token))
+    except ApiQuotaError as error:
+        store.refused(last)
+        advice = "an account may have 10 environments, and so many cores: delete or shrink what is not needed"
+        raise ApiQuotaError(error.action, error.code, f"{error.message}; {advice}", error.request_id) from error
+    except (ConfigurationError, ApiParameterError, ApiRefusedError, ApiThrottledError):
+        store.refused(last)
+        raise
+    log.info("Created %s in %s", env_id, hook.access.region)
+    store.submitted(last, env_id)
+    return env_id
+
+
+def _state_of(hook: BatchHook, submission: Submission | None) -> str | None:
+    """Return a state for an environment that is there; None when the API surely does not have it any more."""
+    if submission is None or submission.job_id is None:
+        return None
+    began = time.monotonic()
+    while True:
+        try:
+            env = hook.send(batch.describe_compute_env(submission.job_id))
+        except ApiNotFoundError:
+            # It may not be visible yet.
+            if time.monotonic() - began >= DEFAULT_GRACE:
+                return None
+            time.sleep(VISIBILITY_CHECK)
+        except CloudError as error:
+            raise ComputeEnvStateUnknownError(
+                f"Cannot find out what became of {submission.job_id}, which an earlier try has created; nothing "
+                f"was created: {error}"
+            ) from error
+        else:
+            return None if env.next_action == "DELETING" else "EXISTS"

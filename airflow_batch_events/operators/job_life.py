@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rest of a job's life: end it, run it again, delete it. Import these from ``operators.batch``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.configuration import conf
+
+from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, Outcome
+from airflow_batch_events.exceptions import BatchJobTimeoutError
+from airflow_batch_events.hooks.batch import BatchHook
+from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
+from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
+from airflow_batch_events.operators.waiting import JobWaitMixin, timeout_of
+
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.context import Context
+
+
+class BatchTerminateJobOperator(BaseOperator):
+    """
+    End a Batch job and wait until it has ended.
+
+    A job that has ended already, or that does not exist, is as it should be. The return value says what became of it.
+
+    :param job_id: The job. (templated)
+    :param timeout: Seconds that this may take; ending a job with many instances takes its time.
+    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
+    :param region: Overrides the connection's region. (templated)
+    """
+
+    template_fields: Sequence[str] = ("job_id", "tencentcloud_conn_id", "region")
+    operator_extra_links = (BatchJobLink(),)
+    ui_color = "#fbe0dc"
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        timeout: float = 600.0,
+        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
+        region: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.job_id = job_id
+        self.timeout = timeout
+        self.tencentcloud_conn_id = tencentcloud_conn_id
+        self.region = region
+
+    def execute(self, context: Context) -> str:
+        """
+        End the job.
+
+        :raises BatchJobTimeoutError: When it has not ended in time; it may still be ending.
+        """
+        hook = BatchHook(self.tencentcloud_conn_id, self.region)
+        BatchJobLink.persist(context, hook.access, self.job_id)
+        ending = hook.end_job(self.job_id, bound=self.timeout)
+        if not ending.is_over:
+            raise BatchJobTimeoutError(f"After {self.timeout:g} s: {ending.report}")
+        if ending.error is not None:
+            raise ending.error
+        self.log.info("%s", ending.report)
+        return ending.report
+
+
+class BatchRetryJobsOperator(JobWaitMixin, BaseOperator):
+    """
+    Run the failed instances of failed Batch jobs again and, if wanted, wait for how they end this time.
+
+    Events of the earlier run are not believed: the wait begins after the API has shown that a job runs again.
+
+    :param job_id: One job id, or a list of them, at most 100; all must be FAILED. (templated)
+    :param queue_name: The queue that the jobs' topic forwards to. None waits by looking at the API alone. (templated)
+    :param wait_for_completion: Whether to wait until the jobs have settled again.
+    :param deferrable: Whether to wait in the triggerer; by default as ``[operators] default_deferrable`` says.
+    :param reconcile_interval: Seconds between looks at the API at the most, while events can be read.
+    :param poll_interval: Seconds between looks when there are no events to wait for.
+    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
+    :param region: Overrides the connection's region. (templated)
+    """
+
+    template_fields: Sequence[str] = ("job_id", "queue_name", "tencentcloud_conn_id", "region")
+    operator_extra_links = (BatchJobLink(), CmqQueueLink())
+    ui_color = "#dcebfb"
+
+    def __init__(
+        self,
+        *,
+        job_id: str | list[str],
+        queue_name: str | None = None,
+        wait_for_completion: bool = True,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        reconcile_interval: float = RECONCILE_INTERVAL,
+        poll_interval: float = 30.0,
+        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
+        region: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.job_id = job_id
+        self.queue_name = queue_name
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.reconcile_interval = reconcile_interval
+        self.poll_interval = poll_interval
+        self.tencentcloud_conn_id = tencentcloud_conn_id
+        self.region = region
+
+    def execute(self, context: Context) -> Any:
+        """Retry the jobs, and wait."""
+        job_ids = [self.job_id] if isinstance(self.job_id, str) else list(self.job_id)
+        self.write_links(context, job_ids[0])
+        self.hook.retry_jobs(job_ids)
+        self.log.info("Retried %s", ", ".join(job_ids))
+        if not self.wait_for_completion:
+            return self.job_id
+        return self._conclude(self.wait_for_jobs(job_ids, timeout=timeout_of(self.execution_timeout)))
+
+    def execute_complete(self, context: Context, event: Any = None) -> Any:
+        """Take what the trigger fired: return the outcomes, or fail with what failed and why."""
+        return self._conclude(self.outcomes_of(event))
+
+    def _conclude(self, outcomes: Sequence[Outcome]) -> Any:
+        self.log_end(outcomes)
+        for outcome in outcomes:
+            if not outcome.succeeded:
+                raise self.error_for(outcome)
+        values = [outcome.to_dict() for outcome in outcomes]
+        return values[0] if isinstance(self.job_id, str) else values
+
+
+class BatchDeleteJobOperator(BaseOperator):
+    """
+    Delete a Batch job that has ended; one that does not exist is as it should be.
+
+    Nothing about a deleted job can be asked any more.
+
+    :param job_id: The job; it and all its instances must be SUCCEED or FAILED. (templated)
+    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
+    :param region: Overrides the connection's region. (templated)
+    """
+
+    template_fields: Sequence[str] = ("job_id", "tencentcloud_conn_id", "region")
+    ui_color = "#fbe0dc"
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
+        region: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.job_id = job_id
+        self.tencentcloud_conn_id = tencentcloud_conn_id
+        self.region = region
+
+    def execute(self, context: Context) -> None:
+        """Delete the job."""
+        was_there = BatchHook(self.tencentcloud_conn_id, self.region).delete_job(self.job_id)
+        self.log.info("Deleted job %s" if was_there else "Job %s does not exist (any more)", self.job_id)

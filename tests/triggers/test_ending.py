@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a task cannot be ended rightly in the triggerer, a worker ends it."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.triggers.base import TaskFailedEvent, TaskSkippedEvent, TriggerEvent
+
+from airflow_batch_events.hooks.batch import BatchHook
+from airflow_batch_events.triggers.batch import BatchJobTrigger
+from airflow_batch_events.triggers.ending import TaskEnd
+
+END = TaskEnd().to_dict()
+
+
+def submit(script: str) -> str:
+    env = {"EnvType": "MANAGED", "EnvData": {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89"}}
+    application = {"DeliveryForm": "LOCAL", "Command": f"scripted: {script}"}
+    task = {"TaskName": "main", "Application": application, "ComputeEnv": env}
+    return BatchHook().submit_job({"JobName": "j", "Tasks": [task]}, {"Zone": "ap-guangzhou-6"})
+
+
+async def fire(job_id: str | list[str], end: dict[str, bool] | None = END, **settings: Any) -> TriggerEvent:
+    """Run a trigger as the triggerer does, after a round trip through its serialized form."""
+    timeout_after = settings.pop("timeout_after", None)
+    _, kwargs = BatchJobTrigger(job_id, "waits", end=end, **settings).serialize()
+    trigger = BatchJobTrigger(**kwargs)
+    trigger.timeout_after = timeout_after
+    trigger.task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1)
+    events = trigger.run()
+    try:
+        return await events.__anext__()
+    finally:
+        await events.aclose()
+
+
+async def test_a_failed_job_fails_the_task_here_with_the_reason_in_its_log(
+    cloud: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = await fire(submit("outcome=failed exit_code=7"))
+
+    assert isinstance(event, TaskFailedEvent)
+    assert "exit code 7" in capsys.readouterr().out
+
+
+async def test_a_failed_job_skips_the_task_if_wanted(cloud: Any) -> None:
+    event = await fire(submit("outcome=failed"), TaskEnd(skip_on_failure=True).to_dict())
+
+    assert isinstance(event, TaskSkippedEvent)
+
+
+async def test_a_job_that_does_not_exist_fails_the_task_here(cloud: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    event = await fire("job-missing1", grace=0.0)
+
+    assert isinstance(event, TaskFailedEvent)
+    assert "was not found" in capsys.readouterr().out
+
+
+async def test_a_job_id_that_a_template_has_made_of_nothing_fails_the_task_with_advice(
+    cloud: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = await fire("None")
+
+    assert isinstance(event, TaskFailedEvent)
+    assert "must have pushed one job id" in capsys.readouterr().out
+
+
+async def test_a_result_that_cannot_be_stored_here_is_left_to_a_worker(cloud: Any) -> None:
+    """There is no triggerer around this test, so there is nobody who could store an XCom."""
+    event = await fire(submit("outcome=succeed"))
+
+    assert type(event) is TriggerEvent
+    assert event.payload["outcomes"][0]["succeeded"]
+
+
+async def test_a_wait_that_begins_here_times_out_before_airflow_ends_it_and_is_ended_on_a_worker(cloud: Any) -> None:
+    in_a_minute = datetime.fromtimestamp(time.time() + 60, timezone.utc)
+
+    event = await fire(submit("outcome=hang"), deadline_lead=59.0, timeout_after=in_a_minute)
+
+    assert type(event) is TriggerEvent
+    assert event.payload["outcomes"][0]["state"] == "TIMEOUT"
