@@ -9,10 +9,11 @@ from importlib.resources import files
 
 import jsonschema
 import pytest
-from airflow.sdk import BaseHook, BaseOperator
+from airflow.sdk import BaseHook, BaseOperator, Connection
 
 from airflow_batch_events.get_provider_info import get_provider_info
 from airflow_batch_events.hooks.batch import BatchHook
+from airflow_batch_events.hooks.connection import account_from_connection
 from airflow_batch_events.protocol.credentials import ENDPOINT_FIELDS
 
 INFO = get_provider_info()
@@ -54,11 +55,44 @@ def test_the_connection_type_is_the_hook_s():
     assert set(ENDPOINT_FIELDS) | {"region", "token"} <= set(connection["conn-fields"])
 
 
+ALLOWED = {"type", "default", "format", "enum", "minimum", "maximum", "pattern", "minLength", "maxLength"}
+READ = {*ENDPOINT_FIELDS, "region", "token", "proxy", "verify", "role_arn", "role_session_name"} | {
+    "role_duration_seconds",
+    "role_external_id",
+}
+
+
+def test_the_connection_form_has_what_the_hook_reads_and_hides_what_is_secret():
+    (connection,) = INFO["connection-types"]
+    fields = connection["conn-fields"]
+    assert set(fields) == READ
+    for name, field in fields.items():
+        assert field["label"], name
+        assert field["description"], name
+        assert set(field["schema"]) <= ALLOWED, name
+        assert "null" in field["schema"]["type"], f"{name} may be empty"
+    # A proxy's address may hold a password.
+    assert {name for name, field in fields.items() if field["schema"].get("format") == "password"} == {"token", "proxy"}
+
+
+def test_an_empty_form_is_a_connection_without_key_role_or_proxy():
+    (connection,) = INFO["connection-types"]
+    extra = {name: field["schema"].get("default") for name, field in connection["conn-fields"].items()}
+    account = account_from_connection(Connection(conn_id="c", conn_type="tencentcloud", extra=json.dumps(extra)))
+    assert (account.key, account.role, account.place["proxy"], account.place["verify"]) == (None, None, None, True)
+
+
 def public_operators():
+    found = {}
     for module in listed_modules():
         for item in vars(importlib.import_module(module)).values():
-            if isinstance(item, type) and issubclass(item, BaseOperator) and item.__module__ == module:
-                yield item
+            if (
+                isinstance(item, type)
+                and issubclass(item, BaseOperator)
+                and item.__module__.startswith("airflow_batch_")
+            ):
+                found[item] = None
+    return found
 
 
 @pytest.mark.parametrize("operator", list(public_operators()), ids=lambda operator: operator.__name__)

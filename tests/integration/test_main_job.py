@@ -82,7 +82,7 @@ def control(emulator: CloudAddress, method: str) -> dict[str, Any]:
 
 
 def has_read(emulator: CloudAddress) -> bool:
-    return len(control(emulator, "GET")["requests"]) > 0
+    return any(request["target"] == QUEUE for request in control(emulator, "GET")["requests"])
 
 
 def check_branches(airflow: AirflowApi, runs: dict[str, str], source: str) -> None:

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Every example in ``dags/`` runs on real Airflow against the emulated cloud; those that can, side by side.
+
+The two that Batch events start are in ``test_watchers.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from integration.conftest import DAGS
+
+from airflow_batch_events.demo.airflow_api import AirflowApi, wait_until
+from airflow_batch_events.demo.cloud import CloudAddress, provision
+from airflow_batch_events.demo.stack import AirflowStack
+from airflow_batch_events.protocol import batch
+from airflow_batch_events.protocol.cmq import CmqClient
+from airflow_batch_events.protocol.sdk import SdkClient
+from airflow_batch_events.protocol.tdmq import delete_queue, delete_topic, describe_queue
+
+TOPIC, QUEUE = "batch-events", "airflow-batch-events"
+INBOX, APPROVALS = "airflow-inbox", "airflow-approvals"
+LIMIT = 180
+
+STARTED = {
+    "batch_branch_on_result": {"command": "exit 3"},
+    "batch_compute_env": {"nodes": 1, "more_nodes": 2},
+    "batch_fan_out": {"jobs": 3, "seconds": 1},
+    "batch_job_decorator": {"parts": 3},
+    "batch_wait_without_worker": {"jobs": 3, "seconds": 1},
+}
+MESSAGES = {"cmq_on_message", "cmq_wait_for_message"}
+ELSEWHERE = {"batch_on_job_end", "batch_on_nightly_failure"}
+
+
+@pytest.fixture(scope="module")
+def runs(stack: AirflowStack, emulator: CloudAddress) -> Iterator[dict[str, str]]:
+    """A run of each example that is started by hand."""
+    provision(emulator, TOPIC, QUEUE)
+    for dag_id in STARTED:
+        stack.api.unpause(dag_id)
+    yield {dag_id: stack.api.trigger(dag_id, conf) for dag_id, conf in STARTED.items()}
+    with SdkClient(emulator.access()) as client:
+        client.send(delete_queue(QUEUE))
+        client.send(delete_topic(TOPIC))
+
+
+def test_every_example_is_tried() -> None:
+    text = "\n".join(file.read_text() for file in DAGS["examples"].glob("*.py"))
+    assert set(re.findall(r'dag_id="(\w+)"', text)) == STARTED.keys() | MESSAGES | ELSEWHERE
+
+
+def test_a_result_is_branched_on(airflow: AirflowApi, runs: dict[str, str]) -> None:
+    run = ("batch_branch_on_result", runs["batch_branch_on_result"])
+    assert airflow.wait_for_run(*run, timeout=LIMIT) == "success"
+    states = airflow.states(*run)
+    assert (states["publish_result"], states["raise_alarm"]) == ("skipped", "success")
+    job_id = airflow.xcom(*run, "submit")
+    assert airflow.xcom(*run, "raise_alarm") == f"job {job_id} ended FAILED"
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "task_id", "jobs"),
+    # Without workers, a last job summarises the three.
+    [("batch_fan_out", "gather", 3), ("batch_job_decorator", "report", 3), ("batch_wait_without_worker", "gather", 4)],
+)
+def test_many_jobs_are_waited_for_and_gathered(
+    airflow: AirflowApi, runs: dict[str, str], dag_id: str, task_id: str, jobs: int
+) -> None:
+    assert airflow.wait_for_run(dag_id, runs[dag_id], timeout=LIMIT) == "success"
+    assert airflow.xcom(dag_id, runs[dag_id], task_id) == {"jobs": jobs, "succeeded": jobs}
+
+
+def test_a_compute_environment_is_made_used_and_taken_away(
+    airflow: AirflowApi, runs: dict[str, str], emulator: CloudAddress
+) -> None:
+    run = ("batch_compute_env", runs["batch_compute_env"])
+    assert airflow.wait_for_run(*run, timeout=LIMIT) == "success"
+    assert set(airflow.states(*run).values()) == {"success"}
+    assert airflow.xcom(*run, "work")["succeeded"]
+    env_id = airflow.xcom(*run, "create", key="env_id")
+    with SdkClient(emulator.access()) as client:
+        assert env_id not in {env.env_id for env in client.send(batch.describe_compute_envs())}
+
+
+@pytest.fixture
+def message_queues(emulator: CloudAddress) -> Iterator[None]:
+    provision(emulator, "plain-messages", INBOX)
+    provision(emulator, "approvals", APPROVALS)
+    yield
+    with SdkClient(emulator.access()) as client:
+        for queue_name in (INBOX, APPROVALS):
+            client.send(delete_queue(queue_name))
+        for topic_name in ("plain-messages", "approvals"):
+            client.send(delete_topic(topic_name))
+
+
+def send(emulator: CloudAddress, queue_name: str, body: str) -> None:
+    async def call() -> None:
+        async with CmqClient(emulator.access()) as client:
+            await client.send(queue_name, body)
+
+    asyncio.run(call())
+
+
+def messages_in(emulator: CloudAddress, queue_name: str) -> int:
+    with SdkClient(emulator.access()) as client:
+        queue = client.send(describe_queue(queue_name))
+    return (queue.active_msg_num or 0) + (queue.inactive_msg_num or 0)
+
+
+@pytest.mark.usefixtures("message_queues")
+def test_a_plain_message_starts_a_run_through_airflows_own_trigger(airflow: AirflowApi, emulator: CloudAddress) -> None:
+    airflow.unpause("cmq_on_message")
+    send(emulator, INBOX, "no event of Batch")
+
+    def read() -> Any:
+        for (dag_id, run_id), state in airflow.run_states().items():
+            if (dag_id, state) == ("cmq_on_message", "success"):
+                return airflow.xcom(dag_id, run_id, "read")
+        return None
+
+    assert wait_until(read, timeout=60, failure=lambda: "no run was started") == ["no event of Batch"]
+    wait_until(
+        lambda: messages_in(emulator, INBOX) == 0 or None, timeout=90, failure=lambda: "the message is still there"
+    )
+
+
+@pytest.mark.usefixtures("message_queues")
+def test_a_task_waits_for_a_plain_message_through_airflows_own_trigger(
+    airflow: AirflowApi, emulator: CloudAddress
+) -> None:
+    airflow.unpause("cmq_wait_for_message")
+    for body in ("the budget", "the holidays"):
+        run = ("cmq_wait_for_message", airflow.trigger("cmq_wait_for_message"))
+        airflow.wait_for_states(*run, "approval", {"deferred"})
+        send(emulator, APPROVALS, body)
+        assert airflow.wait_for_run(*run) == "success"
+        assert airflow.xcom(*run, "approval") == body
+        assert airflow.xcom(*run, "go_on") == f"approved: {body}"
+    wait_until(
+        lambda: messages_in(emulator, APPROVALS) == 0 or None, timeout=30, failure=lambda: "a message is still there"
+    )

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What somebody gets who installs the package: the files in it, and that it works where nothing else is."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_batch_events import __version__
+from airflow_batch_events.demo.airflow_api import wait_until
+from airflow_batch_events.demo.processes import ChildProcess, stop_all
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "airflow_batch_events"
+UV = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+
+pytestmark = [
+    pytest.mark.skipif(UV is None, reason="uv, which 'make' installs where it can, is not here"),
+    pytest.mark.xdist_group("packaging"),
+]
+
+# Python files and everything else that is no by-product; the tree itself says what has to be in the wheel.
+BY_PRODUCTS = (
+    "__pycache__",
+    ".pyc",
+    ".hypothesis",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".test-output",
+    ".demo",
+)
+# A user's own Airflow must not be what is tested.
+FOREIGN = re.compile(r"AIRFLOW|PYTHONPATH$|VIRTUAL_ENV$")
+
+IMPORT_ALL = """
+import importlib, json, pkgutil, airflow_batch_events
+failures = {}
+for module in pkgutil.walk_packages(airflow_batch_events.__path__, "airflow_batch_events."):
+    try:
+        importlib.import_module(module.name)
+    except ModuleNotFoundError as error:
+        failures[module.name] = error.name
+print(json.dumps(failures))
+"""
+
+
+def run(*command: object, env: dict[str, str] | None = None, cwd: Path = ROOT) -> str:
+    """Run a command to its good end and return what it printed."""
+    done = subprocess.run(list(map(str, command)), env=env, cwd=cwd, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The sdist, and the wheel that is built from it, by their endings."""
+    folder = tmp_path_factory.mktemp("built")
+    run(UV, "build", "--quiet", "--out-dir", folder, ROOT)
+    return {kind: next(folder.glob(f"*{kind}")) for kind in (".whl", ".tar.gz")}
+
+
+def files_below(folder: Path) -> set[str]:
+    """Return a folder's files by their path from the root of the repository, without by-products."""
+    paths = (path.relative_to(ROOT).as_posix() for path in folder.rglob("*") if path.is_file())
+    return {path for path in paths if not any(by_product in path for by_product in BY_PRODUCTS)}
+
+
+def look_into(path: Path) -> tuple[set[str], str, str]:
+    """Return the names in a wheel, the folder of its metadata, and the metadata."""
+    with zipfile.ZipFile(path) as wheel:
+        names = set(wheel.namelist())
+        metadata = next(name for name in names if name.endswith("/METADATA"))
+        return names, metadata.removesuffix("METADATA"), wheel.read(metadata).decode()
+
+
+def test_the_wheel_has_the_package_its_data_and_its_licence_and_nothing_else(built):
+    names, about, text = look_into(built[".whl"])
+    assert {name for name in names if not name.startswith(about)} == files_below(PACKAGE)
+    assert {"airflow_batch_events/py.typed", f"{about}licenses/LICENSE", f"{about}entry_points.txt"} <= names
+    assert f"\nVersion: {__version__}\n" in text
+    assert "\nLicense-Expression: Apache-2.0\n" in text
+    assert "# airflow_batch_events" in text
+
+
+def test_the_sdist_has_what_is_needed_to_read_run_and_test_it(built):
+    with tarfile.open(built[".tar.gz"]) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    assert not [name for name in names if any(by_product in name for by_product in BY_PRODUCTS)]
+    assert files_below(PACKAGE) | files_below(ROOT / "dags") | files_below(ROOT / "docs") <= names
+    assert {"README.md", "LICENSE", "Makefile", "constraints.txt", "pyproject.toml", "tests/conftest.py"} <= names
+
+
+def test_what_is_imported_is_declared(built):
+    imported = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(node.module.partition(".")[0])
+    imported -= {*sys.stdlib_module_names, "airflow", PACKAGE.name}
+    declared = set(re.findall(r"^Requires-Dist: ([\w.-]+)", look_into(built[".whl"])[2], re.MULTILINE))
+    providers = packages_distributions()
+    undeclared = {module for module in imported if declared.isdisjoint(map(normalised, providers.get(module, ())))}
+    # Used where it happens to be there.
+    assert undeclared <= {"uvloop"}
+
+
+def normalised(distribution: str) -> str:
+    return distribution.lower().replace("_", "-")
+
+
+class Installation:
+    """An empty virtual environment with the wheel in it, and an Airflow home of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bin = folder / "venv" / "bin"
+        self.home = folder / "airflow"
+        self.home.mkdir()
+        self.env = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
+        self.env |= {
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "HOME": str(self.home),
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+        }
+        run(UV, "venv", "--quiet", "--python", sys.executable, folder / "venv")
+
+    def install(self, *what: object) -> None:
+        run(UV, "pip", "install", "--quiet", "--python", self.bin / "python", "-c", ROOT / "constraints.txt", *what)
+
+    def run(self, command: str, *arguments: object) -> str:
+        return run(self.bin / command, *arguments, env=self.env, cwd=self.home)
+
+
+@pytest.fixture(scope="module")
+def installed(built: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    installation = Installation(tmp_path_factory.mktemp("installed"))
+    installation.install(built[".whl"])
+    return installation
+
+
+@pytest.fixture
+def cloud(installed: Installation) -> Iterator[dict[str, Any]]:
+    """The emulator of the installed package; the default connection leads to it."""
+    ready_file = installed.home / "emulator.json"
+    command = [str(installed.bin / "airflow-batch-events"), "emulate", "--ready-file", str(ready_file)]
+    child = ChildProcess("emulator", command, env=installed.env, log=installed.home / "emulator.log")
+
+    def address() -> dict[str, Any] | None:
+        child.check_alive()
+        return json.loads(ready_file.read_text()) if ready_file.exists() else None
+
+    try:
+        told = wait_until(address, timeout=60, failure=child.tail)
+        endpoints = dict.fromkeys(("batch_endpoint", "tdmq_endpoint", "cmq_endpoint"), told["endpoint"])
+        installed.env["AIRFLOW_CONN_TENCENTCLOUD_DEFAULT"] = json.dumps(
+            {
+                "conn_type": "tencentcloud",
+                "login": told["secret_id"],
+                "password": told["secret_key"],
+                "extra": {"region": told["region"], **endpoints},
+            }
+        )
+        yield told
+    finally:
+        stop_all([child], grace=5)
+
+
+@pytest.mark.integration
+def test_a_bare_installation_works_with_airflow_and_runs_an_example(installed, cloud):
+    shutil.copytree(ROOT / "dags", installed.home / "dags", dirs_exist_ok=True)
+    installed.run("airflow", "db", "migrate")
+    installed.run("airflow-batch-events", "provision")
+    output = installed.run("airflow", "dags", "test", "batch_branch_on_result", "--conf", '{"command": "echo hello"}')
+    assert re.search(r"DagRun Finished: dag_id=batch_branch_on_result.*state=success", output)
+    providers = json.loads(installed.run("airflow", "providers", "list", "--output", "json"))
+    assert "airflow-batch-events" in {provider["package_name"] for provider in providers}
+
+
+@pytest.mark.integration
+def test_the_command_line_is_installed_and_says_what_it_can(installed):
+    text = installed.run("airflow-batch-events", "--help")
+    for command in ("demo", "emulate", "provision", "doctor", "tail"):
+        assert command in text
+
+
+@pytest.mark.integration
+def test_importing_the_installed_package_costs_nothing(installed):
+    code = "import sys; before = set(sys.modules); import airflow_batch_events; print(*(set(sys.modules) - before))"
+    assert set(installed.run("python", "-c", code).split()) <= {"airflow_batch_events", "__future__"}
+
+
+@pytest.mark.integration
+def test_only_the_extra_messaging_is_missed_and_airflow_does_not_mind(installed, built):
+    missing = json.loads(installed.run("python", "-c", IMPORT_ALL).splitlines()[-1])
+    assert missing.pop("airflow_batch_events.queues.cmq") == "airflow.providers.common.messaging"
+    # What is there for somebody's tests needs pytest, which is theirs.
+    assert missing == {"airflow_batch_events.emulator.testing": "pytest"}
+    assert "Traceback" not in installed.run("airflow", "providers", "queues")
+
+    installed.install(f"airflow-batch-events[messaging] @ {built['.whl'].as_uri()}")
+    assert "CmqMessageQueueProvider" in installed.run("airflow", "providers", "queues")
