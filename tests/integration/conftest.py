@@ -37,6 +37,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.integration)
+            # One process for all that share one Airflow; the demo brings its own.
+            item.add_marker(pytest.mark.xdist_group("demo" if item.path.name == "test_demo.py" else "airflow"))
 
 
 @pytest.hookimpl(hookwrapper=True)
