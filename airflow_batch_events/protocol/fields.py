@@ -84,7 +84,7 @@ def when_millis(value: object) -> pendulum.DateTime | None:
     # Seconds of our age have ten digits, milliseconds thirteen.
     try:
         return pendulum.from_timestamp(value / 1000 if value > 1e11 else value)
-    except (ValueError, OverflowError):
+    except (OSError, OverflowError, ValueError):
         return None
 
 

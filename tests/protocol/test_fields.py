@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 import pendulum
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_batch_events.protocol.fields import counts, decoded_log, entries, text, when, when_millis, whole
@@ -26,6 +26,7 @@ def test_both_spellings_of_a_time_are_utc(moment: datetime, spelling: str) -> No
 
 
 @given(anything)
+@example(67_768_036_191_676_796_000)
 def test_what_is_no_time_is_none(value: object) -> None:
     assert isinstance(when(value), pendulum.DateTime | None)
     assert isinstance(when_millis(value), pendulum.DateTime | None)
