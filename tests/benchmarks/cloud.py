@@ -73,7 +73,7 @@ class Cloud:
         return float(self._http.get("/clock").json()["time"])
 
     def advance_to(self, when: float) -> None:
-        """Move its clock."""
+        """Move its clock; when this returns, jobs that were due by then have ended, and their events are going out."""
         self._http.post("/clock", json={"advance": max(0.0, when - self.time())}).raise_for_status()
 
     def resident_memory(self) -> int:

@@ -12,7 +12,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
+
+from airflow_batch_events.triggers.ending import push_result
 
 LOOK_EVERY = 0.01
 """Seconds between two looks for the file."""
@@ -25,22 +27,28 @@ class GateTrigger(BaseTrigger):
     Fire when a file is there.
 
     :param file: Its path.
+    :param ends_task: Whether to store a result and end the task, as a wait for jobs does, or to fire for a worker.
     """
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, ends_task: bool = False) -> None:
         super().__init__()
         self.file = file
+        self.ends_task = ends_task
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the triggerer needs to make this trigger again."""
-        return "benchmarks.gate.GateTrigger", {"file": self.file}
+        return "benchmarks.gate.GateTrigger", {"file": self.file, "ends_task": self.ends_task}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait with all the others."""
         if self.file not in _gates:
             _gates[self.file] = asyncio.ensure_future(_open(Path(self.file)))
         await asyncio.shield(_gates[self.file])
-        yield TriggerEvent({"file": self.file})
+        if not self.ends_task:
+            yield TriggerEvent({"file": self.file})
+            return
+        await push_result(self, {"file": self.file})
+        yield TaskSuccessEvent()
 
 
 async def _open(file: Path) -> None:

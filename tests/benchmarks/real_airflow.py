@@ -3,8 +3,8 @@
 Deferred tasks of a real Airflow on PostgreSQL: from the moment at which all events come to the last task's success.
 
 Beside it is the same DAG with a trigger that fires from a local event: what Airflow itself takes to resume as many
-tasks on workers. Each deferred task runs twice on a worker, which takes most of the time; so the number of tasks is
-what the time for it allows: ``BENCH_TASKS=1000`` sets it.
+tasks on workers, or to store as many results and end the tasks in the triggerer. Each task that begins or ends on a
+worker takes most of the time; so the number of tasks is what the time for it allows: ``BENCH_TASKS=1000`` sets it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.cloud import TOPIC, running_cloud, success_event
+from benchmarks.cloud import TOPIC, Cloud, running_cloud, success_event
 from benchmarks.figures import Figure
 
 from airflow_batch_events.demo.cloud import CONN_ID, CloudAddress
@@ -30,6 +31,12 @@ TESTS = Path(__file__).parents[1]
 DAGS = {"benchmarks": Path(__file__).parent / "dags"}
 TASKS = 60
 """Tasks in the time that the whole suite may take on two cores."""
+
+PICKED_UP = 40.0
+"""Triggers that a triggerer begins a second, at the least."""
+
+SETTLE = 12.0
+"""Seconds for the first trigger of a triggerer to read its connection, and for the first looks."""
 
 LIMIT = 900.0
 """Seconds that the tasks may take to defer, and again to end."""
@@ -49,36 +56,70 @@ def measure(*, quick: bool) -> Iterator[Figure]:
                 env={"PYTHONPATH": str(TESTS)},
             )
             with stack:
-                gate = home / "gate"
-                floor = _run(stack, "bench_gate", {"file": str(gate), "tasks": tasks}, tasks, gate.touch)
-                job_ids, _ = cloud.submit(tasks, "scripted: outcome=hang")
-                ours = _run(
-                    stack,
-                    "bench_jobs",
-                    {"job_ids": job_ids},
-                    tasks,
-                    lambda: asyncio.run(_publish(cloud.address, job_ids)),
-                )
-    name = f"{tasks} deferred tasks, resumed on workers: last publish to last success"
-    yield Figure(PART, name, ours, "s", (floor, "trigger on a local event"))
-    yield Figure(PART, f"{tasks} deferred tasks: against the floor", ours / floor, "times", goal=1.1)
+                yield from _compare(stack, cloud, home, tasks)
 
 
-def _run(stack: AirflowStack, dag_id: str, conf: dict[str, object], tasks: int, publish: Callable[[], None]) -> float:
-    """Return the seconds from the publication to the end of the last task."""
+def _compare(stack: AirflowStack, cloud: Cloud, home: Path, tasks: int) -> Iterator[Figure]:
+    def wait_for_gates(dag_id: str) -> Waits:
+        gate = home / dag_id
+        return _run(stack, dag_id, {"file": str(gate), "tasks": tasks}, tasks, gate.touch)
+
+    def wait_for_jobs(dag_id: str) -> Waits:
+        job_ids, _ = cloud.submit(tasks, "scripted: outcome=hang")
+        return _run(stack, dag_id, {"job_ids": job_ids}, tasks, lambda: asyncio.run(_publish(cloud.address, job_ids)))
+
+    for how in ("resumed on workers", "ended in the triggerer"):
+        suffix = how.replace(" ", "_")
+        floor, ours = wait_for_gates(f"gates_{suffix}"), wait_for_jobs(f"jobs_{suffix}")
+        name = f"{tasks} deferred tasks, {how}: last publish to last success"
+        yield Figure(PART, name, ours.ended, "s", (floor.ended, "trigger on a local event"))
+        yield Figure(
+            PART, f"{tasks} deferred tasks, {how}: against the floor", ours.ended / floor.ended, "times", goal=1.1
+        )
+        if how == "resumed on workers":
+            on_workers = ours
+    without = wait_for_jobs("jobs_without_workers")
+    name = f"{tasks} mapped waits begun and ended in the triggerer"
+    beside = "begun and ended on workers"
+    yield Figure(PART, f"{name}: until all wait", without.deferred, "s", (on_workers.deferred, beside))
+    yield Figure(PART, f"{name}: last publish to last success", without.ended, "s", (on_workers.ended, beside))
+    yield Figure(PART, f"{name}: worker processes", without.processes, "", (on_workers.processes, beside), goal=0)
+
+
+@dataclass(frozen=True)
+class Waits:
+    """
+    One run of a DAG.
+
+    :param deferred: Seconds from the start of the run until all tasks waited.
+    :param ended: Seconds from the last publication to the end of the last task.
+    :param processes: Waiting tasks for which Airflow has recorded a worker's process.
+    """
+
+    deferred: float
+    ended: float
+    processes: int
+
+
+def _run(stack: AirflowStack, dag_id: str, conf: dict[str, object], tasks: int, publish: Callable[[], None]) -> Waits:
+    """Run a DAG whose tasks wait until something is published."""
     stack.api.wait_for_dag(dag_id)
     stack.api.unpause(dag_id)
+    began = time.time()
     run_id = stack.api.trigger(dag_id, conf)
-    stack.wait_until_deferred(dag_id, run_id, "wait", count=tasks, timeout=LIMIT)
-    # Triggers are picked up some time after their tasks were deferred.
-    time.sleep(5)
+    stack.api.wait_for_states(dag_id, run_id, "wait", {"deferred"}, count=tasks, timeout=LIMIT)
+    deferred = time.time() - began
+    # Triggers are picked up some time after their tasks were deferred, and an event from the time of a wait's first
+    # look would cause another look, which here, where only events say that a job has ended, would not end the wait.
+    time.sleep(SETTLE + tasks / PICKED_UP)
     publish()
     published = time.time()
     state = stack.api.wait_for_run(dag_id, run_id, timeout=LIMIT)
     if state != "success":
         raise RuntimeError(f"the run of {dag_id} is {state}")
-    ends = [one["end_date"] for one in stack.api.task_instances(dag_id, run_id) if one["task_id"] == "wait"]
-    return max(datetime.fromisoformat(end).timestamp() for end in ends) - published
+    waits = [one for one in stack.api.task_instances(dag_id, run_id) if one["task_id"] == "wait"]
+    ended = max(datetime.fromisoformat(one["end_date"]).timestamp() for one in waits) - published
+    return Waits(deferred, ended, sum(one["pid"] is not None or one["queued_when"] is not None for one in waits))
 
 
 async def _publish(address: CloudAddress, job_ids: list[str]) -> None:

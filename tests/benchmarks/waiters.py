@@ -105,7 +105,8 @@ async def _measure(pipe: Connection, way: str, address: CloudAddress, job_ids: l
 
         at_first = memory()
         tasks = [asyncio.ensure_future(one(job_ids[0]))]
-        await asyncio.sleep(1.0)
+        # On a busy machine it takes more than a second to import and open the clients.
+        await asyncio.sleep(4.0)
         with_one = memory()
         tasks += [asyncio.ensure_future(one(job_id)) for job_id in job_ids[1:]]
         await asyncio.sleep(settle)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same DAG twice: many deferred tasks that wait for Batch jobs, and many that wait for a local event."""
+"""The same DAGs twice: many deferred tasks that wait for Batch jobs, and many that wait for a local event."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from benchmarks.gate import GateTrigger
 from airflow_batch_events.sensors.batch import BatchJobSensor
 
 MANY = 2_000
+SETTINGS: dict[str, Any] = {"task_id": "wait", "queue_name": QUEUE, "deferrable": True, "timeout": 1800}
 
 
 class GateSensor(BaseOperator):
@@ -19,35 +20,56 @@ class GateSensor(BaseOperator):
 
     template_fields = ("file",)
 
-    def __init__(self, *, file: str, number: int, **kwargs: Any) -> None:
+    def __init__(self, *, file: str, number: int, end_from_trigger: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.file = file
         self.number = number
+        self.end_from_trigger = end_from_trigger
 
     def execute(self, context: Any) -> None:
-        self.defer(trigger=GateTrigger(self.file), method_name="execute_complete")
+        self.defer(trigger=GateTrigger(self.file, self.end_from_trigger), method_name="execute_complete")
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         return event
 
 
-@dag(schedule=None, params={"job_ids": []}, max_active_tasks=MANY)
-def bench_jobs():
-    @task
-    def jobs(params: dict) -> list[str]:
-        return params["job_ids"]
+@task
+def jobs(params: dict) -> list[str]:
+    return params["job_ids"]
 
-    BatchJobSensor.partial(task_id="wait", queue_name=QUEUE, deferrable=True, timeout=1800).expand(job_id=jobs())
+
+@task
+def numbers(params: dict) -> list[int]:
+    return list(range(params["tasks"]))
+
+
+@dag(schedule=None, params={"job_ids": []}, max_active_tasks=MANY)
+def jobs_resumed_on_workers():
+    BatchJobSensor.partial(**SETTINGS).expand(job_id=jobs())
+
+
+@dag(schedule=None, params={"job_ids": []}, max_active_tasks=MANY)
+def jobs_ended_in_the_triggerer():
+    BatchJobSensor.partial(**SETTINGS, end_from_trigger=True).expand(job_id=jobs())
+
+
+@dag(schedule=None, params={"job_ids": []}, max_active_tasks=MANY)
+def jobs_without_workers():
+    BatchJobSensor.for_each(jobs(), **SETTINGS)
 
 
 @dag(schedule=None, params={"file": "/nowhere", "tasks": 1}, max_active_tasks=MANY)
-def bench_gate():
-    @task
-    def numbers(params: dict) -> list[int]:
-        return list(range(params["tasks"]))
-
+def gates_resumed_on_workers():
     GateSensor.partial(task_id="wait", file="{{ params.file }}").expand(number=numbers())
 
 
-bench_jobs()
-bench_gate()
+@dag(schedule=None, params={"file": "/nowhere", "tasks": 1}, max_active_tasks=MANY)
+def gates_ended_in_the_triggerer():
+    GateSensor.partial(task_id="wait", file="{{ params.file }}", end_from_trigger=True).expand(number=numbers())
+
+
+jobs_resumed_on_workers()
+jobs_ended_in_the_triggerer()
+jobs_without_workers()
+gates_resumed_on_workers()
+gates_ended_in_the_triggerer()
