@@ -20,7 +20,7 @@ def marked(file: str, mark: str) -> str:
     text = (ROOT / file).read_text()
     found = re.search(rf"^ *# \[START {mark}\]\n(.*?)^ *# \[END {mark}\]$", text, re.DOTALL | re.MULTILINE)
     assert found, f"{file} has no marks {mark}"
-    return textwrap.dedent(found.group(1))
+    return textwrap.dedent(found.group(1)).rstrip() + "\n"
 
 
 def test_every_example_in_a_guide_is_the_one_in_the_dag():

@@ -120,7 +120,6 @@ async def test_waits_go_on_when_the_connection_s_key_is_exchanged_and_the_old_on
     await home.until("DescribeJobs")
     emulator.clock.advance(HOUR)
     assert await succeeded([*waits, *later]) == job_ids + later_ids
-    assert emulator.broker.queues.get("q").active_count == 0, "every message was taken and deleted"
     used = {call.secret_id for call in emulator.requests.last(10_000) if call.action == "BatchDeleteMessage"}
     assert used == {new}
 
@@ -155,7 +154,6 @@ async def test_waits_outlive_the_keys_of_a_role_and_assume_it_seldom(
             await home.until("BatchReceiveMessage")
         emulator.clock.advance(HOUR)
         assert await succeeded(waits) == job_ids
-    assert emulator.broker.queues.get("q").active_count == 0
     assert emulator.requests.count("AssumeRole", code="OK") <= 4, "once a period, not once a wait or a client"
     calls = emulator.requests.last(10_000)
     users = {call.secret_id for call in calls if call.service == "cmq"}
