@@ -34,6 +34,14 @@ async def settle():
     await asyncio.sleep(2)
 
 
+async def until_no_look_for(seconds, cloud):
+    """Let a look pass, if one is about to come: an event right after it would be checked by another."""
+    looks = -1
+    while looks != len(cloud.describes):
+        looks = len(cloud.describes)
+        await asyncio.sleep(seconds)
+
+
 def queue_missing():
     return QueueNotFoundError("BatchReceiveMessage", 4440, 10100, "queue is not existed, or deleted", "q")
 
@@ -275,8 +283,9 @@ def test_a_queue_that_fails_later_is_weather_and_waits_live_on_frequent_looks(ru
             cloud.queue_error = None
             cloud.states["job-2"] = "RUNNING"
             wait = asyncio.ensure_future(consumer.wait_for(["job-2"]))
-            # Long enough for the last of the frequent looks; an event right after a look would be checked by another.
+            # Long enough for the last of the frequent looks.
             await asyncio.sleep(60)
+            await until_no_look_for(3, cloud)
             cloud.finish("job-2")
             (outcome,) = await asyncio.wait_for(wait, 1)
             assert outcome.source == "event"

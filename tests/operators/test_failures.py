@@ -41,6 +41,10 @@ LONG = "scripted: outcome=succeed duration=300"
 Deed = Callable[[RunningEmulator, str], object]
 
 
+STARTING = 20.0
+"""Seconds of the cloud's time before a job begins: on a busy machine, too, the first look comes before its end."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """
@@ -67,7 +71,7 @@ class Failure:
     settings: Mapping[str, Any] = field(default_factory=dict)
     fault: Fault | None = None
     before_the_wait: Deed | None = None
-    passes: float = 5
+    passes: float = STARTING + 5
     meanwhile: Deed | None = None
 
 
@@ -132,7 +136,7 @@ FAILURES = (
         ("exit code 1", "execution 3 of at most 3"),
         "scripted: outcome=failed duration=2 exit_code=1 stderr='connection refused'",
         task={"MaxRetryCount": 2},
-        passes=15,
+        passes=3 * STARTING + 15,
     ),
     Failure(
         "The job is interrupted",
@@ -191,7 +195,9 @@ class Told:
 @pytest.fixture
 def shared_emulator(failure: Failure) -> Iterator[RunningEmulator]:
     """A cloud for each failure, because clocks are moved and client tokens are remembered."""
-    with start_emulator(delays=Delays.none(starting=2, terminating=0.05, resource_retry_scale=1), seed=1) as emulator:
+    with start_emulator(
+        delays=Delays.none(starting=STARTING, terminating=0.05, resource_retry_scale=1), seed=1
+    ) as emulator:
         key = (emulator.secret_id, emulator.secret_key, emulator.region)
         with SdkClient(CloudAccess.at_endpoint(emulator.endpoint, *key)) as client:
             client.send(tdmq.create_topic("events"))
