@@ -60,6 +60,12 @@ class JobWaitMixin(_Operator):
             CmqTopicLink.persist(context, self.hook.access, topic_name)
         if self.queue_name is not None:
             CmqQueueLink.persist(context, self.hook.access, self.queue_name)
+        self._keep_links()
+
+    def _keep_links(self) -> None:
+        # At the end of each run on a worker Airflow reads and writes every link again, though all are written by then:
+        # for a task that is resumed, that takes longer than what it was resumed for.
+        self.operator_extra_links = ()
 
     def wait_for_jobs(self, job_ids: Sequence[str], *, timeout: float | None) -> list[Outcome]:
         """
@@ -121,6 +127,7 @@ class JobWaitMixin(_Operator):
         """
         if not isinstance(event, Mapping) or event.get("status") not in ("ended", "error"):
             raise ValueError(f"the trigger fired something else than the end of a wait: {event!r:.500}")
+        self._keep_links()
         if event["status"] == "error":
             raise error_of(event)
         return [Outcome.from_dict(item) for item in event["outcomes"]]
