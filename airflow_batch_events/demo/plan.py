@@ -55,11 +55,11 @@ def plan_runs(jobs: int) -> tuple[PlannedRun, ...]:
     :param jobs: How many jobs the last one runs.
     """
     return (
-        _branching("success", "sleep 10; echo all is well", state="SUCCEED", branch="publish_result"),
-        _branching("failure", "sleep 10; echo no such file >&2; exit 3", state="FAILED", branch="raise_alarm"),
+        _branching("success", "sleep 15; echo all is well", state="SUCCEED", branch="publish_result"),
+        _branching("failure", "sleep 15; echo no such file >&2; exit 3", state="FAILED", branch="raise_alarm"),
         _branching(
             "interruption",
-            "sleep 10; exit 4",
+            "sleep 15; exit 4",
             state="FAILED_INTERRUPTED",
             branch="raise_alarm",
             failed_action="INTERRUPT",
