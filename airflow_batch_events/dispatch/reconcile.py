@@ -3,10 +3,9 @@
 Look at the API for jobs that are waited for: ids in, batched DescribeJobs out, at a pace the account can bear.
 
 Ids that are asked for within a fraction of a second share one call of up to 100, and it takes along those whose time
-comes soon. DescribeJobs may be limited to 2 calls
-a second for the whole account (API page 599/30660 says 10, the international one 2), so the pace halves whenever the
-API complains and recovers slowly. The loop ends only when it is cancelled, or when the keys are refused before anything
-was read; a look that failed is repeated, later.
+comes soon. DescribeJobs may be limited to 2 calls a second for the whole account (API page 599/30660 says 10, the
+international one 2), so the pace halves whenever the API complains and recovers slowly. The loop ends only when it is
+cancelled, or when the keys are refused before anything was read; a look that failed is repeated, later.
 """
 
 from __future__ import annotations

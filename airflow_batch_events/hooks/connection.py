@@ -82,16 +82,19 @@ def account_from_connection(connection: Connection, region: str | None = None) -
     )
 
 
-def access_from_connection(connection: Connection, region: str | None = None) -> CloudAccess:
+def access_from_connection(
+    connection: Connection, region: str | None = None, *, refused: CloudAccess | None = None
+) -> CloudAccess:
     """
     Read a connection and look up what it does not say itself: the machine's key, a role's temporary one; may block.
 
-    The parameters are those of :func:`account_from_connection`.
-
+    :param connection: As :func:`account_from_connection` takes it.
+    :param region: Overrides the connection's region.
+    :param refused: The access whose key the cloud does not take any more.
     :raises ConfigurationError: Naming the connection and the field.
     :raises CloudError: When a role cannot be assumed, because STS does not answer.
     """
-    access = account_from_connection(connection, region).resolve()
+    access = account_from_connection(connection, region).resolve(refused)
     for secret in _secrets_of(access):
         mask_secret(secret)
     return access
@@ -111,9 +114,7 @@ def get_access(conn_id: str, region: str | None = None, *, refused: CloudAccess 
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException as error:
         raise missing(conn_id) from error
-    access = account_from_connection(connection, region).resolve(refused)
-    for secret in _secrets_of(access):
-        mask_secret(secret)
+    access = access_from_connection(connection, region, refused=refused)
     return replace(access, renewal=ConnectionRenewal(conn_id, region))
 
 

@@ -229,8 +229,9 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
         self._tidy_up(context, outcome)
         if error is not None:
             raise error
-        self.emit_outcome(context, outcome.to_dict())
-        return outcome.to_dict()
+        result = outcome.to_dict()
+        self.emit_outcome(context, result)
+        return result
 
     def _show_output(self, job_id: str) -> None:
         try:

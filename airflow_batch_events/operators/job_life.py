@@ -14,6 +14,7 @@ from airflow_batch_events.exceptions import BatchJobTimeoutError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
+from airflow_batch_events.operators.verdict import find_failure, result_of
 from airflow_batch_events.operators.waiting import JobWaitMixin, timeout_of
 
 if TYPE_CHECKING:
@@ -127,11 +128,10 @@ class BatchRetryJobsOperator(JobWaitMixin, BaseOperator):
 
     def _conclude(self, outcomes: Sequence[Outcome]) -> Any:
         self.log_end(outcomes)
-        for outcome in outcomes:
-            if not outcome.succeeded:
-                raise self.error_for(outcome)
-        values = [outcome.to_dict() for outcome in outcomes]
-        return values[0] if isinstance(self.job_id, str) else values
+        failure = find_failure(outcomes)
+        if failure is not None:
+            raise self.error_for(failure)
+        return result_of(outcomes, is_list=not isinstance(self.job_id, str))
 
 
 class BatchDeleteJobOperator(BaseOperator):

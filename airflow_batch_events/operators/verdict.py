@@ -8,6 +8,7 @@ One place for the tasks that end on a worker and for those that end in the trigg
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from airflow_batch_events.events.catalog import JobState
 from airflow_batch_events.events.outcome import NOT_FOUND, NOT_STARTED, REFUSED, TIMEOUT, Outcome
@@ -22,6 +23,17 @@ from airflow_batch_events.exceptions import (
 from airflow_batch_events.hooks.batch import BatchHook
 
 _RESULTS = (JobState.SUCCEED.value, JobState.FAILED.value, JobState.FAILED_INTERRUPTED.value)
+
+
+def end_lines(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return how the jobs ended, for the task's log."""
+    return [f"Job {outcome.job_id} ended {outcome.state} (known from {outcome.source})" for outcome in outcomes]
+
+
+def result_of(outcomes: Sequence[Outcome], *, is_list: bool) -> Any:
+    """Return the value of a task: the list of the outcomes for a list of jobs, else the one outcome."""
+    values = [outcome.to_dict() for outcome in outcomes]
+    return values if is_list else values[0]
 
 
 def find_failure(outcomes: Sequence[Outcome], *, raise_on_failure: bool = True) -> Outcome | None:

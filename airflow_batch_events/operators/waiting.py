@@ -20,7 +20,7 @@ from airflow_batch_events.events.outcome import Outcome
 from airflow_batch_events.exceptions import BatchEventsError, ConfigurationError, CredentialsError, QueueMissingError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
-from airflow_batch_events.operators.verdict import explain
+from airflow_batch_events.operators.verdict import end_lines, explain
 from airflow_batch_events.triggers.hold import end_of_handover
 
 if TYPE_CHECKING:
@@ -141,8 +141,8 @@ class JobWaitMixin(_Operator):
 
     def log_end(self, outcomes: Sequence[Outcome]) -> None:
         """Say in the task's log how the jobs ended."""
-        for outcome in outcomes:
-            self.log.info("Job %s ended %s (known from %s)", outcome.job_id, outcome.state, outcome.source)
+        for line in end_lines(outcomes):
+            self.log.info("%s", line)
 
 
 def from_now(seconds: float | None) -> float | None:

@@ -17,13 +17,8 @@ from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, TIMEOUT, Job
 from airflow_batch_events.exceptions import BatchJobTimeoutError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, get_access
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
-from airflow_batch_events.operators.verdict import find_failure
-from airflow_batch_events.operators.waiting import (
-    DEFERRAL_MARGIN,
-    JobWaitMixin,
-    error_of,
-    from_now,
-)
+from airflow_batch_events.operators.verdict import find_failure, result_of
+from airflow_batch_events.operators.waiting import DEFERRAL_MARGIN, JobWaitMixin, error_of, from_now
 from airflow_batch_events.operators.workerless import (
     as_template,
     refuse_callbacks,
@@ -183,8 +178,7 @@ class BatchJobSensor(JobWaitMixin, BaseSensorOperator):
         failure = find_failure(outcomes, raise_on_failure=self.raise_on_failure)
         if failure is not None:
             self._fail(failure)
-        values = [outcome.to_dict() for outcome in outcomes]
-        return values[0] if isinstance(self.job_id, str) else values
+        return result_of(outcomes, is_list=not isinstance(self.job_id, str))
 
     def _fail(self, outcome: Outcome) -> None:
         error = self.error_for(outcome)

@@ -22,7 +22,7 @@ from airflow_batch_events.events.outcome import NOT_STARTED, TIMEOUT, Outcome
 from airflow_batch_events.exceptions import BatchEventsError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.links.console import BatchJobLink
-from airflow_batch_events.operators.verdict import explain, find_failure
+from airflow_batch_events.operators.verdict import end_lines, explain, find_failure, result_of
 from airflow_batch_events.protocol.credentials import CloudAccess
 
 EXPLAIN_BOUND = 60.0
@@ -69,23 +69,21 @@ async def end_task(
     :param payload: What the trigger would fire for a worker.
     :param hook: Reads why a job failed, in a thread.
     """
-    failed = TaskSkippedEvent() if end.skip_on_failure else TaskFailedEvent()
     if payload["status"] == "error":
         trigger.log.error("%s: %s", payload["error"], payload["message"])
         return TaskFailedEvent()
     outcomes = [Outcome.from_dict(item) for item in payload["outcomes"]]
     if any(outcome.state in (TIMEOUT, NOT_STARTED) for outcome in outcomes):
         return None
-    for outcome in outcomes:
-        trigger.log.info("Job %s ended %s (known from %s)", outcome.job_id, outcome.state, outcome.source)
+    for line in end_lines(outcomes):
+        trigger.log.info("%s", line)
     failure = find_failure(outcomes, raise_on_failure=end.raise_on_failure)
     if failure is not None:
         await _log_reason(trigger, failure, hook)
-        return failed
+        return TaskSkippedEvent() if end.skip_on_failure else TaskFailedEvent()
     if end.push_result:
-        values = [outcome.to_dict() for outcome in outcomes]
         try:
-            await asyncio.wait_for(push_result(trigger, values if end.is_list else values[0]), PUSH_BOUND)
+            await asyncio.wait_for(push_result(trigger, result_of(outcomes, is_list=end.is_list)), PUSH_BOUND)
         except Exception:
             trigger.log.exception("Cannot store the result from here; a worker does")
             return None
