@@ -34,7 +34,7 @@ from airflow_batch_events.protocol.renewal import CORRECTIONS, Holder
 from airflow_batch_events.protocol.request import Request, Service
 from airflow_batch_events.protocol.retry import RetryPolicy
 from airflow_batch_events.protocol.servertime import ServerTime
-from airflow_batch_events.protocol.transport import open_http_client
+from airflow_batch_events.protocol.transport import check_bundle, open_http_client
 
 if TYPE_CHECKING:
     import httpx
@@ -97,6 +97,7 @@ class SdkClient:
         :return: What the request's parser makes of the answer.
         :raises ApiError: The subclass for the error code.
         :raises TransportError: When there is no usable answer.
+        :raises ConfigurationError: When the CA bundle cannot be read, or a parameter cannot be written as JSON.
         """
         _check_params(request)
         response = self._retry.call(lambda: self._try(request), repeatable=request.repeatable, sleep=self._sleep)
@@ -119,6 +120,7 @@ class SdkClient:
 
         product = self._products.get(request.service)
         if product is None:
+            check_bundle(self.access)
             product = vendor.sync_client(request.service, self.access, self._timeout, self._time)
             self._products[request.service] = product
         vendor.sign_as(product, self.access.key)
@@ -180,6 +182,7 @@ class AsyncSdkClient:
         :return: What the request's parser makes of the answer.
         :raises ApiError: The subclass for the error code.
         :raises TransportError: When there is no usable answer.
+        :raises ConfigurationError: When the CA bundle cannot be read, or a parameter cannot be written as JSON.
         """
         _check_params(request)
 

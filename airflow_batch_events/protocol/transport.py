@@ -67,6 +67,19 @@ async def open_session(access: CloudAccess, endpoint: str) -> aiohttp.ClientSess
     )
 
 
+def check_bundle(access: CloudAccess) -> None:
+    """
+    Read the CA bundle, for a client that does not say what is wrong with it. Blocks.
+
+    :param access: How to check certificates.
+    :raises ConfigurationError: When the CA bundle cannot be read.
+    """
+    try:
+        _verification(access.verify)
+    except OSError as error:
+        raise _bundle_error(access, error) from error
+
+
 def _session_verification(access: CloudAccess) -> ssl.SSLContext:
     import aiohttp  # noqa: F401 - here, because it takes a quarter of a second
     import httpx
@@ -117,9 +130,11 @@ def _build(
 
 
 def _bundle_error(access: CloudAccess, error: OSError) -> ConfigurationError:
-    return ConfigurationError(
-        f"{access.source}: verify names the CA bundle {access.verify!r}, which cannot be read: {error}"
-    )
+    if isinstance(access.verify, bool):
+        bundle = "the CA bundle that SSL_CERT_FILE or SSL_CERT_DIR names"
+    else:
+        bundle = f"the CA bundle {access.verify!r} (in Airflow's configuration [batch_events] ca_bundle)"
+    return ConfigurationError(f"{access.source}: {bundle} cannot be read: {error}")
 
 
 def _verification(verify: bool | str) -> ssl.SSLContext | bool:

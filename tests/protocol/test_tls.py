@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from protocol.scripted_cloud import ScriptedCloud
 from support.forward_proxy import ForwardProxy
 
-from airflow_batch_events.exceptions import TransportError
+from airflow_batch_events.exceptions import ConfigurationError, TransportError
 from airflow_batch_events.protocol import batch
 from airflow_batch_events.protocol.cmq import CmqClient
 from airflow_batch_events.protocol.credentials import CloudAccess
@@ -98,6 +98,17 @@ async def test_an_unknown_certificate_is_refused(tls_cloud: ScriptedCloud, use: 
 
 async def test_a_certificate_of_the_named_bundle_is_accepted(tls_cloud: ScriptedCloud, use: Use, bundle: Path) -> None:
     assert await use(replace(tls_cloud.access, verify=str(bundle))) == []
+
+
+async def test_a_bundle_that_cannot_be_read_is_named_with_the_setting(
+    tls_cloud: ScriptedCloud, use: Use, tmp_path: Path
+) -> None:
+    missing, empty = tmp_path / "missing.pem", tmp_path / "empty.pem"
+    empty.touch()
+    for path in (missing, empty):
+        with pytest.raises(ConfigurationError, match=rf"{path}.*\[batch_events\] ca_bundle.*cannot be read"):
+            await use(replace(tls_cloud.access, verify=str(path)))
+    assert tls_cloud.asked == []
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
