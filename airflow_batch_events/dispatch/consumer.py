@@ -99,7 +99,7 @@ class Consumer:
         self.clock = CloudClock(monotonic=asyncio.get_running_loop().time)
         self.board = Board()
         self.metrics = metrics or Counts()
-        self.reconciler = Reconciler(self._describe, self, self.metrics)
+        self.reconciler = Reconciler(name, self._describe, self, self.metrics)
         self._settings = settings or ReaderSettings()
         self._open_source = open_source
         self._source: Source | None = None

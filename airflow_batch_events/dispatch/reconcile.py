@@ -104,6 +104,7 @@ class Reconciler:
     """
     Keep the times at which jobs are to be looked at, and look.
 
+    :param name: What log lines call those who wait: their queue and connection.
     :param describe: One DescribeJobs call for up to 100 ids; without retries of its own.
     :param listener: Receives what the looks bring.
     :param metrics: Where counts go.
@@ -111,8 +112,9 @@ class Reconciler:
     """
 
     def __init__(
-        self, describe: DescribeJobs, listener: LookListener, metrics: Metrics, pace: Pace | None = None
+        self, name: str, describe: DescribeJobs, listener: LookListener, metrics: Metrics, pace: Pace | None = None
     ) -> None:
+        self._name = name
         self._describe = describe
         self._listener = listener
         self._metrics = metrics
@@ -151,6 +153,8 @@ class Reconciler:
             pause = 0.0
             try:
                 await self._look(ids)
+                if failures:
+                    log.info("Looking at Batch jobs for %s again after %d failed tries", self._name, failures)
                 failures = 0
                 self._pace.succeeded()
             except ApiThrottledError as error:
@@ -164,7 +168,13 @@ class Reconciler:
                 failures += 1
                 pause = min(MAX_PAUSE, 2.0 ** min(failures, 10)) * random.uniform(0.5, 1.0)
                 if failures == 1 or failures % 10 == 0:
-                    log.warning("Cannot look at Batch jobs (try %d, next in %.0f s): %s", failures, pause, error)
+                    log.warning(
+                        "Cannot look at Batch jobs for %s (try %d, next in %.0f s): %s",
+                        self._name,
+                        failures,
+                        pause,
+                        error,
+                    )
                 self._ask_again(ids)
             await asyncio.sleep(max(pause, began + 1.0 / self._pace.rate - loop.time()))
 

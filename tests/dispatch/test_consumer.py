@@ -5,6 +5,7 @@ import asyncio
 import itertools
 import logging
 import random
+import re
 from contextlib import AsyncExitStack
 
 import pytest
@@ -296,7 +297,7 @@ def test_a_queue_that_fails_later_is_weather_and_waits_live_on_frequent_looks(ru
     assert 30 <= len(warnings) <= 61, "one warning a minute"
 
 
-def test_an_api_that_cannot_be_read_never_ends_a_wait(run):
+def test_an_api_that_cannot_be_read_never_ends_a_wait_and_the_log_says_whose_when_and_that_it_is_over(run, caplog):
     async def scenario():
         cloud = FakeCloud({JOB: "RUNNING"}, api_error=ApiServerError("DescribeJobs", "InternalError", "oops"))
         async with running(cloud.consumer()) as consumer:
@@ -308,7 +309,13 @@ def test_an_api_that_cannot_be_read_never_ends_a_wait(run):
             (outcome,) = await asyncio.wait_for(wait, 31)
             assert outcome.state == "SUCCEED"
 
-    run(scenario())
+    with caplog.at_level(logging.INFO):
+        run(scenario())
+    first, *more, last = [record.getMessage() for record in caplog.records]
+    assert re.match(r"Cannot look at Batch jobs for queue 'q' in r \(try 1, .*oops", first)
+    assert all(line.startswith("Cannot look") for line in more)
+    assert len(more) <= 24, "one line in ten tries, which are 15 s or more apart"
+    assert re.match(r"Looking at Batch jobs for queue 'q' in r again after \d+ failed tries", last)
 
 
 def test_an_unknown_job_fails_after_its_grace_period(run):
