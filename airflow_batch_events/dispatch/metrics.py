@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What a consumer counts and measures; whoever makes the consumer says where it goes.
+What a consumer counts and measures; whoever makes the consumer says where it goes, and for which queue.
 
 The names, all below ``tencent_batch.`` where Airflow's stats take them:
 
@@ -17,7 +17,7 @@ The names, all below ``tencent_batch.`` where Airflow's stats take them:
 ``looks``                   counter  jobs that the API was asked about
 ``api.calls``               counter  calls, by ``action``
 ``api.errors``              counter  calls that failed, by ``action`` and ``error``
-``reader.outages``          counter  times at which the queue could not be read any more
+``reader.outages``          counter  times at which a queue could not be read any more
 ==========================  =======  ==============================================================================
 """
 

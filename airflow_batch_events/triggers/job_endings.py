@@ -44,5 +44,5 @@ async def end_jobs(conn_id: str, region: str | None, job_ids: Sequence[str]) -> 
 
             yield EndingApi(terminate, describe)
 
-    terminator = shared_terminator((conn_id, region), open_api, AirflowMetrics())
+    terminator = shared_terminator((conn_id, region), open_api, AirflowMetrics(conn_id=conn_id))
     return list(await asyncio.gather(*(terminator.end(job_id) for job_id in job_ids)))

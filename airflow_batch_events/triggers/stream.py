@@ -104,9 +104,12 @@ async def queue_consumer(conn_id: str, region: str | None, queue_name: str | Non
             queue_name = await asyncio.to_thread(queue_name_here, queue_name)
         # Fails here, with the place to copy the address from, rather than in the consumer.
         _ = access.required_cmq_endpoint
-    async with shared_consumer(
-        consumer_key(access, queue_name), lambda: make_consumer(access, queue_name, AirflowMetrics())
-    ) as consumer:
+
+    def create() -> Consumer:
+        queue = {} if queue_name is None else {"queue": queue_name}
+        return make_consumer(access, queue_name, AirflowMetrics(conn_id=conn_id, **queue))
+
+    async with shared_consumer(consumer_key(access, queue_name), create) as consumer:
         yield consumer
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+from support.statsd import StatsdServer
 
 from airflow_batch_events.demo.airflow_api import AirflowApi
 from airflow_batch_events.demo.cloud import CONN_ID, CloudAddress, EmulatorProcess
@@ -92,9 +93,16 @@ def make_stack(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="session")
-def stack(make_stack: MakeStack, emulator: CloudAddress) -> Iterator[AirflowStack]:
+def statsd() -> Iterator[StatsdServer]:
+    """Where all components of ``stack`` send their metrics."""
+    with StatsdServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def stack(make_stack: MakeStack, emulator: CloudAddress, statsd: StatsdServer) -> Iterator[AirflowStack]:
     """A running Airflow whose default connection leads to ``emulator``."""
-    with make_stack(connections={CONN_ID: emulator.connection()}) as running:
+    with make_stack(connections={CONN_ID: emulator.connection()}, env=statsd.settings) as running:
         yield running
 
 

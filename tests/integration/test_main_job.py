@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.statsd import StatsdServer
 
 from airflow_batch_events.demo.airflow_api import AirflowApi, wait_until
 from airflow_batch_events.demo.cloud import CloudAddress, provision
@@ -85,6 +86,11 @@ def has_read(emulator: CloudAddress) -> bool:
     return any(request["target"] == QUEUE for request in control(emulator, "GET")["requests"])
 
 
+def counted(statsd: StatsdServer, name: str) -> int:
+    """Return the sum of what a counter of ours was sent."""
+    return sum(int(line.split(":")[1].split("|")[0]) for line in statsd.lines(f"airflow.tencent_batch.{name},"))
+
+
 def check_branches(airflow: AirflowApi, runs: dict[str, str], source: str) -> None:
     for result, run_id in runs.items():
         assert airflow.wait_for_run(BRANCH_DAG, run_id) == "success"
@@ -101,12 +107,18 @@ def check_branches(airflow: AirflowApi, runs: dict[str, str], source: str) -> No
             assert outcome["event_vars"] == {"dag": BRANCH_DAG, "run": run_id}
 
 
-def test_each_result_takes_its_branch_ended_by_the_event(
-    airflow: AirflowApi, start_branches: Callable[[], dict[str, str]], gate: Path
+def test_each_result_takes_its_branch_ended_by_the_event_and_the_triggerer_s_metrics_say_so(
+    airflow: AirflowApi, start_branches: Callable[[], dict[str, str]], gate: Path, statsd: StatsdServer
 ) -> None:
+    before = counted(statsd, "events.dispatched")
     runs = start_branches()
     gate.touch()
     check_branches(airflow, runs, source="event")
+    assert counted(statsd, "events.dispatched") - before >= len(runs)
+    lags = statsd.lines("airflow.tencent_batch.lag.event,")
+    assert any(f"queue={QUEUE}" in line and "conn_id=tencentcloud_default" in line for line in lags)
+    *_, waits = statsd.lines("airflow.tencent_batch.waits,")
+    assert waits.endswith(":0|g")
 
 
 def test_with_the_queue_deleted_in_mid_wait_each_result_takes_its_branch_ended_by_a_look(

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the readers of a triggerer count arrives in Airflow's stats, told apart by queue, connection and machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsLogger
+from airflow.sdk.observability import stats
+
+from airflow_batch_events.emulator.batch.settings import Delays
+from airflow_batch_events.emulator.emulator import Emulator
+from airflow_batch_events.events.notifications import build_notifications
+from airflow_batch_events.protocol import batch, tdmq
+from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.sdk import AsyncSdkClient
+from airflow_batch_events.triggers.batch import BatchJobTrigger
+
+QUEUES = ("a", "b")
+HOUR = 3600
+
+
+class Recorder(NoStatsLogger):
+    """A stats backend that keeps what it is given, by name and queue."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.levels: dict[tuple[str, str], list[float]] = {}
+        self.durations: dict[tuple[str, str], list[float]] = {}
+        self.tags: list[dict[str, str]] = []
+
+    def incr(self, stat: str, count: int = 1, rate: float = 1, *, tags: dict[str, str]) -> None:  # type: ignore[override]
+        self.counts[stat, self._queue(tags)] += count
+
+    def gauge(self, stat: str, value: float, *, tags: dict[str, str], **_: Any) -> None:  # type: ignore[override]
+        self.levels.setdefault((stat, self._queue(tags)), []).append(value)
+
+    def timing(self, stat: str, dt: Any, *, tags: dict[str, str]) -> None:  # type: ignore[override]
+        self.durations.setdefault((stat, self._queue(tags)), []).append(dt.total_seconds())
+
+    def _queue(self, tags: dict[str, str]) -> str:
+        self.tags.append(tags)
+        return tags["queue"]
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    recorder = Recorder()
+    stats.initialize(factory=lambda: recorder, export_legacy_names=True)
+    yield recorder
+    stats.initialize(factory=NoStatsLogger, export_legacy_names=True)
+
+
+async def submit(client: AsyncSdkClient, topic: str, count: int) -> list[str]:
+    env = {"EnvType": "MANAGED", "EnvData": {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89"}}
+    application = {"DeliveryForm": "LOCAL", "Command": f"scripted: duration={HOUR}"}
+    job = {
+        "JobName": "waited-for",
+        "Tasks": [{"TaskName": "main", "Application": application, "ComputeEnv": env}],
+        "Notifications": build_notifications(topic),
+        "NotificationTarget": "TDMQ_CMQ",
+    }
+    requests = [batch.submit_job(job, {"Zone": "ap-guangzhou-6"}) for _ in range(count)]
+    return list(await asyncio.gather(*(client.send(request) for request in requests)))
+
+
+async def wait(trigger: BatchJobTrigger) -> Any:
+    events = trigger.run()
+    try:
+        return (await events.__anext__()).payload
+    finally:
+        await events.aclose()
+
+
+async def test_waits_on_two_queues_are_counted_apart(monkeypatch: pytest.MonkeyPatch, recorder: Recorder) -> None:
+    jobs = dict(zip(QUEUES, (2, 3), strict=True))
+    async with Emulator(runner="scripted", delays=Delays.none(), seed=1) as emulator:
+        connection = {
+            "conn_type": "tencentcloud",
+            "login": emulator.secret_id,
+            "password": emulator.secret_key,
+            "extra": {
+                "region": emulator.region,
+                **dict.fromkeys(("batch_endpoint", "tdmq_endpoint", "cmq_endpoint"), emulator.endpoint),
+            },
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(connection))
+        access = CloudAccess.at_endpoint(emulator.endpoint, emulator.secret_id, emulator.secret_key)
+        waits = []
+        async with AsyncSdkClient(access) as client:
+            for name, count in jobs.items():
+                await client.send(tdmq.create_topic(name))
+                await client.send(tdmq.create_queue(name))
+                await client.send(tdmq.create_subscription(name, "s", name))
+                job_ids = await submit(client, name, count)
+                waits += [asyncio.ensure_future(wait(BatchJobTrigger(job_id, name))) for job_id in job_ids]
+        # Not within the two seconds in which an event would only cause a look.
+        await asyncio.sleep(4)
+        emulator.clock.advance(HOUR)
+        payloads = await asyncio.wait_for(asyncio.gather(*waits), 20)
+        calls = {
+            action: emulator.requests.count(action)
+            for action in ("BatchReceiveMessage", "BatchDeleteMessage", "DescribeJobs")
+        }
+
+    assert {payload["outcomes"][0]["source"] for payload in payloads} == {"event"}
+    for name, count in jobs.items():
+        levels = recorder.levels["tencent_batch.waits", name]
+        assert (max(levels), levels[-1]) == (count, 0)
+        assert recorder.counts["tencent_batch.events.received", name] >= count
+        assert recorder.counts["tencent_batch.events.dispatched", name] >= count
+        assert recorder.counts["tencent_batch.looks", name] >= count
+        for lag in ("lag.event", "lag.enqueue"):
+            assert len(recorder.durations[f"tencent_batch.{lag}", name]) >= count
+        assert max(recorder.durations["tencent_batch.lag.enqueue", name]) < 10
+    assert sum(recorder.counts["tencent_batch.api.calls", name] for name in jobs) == sum(calls.values())
+    own = {"hostname": socket.gethostname(), "conn_id": "tencentcloud_default"}
+    assert all(tags.items() >= own.items() for tags in recorder.tags)
