@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from airflow_batch_events.dispatch import metrics
+
 ROOT = Path(__file__).parents[1]
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
 INCLUDED = re.compile(r"(<!-- (?P<file>dags/\w+\.py) (?P<mark>\w+) -->\n```python\n)(?P<code>.*?)(```)", re.DOTALL)
-LINK = re.compile(r"\]\((?!https?:|#)(?P<target>[^)#]+)")
+LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]*)(?:#(?P<anchor>[^)]+))?\)")
 
 
 def marked(file: str, mark: str) -> str:
@@ -31,9 +33,34 @@ def test_every_example_in_a_guide_is_the_one_in_the_dag():
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *GUIDES], ids=lambda page: page.name)
-def test_every_link_to_a_file_leads_to_one(page):
+def test_every_link_leads_to_a_file_and_a_heading(page):
     for link in LINK.finditer(page.read_text()):
-        assert (page.parent / link["target"]).exists(), link["target"]
+        target = page.parent / link["target"] if link["target"] else page
+        assert target.exists(), link[0]
+        if link["anchor"]:
+            assert link["anchor"] in anchors(target), link[0]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what the headings of a page can be linked by."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def test_the_readme_shows_every_example():
+    assert set(re.findall(r"\(dags/(\w+)\.py\)", (ROOT / "README.md").read_text())) == {
+        file.stem for file in (ROOT / "dags").glob("*.py")
+    }
+
+
+def test_the_guide_lists_the_metrics_that_the_code_sends():
+    sent = set()
+    for file in (ROOT / "airflow_batch_events" / "dispatch").glob("*.py"):
+        sent |= set(re.findall(r"metrics\.(?:count|time|level)\(\"([\w.]+)\"", file.read_text()))
+    guide = (ROOT / "docs" / "howto.md").read_text()
+    listed = set(re.findall(r"^\| `([\w.]+)` \| (?:gauge|counter|timing) \|", guide, re.MULTILINE))
+    explained = set(re.findall(r"^``([\w.]+)`` ", metrics.__doc__ or "", re.MULTILINE))
+    assert sent == listed == explained
 
 
 if __name__ == "__main__":
