@@ -10,6 +10,7 @@ worker takes most of the time; so the number of tasks is what the time for it al
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +39,10 @@ PICKED_UP = 40.0
 SETTLE = 12.0
 """Seconds for the first trigger of a triggerer to read its connection, and for the first looks."""
 
+LOOK_AGAIN = 1.0
+"""Seconds between two questions for a run. With a thousand tasks each would take the API server, on which all tasks
+depend, a tenth of a second or more, if it were for more than a number."""
+
 LIMIT = 900.0
 """Seconds that the tasks may take to defer, and again to end."""
 
@@ -60,13 +65,22 @@ def measure(*, quick: bool) -> Iterator[Figure]:
 
 
 def _compare(stack: AirflowStack, cloud: Cloud, home: Path, tasks: int) -> Iterator[Figure]:
+    numbers = itertools.count()
+
+    def submit() -> tuple[list[str], Path]:
+        job_ids, _ = cloud.submit(tasks, "scripted: outcome=hang")
+        file = home / f"jobs-{next(numbers)}"
+        file.write_text("\n".join(job_ids))
+        return job_ids, file
+
     def wait_for_gates(dag_id: str) -> Waits:
-        gate = home / f"{dag_id}-{time.time()}"
-        return _run(stack, dag_id, {"file": str(gate), "tasks": tasks}, tasks, gate.touch)
+        _, file = submit()
+        gate = file.with_suffix(".open")
+        return _run(stack, dag_id, {"job_ids": str(file), "gate": str(gate)}, tasks, gate.touch)
 
     def wait_for_jobs(dag_id: str) -> Waits:
-        job_ids, _ = cloud.submit(tasks, "scripted: outcome=hang")
-        return _run(stack, dag_id, {"job_ids": job_ids}, tasks, lambda: asyncio.run(_publish(cloud.address, job_ids)))
+        job_ids, file = submit()
+        return _run(stack, dag_id, {"job_ids": str(file)}, tasks, lambda: asyncio.run(_publish(cloud.address, job_ids)))
 
     for how in ("resumed on workers", "ended in the triggerer"):
         suffix = how.replace(" ", "_")
@@ -111,19 +125,29 @@ def _run(stack: AirflowStack, dag_id: str, conf: dict[str, object], tasks: int, 
     stack.api.unpause(dag_id)
     began = time.time()
     run_id = stack.api.trigger(dag_id, conf)
-    stack.api.wait_for_states(dag_id, run_id, "wait", {"deferred"}, count=tasks, timeout=LIMIT)
+    _wait_for(stack, dag_id, run_id, "deferred", tasks)
     deferred = time.time() - began
     # Triggers are picked up some time after their tasks were deferred, and an event from the time of a wait's first
     # look would cause another look, which here, where only events say that a job has ended, would not end the wait.
     time.sleep(SETTLE + tasks / PICKED_UP)
     publish()
     published = time.time()
+    _wait_for(stack, dag_id, run_id, "success", tasks)
     state = stack.api.wait_for_run(dag_id, run_id, timeout=LIMIT)
     if state != "success":
         raise RuntimeError(f"the run of {dag_id} is {state}")
     waits = [one for one in stack.api.task_instances(dag_id, run_id) if one["task_id"] == "wait"]
     ended = max(datetime.fromisoformat(one["end_date"]).timestamp() for one in waits) - published
     return Waits(deferred, ended, sum(one["pid"] is not None or one["queued_when"] is not None for one in waits))
+
+
+def _wait_for(stack: AirflowStack, dag_id: str, run_id: str, state: str, tasks: int) -> None:
+    """Wait until so many tasks are in a state, and leave the API server to them meanwhile."""
+    deadline = time.monotonic() + LIMIT
+    while (found := stack.api.count_tasks(dag_id, run_id, state)) < tasks:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"only {found} of {tasks} tasks of {dag_id} became {state} within {LIMIT:g} s")
+        time.sleep(LOOK_AGAIN)
 
 
 async def _publish(address: CloudAddress, job_ids: list[str]) -> None:

@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same DAGs twice: many deferred tasks that wait for Batch jobs, and many that wait for a local event."""
+"""
+The same DAGs twice: many deferred tasks that wait for Batch jobs, and many that wait for a local event.
+
+Both are mapped over the same job ids, and both read them from a file, because Airflow hands the whole configuration of
+a run to each of its tasks.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import BaseOperator, dag, task
@@ -12,18 +18,19 @@ from benchmarks.gate import GateTrigger
 from airflow_batch_events.sensors.batch import BatchJobSensor
 
 MANY = 2_000
+PARAMS = {"job_ids": "/a/file", "gate": "/another"}
 SETTINGS: dict[str, Any] = {"task_id": "wait", "queue_name": QUEUE, "deferrable": True, "timeout": 1800}
 
 
 class GateSensor(BaseOperator):
     """Defer until a file is there."""
 
-    template_fields = ("file",)
+    template_fields = ("file", "job_id")
 
-    def __init__(self, *, file: str, number: int, end_from_trigger: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, file: str, job_id: str, end_from_trigger: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.file = file
-        self.number = number
+        self.job_id = job_id
         self.end_from_trigger = end_from_trigger
 
     def execute(self, context: Any) -> None:
@@ -35,37 +42,32 @@ class GateSensor(BaseOperator):
 
 @task
 def jobs(params: dict) -> list[str]:
-    return params["job_ids"]
+    return Path(params["job_ids"]).read_text().split()
 
 
-@task
-def numbers(params: dict) -> list[int]:
-    return list(range(params["tasks"]))
-
-
-@dag(schedule=None, params={"job_ids": []}, max_active_tasks=MANY)
+@dag(schedule=None, params=PARAMS, max_active_tasks=MANY)
 def jobs_resumed_on_workers():
     BatchJobSensor.partial(**SETTINGS).expand(job_id=jobs())
 
 
-@dag(schedule=None, params={"job_ids": []}, max_active_tasks=MANY)
+@dag(schedule=None, params=PARAMS, max_active_tasks=MANY)
 def jobs_ended_in_the_triggerer():
     BatchJobSensor.partial(**SETTINGS, end_from_trigger=True).expand(job_id=jobs())
 
 
-@dag(schedule=None, params={"job_ids": []}, max_active_tasks=MANY)
+@dag(schedule=None, params=PARAMS, max_active_tasks=MANY)
 def jobs_without_workers():
     BatchJobSensor.for_each(jobs(), **SETTINGS)
 
 
-@dag(schedule=None, params={"file": "/nowhere", "tasks": 1}, max_active_tasks=MANY)
+@dag(schedule=None, params=PARAMS, max_active_tasks=MANY)
 def gates_resumed_on_workers():
-    GateSensor.partial(task_id="wait", file="{{ params.file }}").expand(number=numbers())
+    GateSensor.partial(task_id="wait", file="{{ params.gate }}").expand(job_id=jobs())
 
 
-@dag(schedule=None, params={"file": "/nowhere", "tasks": 1}, max_active_tasks=MANY)
+@dag(schedule=None, params=PARAMS, max_active_tasks=MANY)
 def gates_ended_in_the_triggerer():
-    GateSensor.partial(task_id="wait", file="{{ params.file }}", end_from_trigger=True).expand(number=numbers())
+    GateSensor.partial(task_id="wait", file="{{ params.gate }}", end_from_trigger=True).expand(job_id=jobs())
 
 
 jobs_resumed_on_workers()
