@@ -91,13 +91,13 @@ def _compare(stack: AirflowStack, cloud: Cloud, home: Path, tasks: int) -> Itera
             wait_for_gates(f"gates_{suffix}"),
         )
         floor = (before.ended + after.ended) / 2
-        name = f"{tasks} deferred tasks, {how}: last publish to last success"
+        name = f"{tasks:,} deferred tasks, {how}: last publish to last success"
         yield Figure(PART, name, ours.ended, "s", (floor, "trigger on a local event"))
-        yield Figure(PART, f"{tasks} deferred tasks, {how}: against the floor", ours.ended / floor, "times", goal=1.1)
+        yield Figure(PART, f"{tasks:,} deferred tasks, {how}: against the floor", ours.ended / floor, "times", goal=1.1)
         if how == "resumed on workers":
             on_workers = ours
     without = wait_for_jobs("jobs_without_workers")
-    name = f"{tasks} mapped waits begun and ended in the triggerer"
+    name = f"{tasks:,} mapped waits begun and ended in the triggerer"
     beside = "begun and ended on workers"
     yield Figure(PART, f"{name}: until all wait", without.deferred, "s", (on_workers.deferred, beside))
     yield Figure(PART, f"{name}: last publish to last success", without.ended, "s", (on_workers.ended, beside))
