@@ -7,11 +7,11 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from support.small_cloud import address_of
 
 from airflow_batch_events.emulator.batch.settings import Delays
 from airflow_batch_events.emulator.testing import RunningEmulator, start_emulator
 from airflow_batch_events.protocol import tdmq
-from airflow_batch_events.protocol.credentials import CloudAccess
 from airflow_batch_events.protocol.sdk import SdkClient
 
 TOPIC = "events"
@@ -22,7 +22,7 @@ QUEUE = "waits"
 def shared_emulator() -> Iterator[RunningEmulator]:
     """One emulator for all tests that leave each other's jobs alone; jobs are scripted."""
     with start_emulator(delays=Delays.none(starting=0.05, terminating=0.05), seed=1) as emulator:
-        with SdkClient(access_to(emulator)) as client:
+        with SdkClient(address_of(emulator).access()) as client:
             client.send(tdmq.create_topic(TOPIC))
             client.send(tdmq.create_queue(QUEUE))
             client.send(tdmq.create_subscription(TOPIC, "s", QUEUE))
@@ -32,18 +32,6 @@ def shared_emulator() -> Iterator[RunningEmulator]:
 @pytest.fixture
 def cloud(shared_emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningEmulator]:
     """The shared emulator as the default connection's cloud, without faults."""
-    endpoints = dict.fromkeys(("batch_endpoint", "tdmq_endpoint", "cmq_endpoint"), shared_emulator.endpoint)
-    connection = {
-        "conn_type": "tencentcloud",
-        "login": shared_emulator.secret_id,
-        "password": shared_emulator.secret_key,
-        "extra": {"region": shared_emulator.region, **endpoints},
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(connection))
+    monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(address_of(shared_emulator).connection()))
     yield shared_emulator
     shared_emulator.clear_faults()
-
-
-def access_to(emulator: RunningEmulator) -> CloudAccess:
-    """Return what the package's own clients are made from."""
-    return CloudAccess.at_endpoint(emulator.endpoint, emulator.secret_id, emulator.secret_key, emulator.region)

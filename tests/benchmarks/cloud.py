@@ -19,9 +19,9 @@ from tempfile import TemporaryDirectory
 
 import httpx
 import psutil  # type: ignore[import-untyped]
+from support.small_cloud import PLACEMENT, announced_job
 
 from airflow_batch_events.demo.cloud import CloudAddress, EmulatorProcess, provision
-from airflow_batch_events.events.notifications import build_notifications
 from airflow_batch_events.protocol import batch
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 
@@ -103,7 +103,7 @@ class Cloud:
                     async with gate:
                         left = ends - (time.time() + behind)
                         run = command or f"scripted: duration={left:.3f}"
-                        return await api.send(batch.submit_job(make_job(run), {"Zone": "ap-guangzhou-6"}))
+                        return await api.send(batch.submit_job(announced_job(run, TOPIC), PLACEMENT))
 
                 return list(await asyncio.gather(*(one() for _ in range(number))))
 
@@ -124,25 +124,6 @@ def running_cloud(*options: str) -> Iterator[Cloud]:
                 yield cloud
             finally:
                 cloud.close()
-
-
-def make_job(command: str) -> dict[str, object]:
-    """Return a job of one instance that announces its end."""
-    return {
-        "JobName": "bench",
-        "Tasks": [
-            {
-                "TaskName": "main",
-                "Application": {"DeliveryForm": "LOCAL", "Command": command},
-                "ComputeEnv": {
-                    "EnvType": "MANAGED",
-                    "EnvData": {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89"},
-                },
-            }
-        ],
-        "Notifications": build_notifications(TOPIC),
-        "NotificationTarget": "TDMQ_CMQ",
-    }
 
 
 def success_event(job_id: str) -> str:

@@ -20,11 +20,11 @@ from typing import Any
 import msgspec
 from chaos.child import Surroundings, run_triggerer
 from chaos.ledger import Ledger, Row, WatchedEmulator
+from support.small_cloud import PLACEMENT, announced_job
 
 from airflow_batch_events.demo.cloud import CloudAddress
 from airflow_batch_events.emulator.batch.settings import Delays, Quotas
 from airflow_batch_events.emulator.faults import Fault
-from airflow_batch_events.events.notifications import build_notifications
 from airflow_batch_events.protocol import batch, tdmq
 from airflow_batch_events.protocol.retry import RetryPolicy
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
@@ -184,7 +184,7 @@ class Run:
 
         async def one(command: str) -> str:
             async with gate:
-                return await self.api.send(batch.submit_job(make_job(command), {"Zone": "ap-guangzhou-6"}))
+                return await self.api.send(batch.submit_job(make_job(command), PLACEMENT))
 
         make = self.scenario.command or self._mixture
         self.job_ids += await asyncio.gather(*(one(make(self.rng)) for _ in range(self.scale.jobs)))
@@ -307,22 +307,7 @@ def make_job(command: str) -> dict[str, Any]:
     """Return a job that runs one scripted command and announces its end."""
     # A job that fails interrupted has settled, too, although it still holds its instance.
     action = "INTERRUPT" if command.endswith(INTERRUPT) else "TERMINATE"
-    return {
-        "JobName": "chaos",
-        "Tasks": [
-            {
-                "TaskName": "main",
-                "Application": {"DeliveryForm": "LOCAL", "Command": command.removesuffix(INTERRUPT)},
-                "ComputeEnv": {
-                    "EnvType": "MANAGED",
-                    "EnvData": {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89"},
-                },
-                "FailedAction": action,
-            }
-        ],
-        "Notifications": build_notifications(TOPIC),
-        "NotificationTarget": "TDMQ_CMQ",
-    }
+    return announced_job(command.removesuffix(INTERRUPT), TOPIC, name="chaos", failed_action=action)
 
 
 async def subscribe(api: AsyncSdkClient, scenario: Scenario) -> None:

@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from support.small_cloud import PLACEMENT, announced_job
 
 from airflow_batch_events.demo.airflow_api import AirflowApi, wait_until
 from airflow_batch_events.demo.cloud import CloudAddress, provision
 from airflow_batch_events.demo.stack import TRIGGERER, AirflowStack
-from airflow_batch_events.events.notifications import build_notifications
 from airflow_batch_events.protocol import batch
 from airflow_batch_events.protocol.sdk import SdkClient
 from airflow_batch_events.protocol.tdmq import delete_queue, delete_topic
@@ -45,15 +45,8 @@ def is_nightly_failure(number: int) -> bool:
 def submit(client: SdkClient, number: int) -> tuple[str, str]:
     """Submit a job that ends at once; every third fails, and half of them are nightly ones."""
     name = f"{'nightly' if number % 2 else 'daily'}-{number}"
-    env = {"EnvType": "MANAGED", "EnvData": {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89"}}
-    application = {"DeliveryForm": "LOCAL", "Command": f"exit {number % 3 // 2}"}
-    job = {
-        "JobName": name,
-        "Tasks": [{"TaskName": "main", "Application": application, "ComputeEnv": env}],
-        "Notifications": build_notifications(TOPIC),
-        "NotificationTarget": "TDMQ_CMQ",
-    }
-    return client.send(batch.submit_job(job, {"Zone": "ap-guangzhou-6"})), name
+    job = announced_job(f"exit {number % 3 // 2}", TOPIC, name=name)
+    return client.send(batch.submit_job(job, PLACEMENT)), name
 
 
 def noted(airflow: AirflowApi, dag_id: str, task_id: str) -> list[str]:

@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from support.small_cloud import PLACEMENT, address_of, announced_job
 
+from airflow_batch_events.demo.cloud import CloudAddress
 from airflow_batch_events.emulator.batch.settings import Delays
 from airflow_batch_events.emulator.emulator import Emulator
-from airflow_batch_events.events.notifications import build_notifications
 from airflow_batch_events.protocol import batch, tdmq
-from airflow_batch_events.protocol.credentials import CloudAccess
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 
@@ -32,35 +32,22 @@ class Home:
         self._monkeypatch = monkeypatch
         self.secrets: list[str] = []
         # Its own key, which no test revokes.
-        self.admin = CloudAccess.at_endpoint(emulator.endpoint, emulator.secret_id, emulator.secret_key)
+        self.admin = address_of(emulator).access()
         self.client = AsyncSdkClient(self.admin)
 
     def connect(self, **extra: Any) -> str:
         """Write a connection with a new key, and return the key's id."""
         key = self.emulator.keys.create(account=self.emulator.key.account)
-        endpoints = dict.fromkeys(
-            ("batch_endpoint", "tdmq_endpoint", "cmq_endpoint", "sts_endpoint"), self.emulator.endpoint
-        )
-        connection = {
-            "conn_type": "tencentcloud",
-            "login": key.secret_id,
-            "password": key.secret_key,
-            "extra": {"region": self.emulator.region, **endpoints, **extra},
-        }
+        address = CloudAddress(self.emulator.endpoint, key.secret_id, key.secret_key, self.emulator.region)
+        connection = address.connection()
+        connection["extra"] |= extra
         self._monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(connection))
         self.secrets.append(key.secret_key)
         return key.secret_id
 
     async def submit(self, count: int, prefix: str, seconds: int = HOUR) -> list[str]:
-        env = {"EnvType": "MANAGED", "EnvData": {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89"}}
-        application = {"DeliveryForm": "LOCAL", "Command": f"scripted: duration={seconds}"}
-        job = {
-            "JobName": "waited-for",
-            "Tasks": [{"TaskName": "main", "Application": application, "ComputeEnv": env}],
-            "Notifications": build_notifications("t"),
-            "NotificationTarget": "TDMQ_CMQ",
-        }
-        requests = [batch.submit_job(job, {"Zone": "ap-guangzhou-6"}, f"{prefix}-{number}") for number in range(count)]
+        job = announced_job(f"scripted: duration={seconds}", "t")
+        requests = [batch.submit_job(job, PLACEMENT, f"{prefix}-{number}") for number in range(count)]
         return list(await asyncio.gather(*(self.client.send(request) for request in requests)))
 
     async def until(self, action: str, more: int = 1, seconds: float = 10.0) -> None:

@@ -13,12 +13,11 @@ from typing import Any
 import pytest
 from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsLogger
 from airflow.sdk.observability import stats
+from support.small_cloud import PLACEMENT, address_of, announced_job
 
 from airflow_batch_events.emulator.batch.settings import Delays
 from airflow_batch_events.emulator.emulator import Emulator
-from airflow_batch_events.events.notifications import build_notifications
 from airflow_batch_events.protocol import batch, tdmq
-from airflow_batch_events.protocol.credentials import CloudAccess
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 
@@ -58,15 +57,8 @@ def recorder() -> Iterator[Recorder]:
 
 
 async def submit(client: AsyncSdkClient, topic: str, count: int) -> list[str]:
-    env = {"EnvType": "MANAGED", "EnvData": {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89"}}
-    application = {"DeliveryForm": "LOCAL", "Command": f"scripted: duration={HOUR}"}
-    job = {
-        "JobName": "waited-for",
-        "Tasks": [{"TaskName": "main", "Application": application, "ComputeEnv": env}],
-        "Notifications": build_notifications(topic),
-        "NotificationTarget": "TDMQ_CMQ",
-    }
-    requests = [batch.submit_job(job, {"Zone": "ap-guangzhou-6"}) for _ in range(count)]
+    job = announced_job(f"scripted: duration={HOUR}", topic)
+    requests = [batch.submit_job(job, PLACEMENT) for _ in range(count)]
     return list(await asyncio.gather(*(client.send(request) for request in requests)))
 
 
@@ -81,19 +73,10 @@ async def wait(trigger: BatchJobTrigger) -> Any:
 async def test_waits_on_two_queues_are_counted_apart(monkeypatch: pytest.MonkeyPatch, recorder: Recorder) -> None:
     jobs = dict(zip(QUEUES, (2, 3), strict=True))
     async with Emulator(runner="scripted", delays=Delays.none(), seed=1) as emulator:
-        connection = {
-            "conn_type": "tencentcloud",
-            "login": emulator.secret_id,
-            "password": emulator.secret_key,
-            "extra": {
-                "region": emulator.region,
-                **dict.fromkeys(("batch_endpoint", "tdmq_endpoint", "cmq_endpoint"), emulator.endpoint),
-            },
-        }
-        monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(connection))
-        access = CloudAccess.at_endpoint(emulator.endpoint, emulator.secret_id, emulator.secret_key)
+        address = address_of(emulator)
+        monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(address.connection()))
         waits = []
-        async with AsyncSdkClient(access) as client:
+        async with AsyncSdkClient(address.access()) as client:
             for name, count in jobs.items():
                 await client.send(tdmq.create_topic(name))
                 await client.send(tdmq.create_queue(name))

@@ -8,12 +8,11 @@ import json
 from typing import Any
 
 import pytest
+from support.small_cloud import PLACEMENT, address_of, announced_job
 
 from airflow_batch_events.emulator.batch.settings import Delays
 from airflow_batch_events.emulator.emulator import Emulator
-from airflow_batch_events.events.notifications import build_notifications
 from airflow_batch_events.protocol import batch, tdmq
-from airflow_batch_events.protocol.credentials import CloudAccess
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 
@@ -29,30 +28,16 @@ async def first_payload(trigger: BatchJobTrigger) -> Any:
 
 
 async def submit_jobs(client: AsyncSdkClient, count: int) -> list[str]:
-    env = {"EnvType": "MANAGED", "EnvData": {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89"}}
-    application = {"DeliveryForm": "LOCAL", "Command": "scripted: duration=3600"}
-    job = {
-        "JobName": "waited-for",
-        "Tasks": [{"TaskName": "main", "Application": application, "ComputeEnv": env}],
-        "Notifications": build_notifications("t"),
-        "NotificationTarget": "TDMQ_CMQ",
-    }
-    requests = [batch.submit_job(job, {"Zone": "ap-guangzhou-6"}, f"token-{number}") for number in range(count)]
+    job = announced_job("scripted: duration=3600", "t")
+    requests = [batch.submit_job(job, PLACEMENT, f"token-{number}") for number in range(count)]
     return await asyncio.gather(*(client.send(request) for request in requests))
 
 
 async def test_a_hundred_waits_use_one_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     async with Emulator(runner="scripted", delays=Delays.none(), seed=1) as emulator:
-        access = CloudAccess.at_endpoint(emulator.endpoint, emulator.secret_id, emulator.secret_key)
-        endpoints = dict.fromkeys(("batch_endpoint", "tdmq_endpoint", "cmq_endpoint"), emulator.endpoint)
-        connection = {
-            "conn_type": "tencentcloud",
-            "login": emulator.secret_id,
-            "password": emulator.secret_key,
-            "extra": {"region": emulator.region, **endpoints},
-        }
-        monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(connection))
-        async with AsyncSdkClient(access) as client:
+        address = address_of(emulator)
+        monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(address.connection()))
+        async with AsyncSdkClient(address.access()) as client:
             await client.send(tdmq.create_topic("t"))
             await client.send(tdmq.create_queue("q"))
             await client.send(tdmq.create_subscription("t", "s", "q"))

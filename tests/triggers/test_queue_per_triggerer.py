@@ -6,9 +6,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from support.small_cloud import PLACEMENT, announced_job
 
 from airflow_batch_events.cli import main
-from airflow_batch_events.events.notifications import build_notifications
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 
@@ -16,15 +16,7 @@ QUEUE = "{hostname}-waits"
 
 
 def submit(topic: str) -> str:
-    env = {"EnvType": "MANAGED", "EnvData": {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89"}}
-    application = {"DeliveryForm": "LOCAL", "Command": "scripted: duration=3"}
-    job = {
-        "JobName": "j",
-        "Tasks": [{"TaskName": "main", "Application": application, "ComputeEnv": env}],
-        "Notifications": build_notifications(topic),
-        "NotificationTarget": "TDMQ_CMQ",
-    }
-    return BatchHook().submit_job(job, {"Zone": "ap-guangzhou-6"})
+    return BatchHook().submit_job(announced_job("scripted: duration=3", topic), PLACEMENT)
 
 
 async def outcome_of(trigger: BatchJobTrigger) -> dict[str, object]:

@@ -8,6 +8,7 @@ import itertools
 import json
 
 import pytest
+from support.small_cloud import PLACEMENT, address_of, announced_job
 from support.triggerer import Triggerer
 
 from airflow_batch_events.emulator.batch.settings import Delays
@@ -16,14 +17,12 @@ from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS, JOB_EVENTS, 
 from airflow_batch_events.events.notifications import build_notifications
 from airflow_batch_events.hooks.cmq import CmqHook
 from airflow_batch_events.protocol import batch, tdmq
-from airflow_batch_events.protocol.credentials import CloudAccess
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.triggers import stream
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 from airflow_batch_events.triggers.cmq import CmqMessageTrigger
 from airflow_batch_events.triggers.event import BatchEventTrigger
 
-PLACEMENT = {"Zone": "ap-guangzhou-6"}
 REWINDABLE = tdmq.QueueSettings(visibility_timeout=5).with_rewind(86_400)
 
 
@@ -34,16 +33,10 @@ class Cloud:
         self.emulator = emulator
         self.client = client
 
-    async def submit(self, command="scripted: outcome=succeed", *, failed_action="TERMINATE", **env_data):
-        env = {"EnvType": "MANAGED", "EnvData": {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89", **env_data}}
-        application = {"DeliveryForm": "LOCAL", "Command": command}
-        task = {"TaskName": "main", "Application": application, "ComputeEnv": env, "FailedAction": failed_action}
-        job = {
-            "JobName": "watched",
-            "Tasks": [task],
-            "Notifications": build_notifications("events", JOB_EVENTS),
-            "NotificationTarget": "TDMQ_CMQ",
-        }
+    async def submit(self, command="scripted: outcome=succeed", *, failed_action="TERMINATE", **settings):
+        job = announced_job(
+            command, "events", name="watched", events=JOB_EVENTS, failed_action=failed_action, **settings
+        )
         return await self.client.send(batch.submit_job(job, PLACEMENT))
 
     async def create_env(self, nodes, **env_data):
@@ -73,19 +66,12 @@ class Cloud:
 @pytest.fixture
 async def cloud(monkeypatch):
     async with Emulator(runner="scripted", delays=Delays.none(node_lost=0.2), seed=1) as emulator:
-        access = CloudAccess.at_endpoint(emulator.endpoint, emulator.secret_id, emulator.secret_key)
-        endpoints = dict.fromkeys(("batch_endpoint", "tdmq_endpoint", "cmq_endpoint"), emulator.endpoint)
-        connection = {
-            "conn_type": "tencentcloud",
-            "login": emulator.secret_id,
-            "password": emulator.secret_key,
-            "extra": {"region": emulator.region, **endpoints},
-        }
-        monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(connection))
+        address = address_of(emulator)
+        monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(address.connection()))
         # All watchers of these tests join at once.
         monkeypatch.setattr(stream, "JOIN_GRACE", 0.0)
         monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "0")
-        async with AsyncSdkClient(access) as client:
+        async with AsyncSdkClient(address.access()) as client:
             await client.send(tdmq.create_topic("events"))
             await client.send(tdmq.create_queue("watched", REWINDABLE))
             await client.send(tdmq.create_subscription("events", "s", "watched"))
@@ -103,8 +89,8 @@ async def test_each_of_the_nineteen_events_reaches_its_watcher_from_what_really_
         await cloud.submit("scripted: outcome=succeed")
         await cloud.submit("scripted: outcome=failed")
         await cloud.submit("scripted: outcome=failed", failed_action="INTERRUPT")
-        await cloud.submit(ImageId="img-badimage")
-        await cloud.submit("scripted: outcome=hang", InstanceType="NODELOST")
+        await cloud.submit(image="img-badimage")
+        await cloud.submit("scripted: outcome=hang", instance_type="NODELOST")
         env_id = await cloud.create_env(1)
         await triggerer.until(lambda: has_happened(fired, EventName.COMPUTE_NODE_RUNNING, env_id))
         await cloud.client.send(batch.modify_compute_env(env_id, desired_node_count=0))
