@@ -152,7 +152,9 @@ def test_nothing_is_left_when_the_start_fails_half_way(
 def test_nothing_is_left_when_the_start_is_interrupted(
     tmp_path: Path, processes_in: Callable[[Path], list[str]]
 ) -> None:
+    # Whoever runs these tests in the background ignores SIGINT, and what it starts inherits that.
     code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import sys; from pathlib import Path; from airflow_batch_events.demo.stack import AirflowStack\n"
         "with AirflowStack(Path(sys.argv[1]), dags={}): pass"
     )
