@@ -82,13 +82,8 @@ def check_bundle(access: CloudAccess) -> None:
 
 def _session_verification(access: CloudAccess) -> ssl.SSLContext:
     import aiohttp  # noqa: F401 - here, because it takes a quarter of a second
-    import httpx
 
-    try:
-        # The context that the other client has, too: its certificates come from certifi or the same variables.
-        return httpx.create_ssl_context(_verification(access.verify))
-    except OSError as error:
-        raise _bundle_error(access, error) from error
+    return _tls_context(access)
 
 
 def _session_proxy(access: CloudAccess, endpoint: str) -> str | None:
@@ -112,21 +107,30 @@ def _build(
 ) -> httpx.AsyncClient:
     import httpx
 
+    context = _tls_context(access)
     try:
         return httpx.AsyncClient(
-            verify=_verification(access.verify),
+            verify=context,
             proxy=access.proxy,
             timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
             # Each long poll holds a connection, and deletions must not queue behind them.
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
             event_hooks={"response": [on_response]},
         )
-    except OSError as error:
-        raise _bundle_error(access, error) from error
     except ValueError as error:
         raise ConfigurationError(f"{access.source}: proxy must begin with http://, https:// or socks5://") from error
     except ImportError as error:
         raise ConfigurationError(f"{access.source}: a socks5:// proxy needs the package socksio") from error
+
+
+def _tls_context(access: CloudAccess) -> ssl.SSLContext:
+    """Return the context of both clients: its certificates come from certifi, a variable or the bundle."""
+    import httpx
+
+    try:
+        return httpx.create_ssl_context(_verification(access.verify))
+    except OSError as error:
+        raise _bundle_error(access, error) from error
 
 
 def _bundle_error(access: CloudAccess, error: OSError) -> ConfigurationError:
