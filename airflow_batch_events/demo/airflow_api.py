@@ -30,20 +30,23 @@ class AirflowApiError(RuntimeError):
     """Airflow refused a call; the message carries the call, the status and Airflow's own words."""
 
 
-def wait_until(look: Callable[[], T | None], *, timeout: float, failure: Callable[[], str]) -> T:
+def wait_until(
+    look: Callable[[], T | None], *, timeout: float, failure: Callable[[], str], every: float = _LOOK_AGAIN
+) -> T:
     """
     Look until there is something to see.
 
     :param look: Returns None while there is not.
     :param timeout: Seconds.
     :param failure: Makes the message of the error when they have passed.
+    :param every: Seconds between two looks.
     :raises TimeoutError: Nothing was to be seen in time.
     """
     deadline = time.monotonic() + timeout
     while (seen := look()) is None:
         if time.monotonic() >= deadline:
             raise TimeoutError(failure())
-        time.sleep(_LOOK_AGAIN)
+        time.sleep(every)
     return seen
 
 

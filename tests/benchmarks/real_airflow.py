@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.cloud import TOPIC, Cloud, running_cloud, success_event
 from benchmarks.figures import Figure
 
+from airflow_batch_events.demo.airflow_api import wait_until
 from airflow_batch_events.demo.cloud import CONN_ID, CloudAddress
 from airflow_batch_events.demo.postgres import PostgresServer
 from airflow_batch_events.demo.stack import AirflowStack
@@ -143,11 +144,16 @@ def _run(stack: AirflowStack, dag_id: str, conf: dict[str, object], tasks: int, 
 
 def _wait_for(stack: AirflowStack, dag_id: str, run_id: str, state: str, tasks: int) -> None:
     """Wait until so many tasks are in a state, and leave the API server to them meanwhile."""
-    deadline = time.monotonic() + LIMIT
-    while (found := stack.api.count_tasks(dag_id, run_id, state)) < tasks:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"only {found} of {tasks} tasks of {dag_id} became {state} within {LIMIT:g} s")
-        time.sleep(LOOK_AGAIN)
+
+    def count() -> int:
+        return stack.api.count_tasks(dag_id, run_id, state)
+
+    wait_until(
+        lambda: count() >= tasks or None,
+        timeout=LIMIT,
+        failure=lambda: f"only {count()} of {tasks} tasks of {dag_id} became {state} within {LIMIT:g} s",
+        every=LOOK_AGAIN,
+    )
 
 
 async def _publish(address: CloudAddress, job_ids: list[str]) -> None:
