@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of waits have in common: where an emulator is, and jobs that announce their end."""
+"""What the tests of waits have in common: where an emulator is, jobs that announce their end, and waiting."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_batch_events.demo.cloud import CloudAddress
 from airflow_batch_events.emulator.emulator import Emulator
 from airflow_batch_events.emulator.testing import RunningEmulator
 from airflow_batch_events.events.job_builder import build_job
 from airflow_batch_events.events.notifications import build_notifications
+from airflow_batch_events.protocol import batch
+from airflow_batch_events.protocol.sdk import AsyncSdkClient
+
+if TYPE_CHECKING:
+    from airflow.triggers.base import BaseTrigger
 
 PLACEMENT = {"Zone": "ap-guangzhou-6"}
 
@@ -35,3 +41,17 @@ def announced_job(
         "Notifications": build_notifications(topic, events),
         "NotificationTarget": "TDMQ_CMQ",
     }
+
+
+async def submit_jobs(client: AsyncSdkClient, job: dict[str, Any], count: int) -> list[str]:
+    """Submit a job so many times at once, and return their ids."""
+    return list(await asyncio.gather(*(client.send(batch.submit_job(job, PLACEMENT)) for _ in range(count))))
+
+
+async def first_payload(trigger: BaseTrigger) -> Any:
+    """Return what a trigger fires."""
+    events = trigger.run()
+    try:
+        return (await events.__anext__()).payload
+    finally:
+        await events.aclose()

@@ -6,16 +6,16 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from support.small_cloud import PLACEMENT, address_of, announced_job
+from support.small_cloud import address_of, announced_job, first_payload, submit_jobs
 
 from airflow_batch_events.demo.cloud import CloudAddress
 from airflow_batch_events.emulator.batch.settings import Delays
 from airflow_batch_events.emulator.emulator import Emulator
-from airflow_batch_events.protocol import batch, tdmq
+from airflow_batch_events.protocol import tdmq
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 
@@ -45,19 +45,13 @@ class Home:
         self.secrets.append(key.secret_key)
         return key.secret_id
 
-    async def submit(self, count: int, prefix: str, seconds: int = HOUR) -> list[str]:
-        job = announced_job(f"scripted: duration={seconds}", "t")
-        requests = [batch.submit_job(job, PLACEMENT, f"{prefix}-{number}") for number in range(count)]
-        return list(await asyncio.gather(*(self.client.send(request) for request in requests)))
+    async def submit(self, count: int) -> list[str]:
+        return await submit_jobs(self.client, announced_job(f"scripted: duration={HOUR}", "t"), count)
 
     async def until(self, action: str, more: int = 1, seconds: float = 10.0) -> None:
         """Wait for so many more calls that worked."""
         wanted = self._worked(action) + more
-        for _ in range(int(seconds * 50)):
-            if self._worked(action) >= wanted:
-                return
-            await asyncio.sleep(0.02)
-        raise AssertionError(f"{action} did not work {more} times in {seconds} s")
+        await _until(lambda: self._worked(action) >= wanted, seconds, f"{action} did not work {more} times")
 
     def keys_used(self) -> set[str]:
         """Return the ids of the keys with which the queue service was called and answered."""
@@ -66,14 +60,18 @@ class Home:
 
     async def until_keys_were_used(self, number: int, seconds: float = 10.0) -> None:
         """Wait until the queue service has been called with so many keys."""
-        for _ in range(int(seconds * 50)):
-            if len(self.keys_used()) >= number:
-                return
-            await asyncio.sleep(0.02)
-        raise AssertionError(f"not {number} keys were used in {seconds} s")
+        await _until(lambda: len(self.keys_used()) >= number, seconds, f"not {number} keys were used")
 
     def _worked(self, action: str) -> int:
         return sum(self.emulator.requests.count(action, code=code) for code in ("OK", NO_MESSAGE))
+
+
+async def _until(is_so: Callable[[], bool], seconds: float, failure: str) -> None:
+    for _ in range(int(seconds * 50)):
+        if is_so():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"{failure} in {seconds} s")
 
 
 @pytest.fixture
@@ -87,16 +85,8 @@ async def home(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Home]:
             yield home
 
 
-async def first_payload(job_id: str) -> Any:
-    events = BatchJobTrigger(job_id, "q").run()
-    try:
-        return (await events.__anext__()).payload
-    finally:
-        await events.aclose()
-
-
 def start_waits(job_ids: list[str]) -> list[asyncio.Task[Any]]:
-    return [asyncio.ensure_future(first_payload(job_id)) for job_id in job_ids]
+    return [asyncio.ensure_future(first_payload(BatchJobTrigger(job_id, "q"))) for job_id in job_ids]
 
 
 async def succeeded(waits: list[asyncio.Task[Any]]) -> list[str]:
@@ -109,13 +99,13 @@ async def succeeded(waits: list[asyncio.Task[Any]]) -> list[str]:
 async def test_waits_go_on_when_the_connection_s_key_is_exchanged_and_the_old_one_revoked(home: Home) -> None:
     emulator = home.emulator
     old = home.connect()
-    job_ids = await home.submit(WAITS, "first")
+    job_ids = await home.submit(WAITS)
     waits = start_waits(job_ids)
     await home.until("BatchReceiveMessage")
     # A poll is under way, signed with the old key.
     new = home.connect()
     emulator.keys.disable(old)
-    later_ids = await home.submit(WAITS, "second")
+    later_ids = await home.submit(WAITS)
     later = start_waits(later_ids)
     await home.until("DescribeJobs")
     emulator.clock.advance(HOUR)
@@ -127,10 +117,10 @@ async def test_waits_go_on_when_the_connection_s_key_is_exchanged_and_the_old_on
 async def test_after_an_exchange_there_is_still_one_reader(home: Home) -> None:
     emulator = home.emulator
     home.connect()
-    waits = start_waits(await home.submit(3, "first"))
+    waits = start_waits(await home.submit(3))
     await home.until("BatchReceiveMessage")
     home.connect()
-    waits += start_waits(await home.submit(3, "second"))
+    waits += start_waits(await home.submit(3))
     before = emulator.requests.count("BatchReceiveMessage")
     await asyncio.sleep(4)
     assert emulator.requests.count("BatchReceiveMessage") - before <= 2, "one long poll of three seconds at a time"
@@ -145,7 +135,7 @@ async def test_waits_outlive_the_keys_of_a_role_and_assume_it_seldom(
     role = f"qcs::cam::uin/{emulator.key.account}:roleName/waits"
     with caplog.at_level(logging.DEBUG):
         own = home.connect(role_arn=role, role_duration_seconds=900)
-        job_ids = await home.submit(WAITS, "first")
+        job_ids = await home.submit(WAITS)
         waits = start_waits(job_ids)
         await home.until("BatchReceiveMessage")
         assert emulator.requests.count("AssumeRole") == 1, "once for all waits"
@@ -167,7 +157,7 @@ async def test_waits_outlive_the_keys_of_a_role_and_assume_it_seldom(
 async def test_a_revoked_key_is_weather_until_the_connection_has_another(home: Home) -> None:
     emulator = home.emulator
     old = home.connect()
-    job_ids = await home.submit(3, "first")
+    job_ids = await home.submit(3)
     waits = start_waits(job_ids)
     await home.until("BatchReceiveMessage")
     emulator.keys.disable(old)
@@ -180,13 +170,13 @@ async def test_a_revoked_key_is_weather_until_the_connection_has_another(home: H
 
 async def test_a_key_that_is_refused_from_the_start_fails_the_wait(home: Home) -> None:
     home.emulator.keys.disable(home.connect())
-    payload = await asyncio.wait_for(first_payload("job-00000000"), 10)
+    payload = await asyncio.wait_for(first_payload(BatchJobTrigger("job-00000000", "q")), 10)
     assert payload["error"] == "CredentialsError"
     assert "connection 'tencentcloud_default'" in payload["message"]
 
 
 async def test_a_role_that_cannot_be_assumed_fails_the_wait_and_names_itself(home: Home) -> None:
     home.connect(role_arn="qcs::cam::uin/99:roleName/nobody")
-    payload = await asyncio.wait_for(first_payload("job-00000000"), 10)
+    payload = await asyncio.wait_for(first_payload(BatchJobTrigger("job-00000000", "q")), 10)
     assert payload["error"] == "CredentialsError"
     assert "connection 'tencentcloud_default': the role qcs::cam::uin/99:roleName/nobody" in payload["message"]

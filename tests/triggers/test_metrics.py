@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsLogger
 from airflow.sdk.observability import stats
-from support.small_cloud import PLACEMENT, address_of, announced_job
+from support.small_cloud import address_of, announced_job, first_payload, submit_jobs
 
 from airflow_batch_events.emulator.batch.settings import Delays
 from airflow_batch_events.emulator.emulator import Emulator
-from airflow_batch_events.protocol import batch, tdmq
+from airflow_batch_events.protocol import tdmq
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 
@@ -56,20 +56,6 @@ def recorder() -> Iterator[Recorder]:
     stats.initialize(factory=NoStatsLogger, export_legacy_names=True)
 
 
-async def submit(client: AsyncSdkClient, topic: str, count: int) -> list[str]:
-    job = announced_job(f"scripted: duration={HOUR}", topic)
-    requests = [batch.submit_job(job, PLACEMENT) for _ in range(count)]
-    return list(await asyncio.gather(*(client.send(request) for request in requests)))
-
-
-async def wait(trigger: BatchJobTrigger) -> Any:
-    events = trigger.run()
-    try:
-        return (await events.__anext__()).payload
-    finally:
-        await events.aclose()
-
-
 async def test_waits_on_two_queues_are_counted_apart(monkeypatch: pytest.MonkeyPatch, recorder: Recorder) -> None:
     jobs = dict(zip(QUEUES, (2, 3), strict=True))
     async with Emulator(runner="scripted", delays=Delays.none(), seed=1) as emulator:
@@ -81,8 +67,8 @@ async def test_waits_on_two_queues_are_counted_apart(monkeypatch: pytest.MonkeyP
                 await client.send(tdmq.create_topic(name))
                 await client.send(tdmq.create_queue(name))
                 await client.send(tdmq.create_subscription(name, "s", name))
-                job_ids = await submit(client, name, count)
-                waits += [asyncio.ensure_future(wait(BatchJobTrigger(job_id, name))) for job_id in job_ids]
+                job_ids = await submit_jobs(client, announced_job(f"scripted: duration={HOUR}", name), count)
+                waits += [asyncio.ensure_future(first_payload(BatchJobTrigger(job_id, name))) for job_id in job_ids]
         # Not within the two seconds in which an event would only cause a look.
         await asyncio.sleep(4)
         emulator.clock.advance(HOUR)

@@ -5,32 +5,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
 
 import pytest
-from support.small_cloud import PLACEMENT, address_of, announced_job
+from support.small_cloud import address_of, announced_job, first_payload, submit_jobs
 
 from airflow_batch_events.emulator.batch.settings import Delays
 from airflow_batch_events.emulator.emulator import Emulator
-from airflow_batch_events.protocol import batch, tdmq
+from airflow_batch_events.protocol import tdmq
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 
 WAITS = 100
-
-
-async def first_payload(trigger: BatchJobTrigger) -> Any:
-    events = trigger.run()
-    try:
-        return (await events.__anext__()).payload
-    finally:
-        await events.aclose()
-
-
-async def submit_jobs(client: AsyncSdkClient, count: int) -> list[str]:
-    job = announced_job("scripted: duration=3600", "t")
-    requests = [batch.submit_job(job, PLACEMENT, f"token-{number}") for number in range(count)]
-    return await asyncio.gather(*(client.send(request) for request in requests))
 
 
 async def test_a_hundred_waits_use_one_reader(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +26,7 @@ async def test_a_hundred_waits_use_one_reader(monkeypatch: pytest.MonkeyPatch) -
             await client.send(tdmq.create_topic("t"))
             await client.send(tdmq.create_queue("q"))
             await client.send(tdmq.create_subscription("t", "s", "q"))
-            job_ids = await submit_jobs(client, WAITS)
+            job_ids = await submit_jobs(client, announced_job("scripted: duration=3600", "t"), WAITS)
             waits = [asyncio.ensure_future(first_payload(BatchJobTrigger(job_id, "q"))) for job_id in job_ids]
             await asyncio.sleep(4)
             idle = emulator.requests.count("BatchReceiveMessage")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support.small_cloud import PLACEMENT, announced_job
+from support.small_cloud import PLACEMENT, announced_job, first_payload
 
 from airflow_batch_events.cli import main
 from airflow_batch_events.hooks.batch import BatchHook
@@ -20,11 +20,7 @@ def submit(topic: str) -> str:
 
 
 async def outcome_of(trigger: BatchJobTrigger) -> dict[str, object]:
-    events = trigger.run()
-    try:
-        payload = (await asyncio.wait_for(events.__anext__(), 20)).payload
-    finally:
-        await events.aclose()
+    payload = await asyncio.wait_for(first_payload(trigger), 20)
     return payload["outcomes"][0]
 
 
@@ -44,9 +40,8 @@ async def test_each_host_reads_the_queue_that_was_provisioned_on_it(cloud, monke
 async def test_a_queue_that_nobody_has_provisioned_on_this_host_is_named_as_it_is_here(cloud, monkeypatch):
     monkeypatch.setattr("platform.node", lambda: "new-host")
     monkeypatch.setenv("AIRFLOW__CORE__HOSTNAME_CALLABLE", "platform.node")
-    events = BatchJobTrigger(await asyncio.to_thread(submit, "any"), QUEUE).run()
-    payload = (await asyncio.wait_for(events.__anext__(), 20)).payload
-    await events.aclose()
+    job_id = await asyncio.to_thread(submit, "any")
+    payload = await asyncio.wait_for(first_payload(BatchJobTrigger(job_id, QUEUE)), 20)
     assert payload["status"] == "error"
     assert "'new-host-waits'" in payload["message"]
 
