@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from email.utils import formatdate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_batch_events.protocol.clock import AGREEING, AGREEING_FOR, CloudClock
+
+NOW = 1_800_000_000.0
+DAY = 86_400.0
+
+
+class Times:
+    """A wall clock and a monotonic one, moved by hand."""
+
+    def __init__(self) -> None:
+        self.wall = NOW
+        self.monotonic = 50.0
+
+    def pass_(self, seconds: float) -> None:
+        self.wall += seconds
+        self.monotonic += seconds
+
+
+@pytest.fixture
+def times():
+    return Times()
+
+
+@pytest.fixture
+def clock(times):
+    return CloudClock(lambda: times.wall, lambda: times.monotonic)
+
+
+def hear(clock, times, ahead, count=1, every=3.0, is_good=True):
+    for _ in range(count):
+        clock.learn(times.wall + ahead, is_good=is_good)
+        times.pass_(every)
+
+
+def test_this_machines_time_counts_until_the_cloud_has_told_its_own(clock, times):
+    assert not clock.is_known
+    assert clock.now() == NOW
+    clock.learn(formatdate(NOW + 1, usegmt=True), is_good=True)
+    assert clock.is_known
+    assert clock.now() == NOW + 1
+
+
+def test_a_step_of_the_wall_clock_changes_nothing(clock, times):
+    clock.learn(NOW, is_good=True)
+    times.wall += 3600
+    assert clock.now() == NOW
+
+
+@pytest.mark.parametrize("ahead", [DAY, -DAY, 60.0, -60.0])
+def test_one_answer_moves_it_by_little(clock, times, ahead):
+    hear(clock, times, 0.0)
+    clock.learn(times.wall + ahead, is_good=True)
+    assert abs(clock.now() - times.wall) < 5
+
+
+def test_a_first_answer_that_contradicts_this_machine_is_not_believed_at_once(clock, times):
+    clock.learn(NOW + DAY, is_good=True)
+    assert not clock.is_known
+    assert clock.now() == NOW
+
+
+def test_answers_that_agree_for_some_time_make_it_jump_and_jump_back(clock, times):
+    hear(clock, times, DAY, AGREEING + 1)
+    assert clock.now() == pytest.approx(times.wall + DAY, abs=4)
+    assert clock.jumps == 1
+    hear(clock, times, 0.0, AGREEING + 1)
+    assert clock.now() == pytest.approx(times.wall, abs=4)
+    assert clock.jumps == 2
+
+
+def test_many_answers_in_one_moment_are_one_opinion(clock, times):
+    hear(clock, times, 0.0)
+    hear(clock, times, DAY, 1000, every=0.0)
+    times.pass_(AGREEING_FOR / 2)
+    hear(clock, times, DAY, 1000, every=0.0)
+    assert abs(clock.now() - times.wall) < 5
+
+
+def test_wrong_answers_among_right_ones_are_never_believed(clock, times):
+    for _ in range(100):
+        hear(clock, times, 0.0)
+        hear(clock, times, DAY, 4)
+    assert abs(clock.now() - times.wall) < 5
+
+
+def test_a_gateways_errors_teach_nothing_but_the_time_to_sign(clock, times):
+    hear(clock, times, DAY, 100, is_good=False)
+    assert not clock.is_known
+    assert clock.signing_time() == pytest.approx(times.wall + DAY)
+    assert clock.would_differ(times.wall)
+
+
+def test_a_clock_that_is_about_right_signs_with_its_own_time(clock, times):
+    clock.learn(NOW + 3, is_good=True)
+    assert clock.signing_time() == times.wall
+    assert not clock.would_differ(times.wall)
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        None,
+        "",
+        "soon",
+        "Mon, 01 Jan 0001 00:00:00 GMT",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        float("nan"),
+        float("inf"),
+        -1.0,
+        "Fri, 27 Nov 2026 99:99:99 GMT",
+    ],
+)
+def test_what_is_no_date_of_an_answer_teaches_nothing(clock, times, date):
+    clock.learn(date, is_good=True)
+    assert clock.now() == NOW
+    assert clock.signing_time() == NOW
+
+
+@given(st.text())
+def test_no_header_makes_it_raise(text):
+    CloudClock().learn(text, is_good=True)
+
+
+def test_the_largest_of_near_samples_counts_and_falls_no_faster_than_clocks_drift(clock, times):
+    clock.learn(NOW + 2, is_good=True)
+    times.pass_(1.0)
+    clock.learn(times.wall, is_good=True)
+    assert clock.now() == pytest.approx(times.wall + 2, abs=0.001)
