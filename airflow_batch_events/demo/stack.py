@@ -2,8 +2,9 @@
 """
 A real Airflow on this machine: API server, scheduler, dag processor and triggerers as child processes.
 
-Two rules must not be relaxed. It listens on the loopback only, because everybody who reaches it is an administrator;
-and whatever happens between start and stop, nothing that was started stays behind.
+Two rules must not be relaxed. Everybody who reaches it is an administrator, so it listens on the loopback only and
+refuses what a foreign web page can make a browser send there (``plugins/loopback_only.py``); and whatever happens
+between start and stop, nothing that was started stays behind.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ TRIGGERER = "triggerer"
 COMPONENTS = (API_SERVER, SCHEDULER, DAG_PROCESSOR, TRIGGERER)
 
 _HOST = "127.0.0.1"
+_PLUGINS = Path(__file__).parent / "plugins"
 _START_LIMIT = 120
 # A triggerer looks up only after ten seconds that its runner has ended; what it waits for is killed without harm.
 _STOP_GRACE = 4
@@ -257,6 +259,7 @@ def _settings(home: Path, database: str, port: int, dags: Mapping[str, Path], pa
         "AIRFLOW__CORE__PARALLELISM": str(parallelism),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(_PLUGINS),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{_HOST}:{port}/execution/",
         "AIRFLOW__API__HOST": _HOST,
         "AIRFLOW__API__PORT": str(port),

@@ -36,8 +36,9 @@ from airflow_batch_events.emulator.dataplane import DataPlaneFront
 from airflow_batch_events.emulator.faults import FaultPlan
 from airflow_batch_events.emulator.faultybroker import FaultyBroker
 from airflow_batch_events.emulator.keys import Key, KeyRing
+from airflow_batch_events.emulator.loopback import is_loopback
 from airflow_batch_events.emulator.ratelimits import RateLimiter, RateLimits
-from airflow_batch_events.emulator.server import Front, Server, is_loopback
+from airflow_batch_events.emulator.server import Front, Server
 from airflow_batch_events.emulator.service import Service
 from airflow_batch_events.emulator.sts.service import StsService
 from airflow_batch_events.emulator.tdmq.service import TdmqService

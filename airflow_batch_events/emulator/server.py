@@ -10,7 +10,6 @@ A server binds to the loopback, and to anything else only when it is told so twi
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import time
 from email.utils import formatdate
@@ -26,6 +25,7 @@ from airflow_batch_events.emulator.calls import CUT, LEFT, Call, CallLog
 from airflow_batch_events.emulator.clock import Clock
 from airflow_batch_events.emulator.dataplane import DataPlaneFront
 from airflow_batch_events.emulator.exchange import ClientGone, ConnectionCut, Exchange, Request, send_reply
+from airflow_batch_events.emulator.loopback import is_loopback as is_loopback
 from airflow_batch_events.emulator.mishaps import HTTP_500
 
 log = structlog.get_logger(__name__)
@@ -34,21 +34,6 @@ log = structlog.get_logger(__name__)
 _KEEP_ALIVE = 120
 _STOP_GRACE = 1
 _BACKLOG = 2048
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host can only mean this machine; a port behind it does not matter."""
-    name, colon, port = host.rpartition(":")
-    return _names_loopback(host) or (colon == ":" and port.isdecimal() and _names_loopback(name))
-
-
-def _names_loopback(name: str) -> bool:
-    if name.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name.removeprefix("[").removesuffix("]")).is_loopback
-    except ValueError:
-        return False
 
 
 class Front:

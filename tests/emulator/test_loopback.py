@@ -10,6 +10,7 @@ import structlog
 from emulator.test_cli import Process, process
 
 from airflow_batch_events.emulator.emulator import Emulator
+from airflow_batch_events.emulator.loopback import is_loopback, without_port
 
 __all__ = ["process"]
 
@@ -51,3 +52,44 @@ def test_the_command_says_so_too(process: Process) -> None:
     process.start("--host", LOOKS_EXPOSED, "--expose", "--runner", "scripted")
     _, shown, _ = process.end()
     assert "WARNING: other machines can reach it" in shown
+
+
+@pytest.mark.parametrize(
+    ("host", "answer"),
+    [
+        ("127.0.0.1", True),
+        ("127.0.0.1:80", True),
+        ("127.9.9.9", True),
+        ("localhost", True),
+        ("LOCALHOST:1", True),
+        ("::1", True),
+        ("[::1]:80", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("", False),
+        (":80", False),
+        ("192.0.2.1", False),
+        ("localhost.example", False),
+        ("127.0.0.1.example:80", False),
+        ("localhost:example", False),
+    ],
+)
+def test_only_names_of_this_machine_count_as_loopback(host: str, answer: bool) -> None:
+    assert is_loopback(host) is answer
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("127.0.0.1:8700", "127.0.0.1"),
+        ("localhost:80", "localhost"),
+        ("[::1]:8700", "[::1]"),
+        ("[::1]", "[::1]"),
+        ("::1", "::1"),
+        ("cmq-gz.public.tencenttdmq.com", "cmq-gz.public.tencenttdmq.com"),
+        ("localhost:", "localhost:"),
+        ("", ""),
+    ],
+)
+def test_a_port_is_taken_off_a_host_and_nothing_else(host: str, name: str) -> None:
+    assert without_port(host) == name

@@ -20,7 +20,7 @@ from airflow_batch_events.emulator.exchange import (
     Request,
     send_reply,
 )
-from airflow_batch_events.emulator.server import Server, is_loopback
+from airflow_batch_events.emulator.server import Server
 
 LIMIT = 1000
 
@@ -142,27 +142,3 @@ async def test_work_for_a_client_that_left_is_given_up(running: tuple[App, httpx
     await asyncio.gather(call, return_exceptions=True)
 
     await asyncio.wait_for(app.left.wait(), 5)
-
-
-@pytest.mark.parametrize(
-    ("host", "answer"),
-    [
-        ("127.0.0.1", True),
-        ("127.0.0.1:80", True),
-        ("127.9.9.9", True),
-        ("localhost", True),
-        ("LOCALHOST:1", True),
-        ("::1", True),
-        ("[::1]:80", True),
-        ("0.0.0.0", False),
-        ("::", False),
-        ("", False),
-        (":80", False),
-        ("192.0.2.1", False),
-        ("localhost.example", False),
-        ("127.0.0.1.example:80", False),
-        ("localhost:example", False),
-    ],
-)
-def test_only_names_of_this_machine_count_as_loopback(host: str, answer: bool) -> None:
-    assert is_loopback(host) is answer

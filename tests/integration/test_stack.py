@@ -90,6 +90,12 @@ def test_all_components_are_healthy_and_listen_on_the_loopback_only(stack: Airfl
     assert {address.ip for address in ports} == {"127.0.0.1"}
 
 
+@pytest.mark.parametrize("path", ["/", "/auth/token", "/api/v2/connections", "/execution/docs", "/monitor/health"])
+def test_a_foreign_page_is_refused_on_every_route(stack: AirflowStack, path: str) -> None:
+    for headers in ({"Host": "evil.example:8080"}, {"Origin": "http://evil.example"}):
+        assert httpx.get(f"{stack.address}{path}", headers=headers, trust_env=False, timeout=30).status_code == 403
+
+
 def test_waits_end_right_after_the_triggerer_was_killed(
     stack: AirflowStack, airflow: AirflowApi, tmp_path: Path
 ) -> None:

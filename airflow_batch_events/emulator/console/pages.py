@@ -27,7 +27,7 @@ from airflow_batch_events.emulator.console import views
 from airflow_batch_events.emulator.control import ask_for_key, is_owner
 from airflow_batch_events.emulator.faults import FaultPlan
 from airflow_batch_events.emulator.keys import Key
-from airflow_batch_events.emulator.server import is_loopback
+from airflow_batch_events.emulator.loopback import is_loopback
 
 _FOLDER = Path(__file__).parent
 _HEADERS = {
