@@ -113,13 +113,15 @@ class ApiFront:
 
     def _find(self, exchange: Exchange, name: str) -> Handler:
         headers = exchange.request.headers
-        service = self.services.get(name)
+        action, version = headers.get("x-tc-action", ""), headers.get("x-tc-version", "")
+        service = self.services.get(name) or self._service_of(action, version)
         if service is None:
             raise ApiError(
-                "NoSuchProduct", f"There is no service {name!r} here; there are {', '.join(sorted(self.services))}."
+                "NoSuchProduct",
+                f"There is no service {name!r} here, and none with the action {action[:128]!r} and the version "
+                f"{version[:128]!r}; there are {', '.join(sorted(self.services))}.",
             )
-        exchange.service = name
-        action, version = headers.get("x-tc-action", ""), headers.get("x-tc-version", "")
+        exchange.service = name = service.name
         for header, value in (("X-TC-Action", action), ("X-TC-Version", version)):
             if not value:
                 raise ApiError("MissingParameter", f"The request is missing a required parameter: the header {header}.")
@@ -130,6 +132,13 @@ class ApiFront:
             raise ApiError("InvalidAction", f"The service {name} {version} has no action {action!r}.")
         exchange.action = action
         return handler
+
+    def _service_of(self, action: str, version: str) -> Service | None:
+        """Return the service that has an action, for clients whose scope names the host that they called instead."""
+        for service in self.services.values():
+            if version == service.version and action in service.actions:
+                return service
+        return None
 
 
 async def _call(exchange: Exchange, handler: Handler, params: Params, caller: Caller) -> Reply:

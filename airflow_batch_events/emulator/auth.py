@@ -5,6 +5,10 @@ Who signed a request: TC3-HMAC-SHA256 for the APIs, HmacSHA1 and HmacSHA256 for 
 Nothing runs before it has passed here. The list of signed headers is the request's own, never a fixed set; signatures
 are compared in constant time; a refusal says what did not fit, and never what would have.
 
+The Host is signed with its port by some of the vendor's SDKs and without it by others (Node.js), and some of them put
+the first label of their endpoint into the scope as the service, which is ``127`` here (Java, Node.js, PHP, .NET, C++);
+each of these is what the client has really signed, so each is taken.
+
 Timestamps may be off by 300 s from the emulator's clock *or* from what that clock would show had no test advanced it:
 the vendor's clients sign with the machine's time, and moving a queue's clock by an hour must not lock them out.
 """
@@ -21,6 +25,7 @@ from datetime import datetime, timezone
 
 from airflow_batch_events.emulator.clock import Clock
 from airflow_batch_events.emulator.keys import PREFIX, Key, KeyRing
+from airflow_batch_events.emulator.loopback import without_port
 from airflow_batch_events.emulator.service import ApiError
 
 MAX_DRIFT = 300
@@ -30,7 +35,8 @@ UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 DATA_PLANE_PATH = "/v2/index.php"
 
 _AUTHORIZATION = re.compile(
-    r"TC3-HMAC-SHA256\s+Credential=(?P<id>[^/,\s]+)/(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})/(?P<service>[a-z0-9_-]+)/tc3_request\s*,"
+    r"TC3-HMAC-SHA256\s+Credential=(?P<id>[^/,\s]+)/(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})/"
+    r"(?P<service>[A-Za-z0-9_.:\[\]-]{1,64})/tc3_request\s*,"
     r"\s*SignedHeaders=(?P<headers>[!-+\--~]+)\s*,\s*Signature=(?P<signature>[0-9a-f]{64})"
 )
 _OBLIGATORY = frozenset({"content-type", "host"})
@@ -50,7 +56,7 @@ class Signed:
     What a valid TC3 signature stands for.
 
     :param key: Whose it is.
-    :param service: The service in its credential scope.
+    :param service: What its credential scope names as the service; whether there is such a one is not checked.
     """
 
     key: Key
@@ -146,14 +152,20 @@ def _canonical_requests(
         body = UNSIGNED_PAYLOAD.encode()
     elif method == "GET":
         body = b""
-    # The documentation lowers the values, some of the vendor's SDKs sign them as they are.
-    raw = "".join(f"{name}:{headers[name].strip()}\n" for name in names)
     payload = hashlib.sha256(body).hexdigest()
     query = query if method == "GET" else ""
-    return [
-        f"{method}\n/\n{query}\n{lines}\n{signed_headers}\n{payload}".encode("latin-1")
-        for lines in dict.fromkeys((raw.lower(), raw))
-    ]
+    forms: dict[str, None] = {}
+    for host in _hosts(headers["host"]):
+        raw = "".join(f"{name}:{(host if name == 'host' else headers[name]).strip()}\n" for name in names)
+        # The documentation lowers the values, some of the vendor's SDKs sign them as they are.
+        forms |= dict.fromkeys((raw.lower(), raw))
+    return [f"{method}\n/\n{query}\n{lines}\n{signed_headers}\n{payload}".encode("latin-1") for lines in forms]
+
+
+def _hosts(host: str) -> tuple[str, ...]:
+    """Return what a client may have signed as its Host."""
+    bare = without_port(host)
+    return (host,) if bare == host else (host, bare)
 
 
 def _tc3_signature(signing_key: bytes, timestamp: str, scope: str, canonical: bytes) -> str:
@@ -264,12 +276,12 @@ def data_plane_signature(secret_key: str, method: str, host: str, params: Mappin
 
 def _is_signed(method: str, host: str, params: Mapping[str, str], key: Key) -> bool:
     given = params["Signature"].encode("utf-8", "surrogatepass")
-    if hmac.compare_digest(data_plane_signature(key.secret_key, method, host, params).encode(), given):
-        return True
-    if method != "POST":
-        return False
-    # One of the vendor's SDKs leaves such values out, another signs them; either form is an honest one.
-    fewer = {name: value for name, value in params.items() if not value.startswith("@")}
-    return len(fewer) < len(params) and hmac.compare_digest(
-        data_plane_signature(key.secret_key, method, host, fewer).encode(), given
+    forms: list[Mapping[str, str]] = [params]
+    if method == "POST" and any(value.startswith("@") for value in params.values()):
+        # One of the vendor's SDKs leaves such values out, another signs them; either form is an honest one.
+        forms.append({name: value for name, value in params.items() if not value.startswith("@")})
+    return any(
+        hmac.compare_digest(data_plane_signature(key.secret_key, method, one, form).encode(), given)
+        for form in forms
+        for one in _hosts(host)
     )

@@ -209,6 +209,53 @@ def test_a_signature_for_one_service_or_secret_is_none_for_another(tc3: Tc3) -> 
     assert tc3.refusal({**headers, "authorization": moved}) == "AuthFailure.SignatureFailure"
 
 
+def sign_as_nodejs(tc3: Tc3, endpoint: str, body: bytes, method: str = "POST") -> dict[str, str]:
+    """Sign as the vendor's SDK for Node.js: the host without its port, the endpoint's first label as the service."""
+    sent = {
+        "content-type": "application/json",
+        "host": endpoint.rpartition(":")[0],
+        "x-tc-timestamp": str(int(tc3.clock.time())),
+    }
+    parts = {"method": method, "query": "", "payload": body, "service": endpoint.split(".")[0]}
+    return {**sent, "host": endpoint, "authorization": sign_tc3(sent, SECRET_ID, tc3.key.secret_key, **parts)}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "service"),
+    [
+        ("127.0.0.1:8700", "127"),
+        ("localhost:8700", "localhost:8700"),
+        ("[::1]:8700", "[::1]:8700"),
+        ("batch.tencentcloudapi.com:8700", "batch"),
+    ],
+)
+def test_a_host_signed_without_its_port_is_taken_with_whatever_the_scope_names(
+    tc3: Tc3, endpoint: str, service: str
+) -> None:
+    headers = sign_as_nodejs(tc3, endpoint, b"{}")
+
+    assert tc3.verify(headers) == Signed(tc3.key, service)
+    assert tc3.refusal(headers, body=b"[]") == "AuthFailure.SignatureFailure"
+    assert tc3.refusal({**headers, "host": "evil.example:8700"}) == "AuthFailure.SignatureFailure"
+    moved = headers["authorization"].replace(f"/{service}/", "/tdmq/")
+    assert tc3.refusal({**headers, "authorization": moved}) == "AuthFailure.SignatureFailure"
+
+
+def test_a_port_that_was_signed_must_be_there(tc3: Tc3) -> None:
+    headers = tc3.sign()
+
+    assert tc3.refusal({**headers, "host": "127.0.0.1"}) == "AuthFailure.SignatureFailure"
+    assert tc3.refusal({**headers, "host": "127.0.0.1:1235"}) == "AuthFailure.SignatureFailure"
+
+
+@pytest.mark.parametrize("service", ["", "a/b", "a,b", "a b", "\u00fc", "x" * 65])
+def test_a_scope_that_no_endpoint_can_give_is_malformed(tc3: Tc3, service: str) -> None:
+    headers = tc3.sign()
+    authorization = headers["authorization"].replace("/batch/", f"/{service}/")
+
+    assert tc3.refusal({**headers, "authorization": authorization}) == "AuthFailure.InvalidAuthorization"
+
+
 def test_a_temporary_key_needs_its_token_and_ends(tc3: Tc3) -> None:
     key = tc3.keys.issue_temporary(tc3.key.account, PUBLISHED_TIME + 100)
     sign = {"secret_id": key.secret_id, "secret_key": key.secret_key}
@@ -293,6 +340,13 @@ def test_the_port_in_the_host_and_the_method_are_signed(cmq: Cmq) -> None:
     assert cmq.accepts(signed("GET", "127.0.0.1:8080"), "GET", "127.0.0.1:8080")
     assert cmq.refusal(signed("GET", "127.0.0.1:8080"), "POST", "127.0.0.1:8080") == (4100, "(10030)")
     assert cmq.refusal(signed("GET", "127.0.0.1:8080"), "GET", "127.0.0.1") == (4100, "(10030)")
+
+
+def test_the_host_of_the_data_plane_may_be_signed_without_its_port(cmq: Cmq) -> None:
+    assert cmq.accepts(signed("POST", "127.0.0.1", Nonce="1"), "POST", "127.0.0.1:8080")
+    fewer = {**signed("POST", "127.0.0.1", msgBody="", Nonce="2"), "msgBody": "@all"}
+    assert cmq.accepts(fewer, "POST", "127.0.0.1:8080")
+    assert cmq.refusal(signed("POST", "127.0.0.2", Nonce="3"), "POST", "127.0.0.1:8080") == (4100, "(10030)")
 
 
 def test_a_posted_body_that_begins_with_at_may_be_signed_or_left_out(cmq: Cmq) -> None:

@@ -167,6 +167,37 @@ async def test_a_request_that_is_wrong_gets_the_clouds_envelope_with_its_code(
     assert len(answer["RequestId"]) == 36
 
 
+@pytest.mark.parametrize(
+    ("action", "params", "version", "found"),
+    [
+        ("DescribeJobs", {}, "2017-03-12", "batch"),
+        ("DescribeCmqQueues", {}, "2020-02-17", "tdmq"),
+        (
+            "AssumeRole",
+            {"RoleArn": "qcs::cam::uin/1250000001:roleName/any", "RoleSessionName": "me"},
+            "2018-08-13",
+            "sts",
+        ),
+    ],
+)
+async def test_a_service_that_the_scope_does_not_name_is_found_by_version_and_action(
+    emulator: Emulator, client: SignedClient, action: str, params: dict[str, Any], version: str, found: str
+) -> None:
+    for scope in ("127", "localhost:8700"):
+        assert "Error" not in await client.api(action, params, service=scope, x_tc_version=version)
+    assert emulator.requests.count(action, service=found, code="OK") == 2
+
+    refused = await client.api(action, params, service="127", x_tc_version="2019-01-01")
+    assert refused["Error"]["Code"] == "NoSuchProduct"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_the_data_plane_takes_a_host_that_was_signed_without_its_port(client: SignedClient, method: str) -> None:
+    client.host = "127.0.0.1"
+
+    assert (await client.cmq("ReceiveMessage", method=method, queueName="nowhere"))["code"] == 4440
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 async def test_nothing_runs_unsigned(emulator: Emulator, client: SignedClient, method: str) -> None:
     response = await client.http.request(
