@@ -32,6 +32,7 @@ MAX_QUERY = 32 * 1024
 _MAX_DEPTH = 32
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z0-9]+){1,4}")
+_INDEX = re.compile(r"[0-9]{1,9}")
 _THROTTLED = ("RequestLimitExceeded", "Your current request times equals or exceeds the limit; please slow down.")
 # What a request is about, for the log and for faults that match a queue or topic.
 _QUEUE_FIELDS = ("QueueName", "SourceQueueName")
@@ -202,7 +203,7 @@ def _flat_params(query: str) -> Params:
 def _with_lists(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
-    if all(name.isdecimal() and name.isascii() for name in node):
+    if all(_INDEX.fullmatch(name) for name in node):
         return [_with_lists(node[name]) for name in sorted(node, key=int)]
     return {name: _with_lists(value) for name, value in node.items()}
 

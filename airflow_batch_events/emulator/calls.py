@@ -2,8 +2,8 @@
 """
 Which calls were made: the last ones with their details, all of them as counters.
 
-Users and benchmarks count API calls with it. Both are bounded: a caller that invents action names must not fill the
-memory, so the server hands in only names that it knows.
+Users and benchmarks count API calls with it. Whatever callers send, it stays below some 30 MB: so many calls are kept,
+so much of each text, and so many counters; the server hands in only names of services and actions that it knows.
 """
 
 from __future__ import annotations
@@ -18,6 +18,12 @@ CUT = "CUT"
 LEFT = "LEFT"
 
 KEPT = 10_000
+
+MAX_TEXT = 256
+"""Characters that are kept of each text; what is longer ends with ``...``."""
+
+MAX_COUNTERS = 10_000
+"""How many services, actions and codes are told apart; what comes after that counts as ``?``."""
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -46,6 +52,9 @@ class Call(msgspec.Struct, frozen=True):
     client: str
 
 
+_TEXTS = ("service", "action", "target", "code", "secret_id", "request_id", "client")
+
+
 class CallLog:
     """
     Remember calls.
@@ -59,8 +68,10 @@ class CallLog:
 
     def add(self, call: Call) -> None:
         """Note one call."""
+        call = _cut(call)
         self._calls.append(call)
-        self._counts[call.service, call.action, call.code] += 1
+        counter = (call.service, call.action, call.code)
+        self._counts[counter if counter in self._counts or len(self._counts) < MAX_COUNTERS else ("?", "?", "?")] += 1
 
     def count(self, action: str | None = None, *, service: str | None = None, code: str | None = None) -> int:
         """
@@ -107,3 +118,9 @@ class CallLog:
         """Forget all calls and start to count anew."""
         self._calls.clear()
         self._counts.clear()
+
+
+def _cut(call: Call) -> Call:
+    """Return a call with no text longer than it may be."""
+    long = {name: text[: MAX_TEXT - 3] + "..." for name in _TEXTS if len(text := getattr(call, name)) > MAX_TEXT}
+    return msgspec.structs.replace(call, **long) if long else call

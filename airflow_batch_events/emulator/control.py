@@ -4,7 +4,8 @@ The emulator's own endpoints, ``/_emulator/...``: request log, counters, faults,
 
 They change what every client meets, so they ask for the emulator's key like everything else: HTTP basic (secret id and
 secret key) or the secret key as a bearer token. A change must be JSON, which no foreign web page can make a browser
-send without asking first. There is no endpoint that ends the process: a signal does.
+send without asking first. What cannot be read is told so in a sentence, with HTTP 400. There is no endpoint that ends
+the process: a signal does.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import re
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from starlette.requests import Request
+import structlog
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -25,11 +28,25 @@ from airflow_batch_events.emulator.clock import Clock
 from airflow_batch_events.emulator.faults import FaultPlan, Rule, convert_fault
 from airflow_batch_events.emulator.keys import Key
 
+log = structlog.get_logger(__name__)
+
 PREFIX = "/_emulator"
 
 _MAX_BODY = 64 * 1024
 _MAX_SHOWN = 10_000
 _MAX_ADVANCE = 366 * 24 * 3600
+# Timestamps that are ISO 8601 end with the year 9999.
+_MAX_ADVANCED = 100 * _MAX_ADVANCE
+# Bounded, because Python refuses to read numbers of thousands of digits.
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_SHOWN = 100
+
+
+class _ClockOrder(msgspec.Struct, forbid_unknown_fields=True):
+    """What may be sent to the clock."""
+
+    advance: Annotated[float, msgspec.Meta(ge=0, le=_MAX_ADVANCE)]
+
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -97,7 +114,7 @@ class Control:
                 ("GET", "faults", self._faults),
                 ("POST", "faults", self._add_fault),
                 ("DELETE", "faults", self._clear_faults),
-                ("DELETE", "faults/{number:int}", self._remove_fault),
+                ("DELETE", "faults/{number}", self._remove_fault),
                 ("GET", "clock", self._time),
                 ("POST", "clock", self._advance),
             )
@@ -107,16 +124,17 @@ class Control:
         async def answer(request: Request) -> Response:
             if not is_owner(request.headers.get("authorization", ""), self._key):
                 return ask_for_key()
-            return await endpoint(request)
+            try:
+                return await endpoint(request)
+            except ValueError as error:
+                return as_json({"error": str(error)}, 400)
 
         return answer
 
     async def _requests(self, request: Request) -> Response:
         query = request.query_params
-        limit = query.get("limit", "100")
-        if not limit.isdecimal():
-            return _bad(f"limit={limit!r} is not a number")
-        calls = self._calls.last(min(int(limit), _MAX_SHOWN), action=query.get("action"), service=query.get("service"))
+        limit = min(_whole_number("limit", query.get("limit", "100")), _MAX_SHOWN)
+        calls = self._calls.last(limit, action=query.get("action"), service=query.get("service"))
         return as_json({"requests": calls})
 
     async def _clear_requests(self, request: Request) -> Response:
@@ -130,19 +148,16 @@ class Control:
         return as_json({"faults": [_shown(rule) for rule in self._plan.rules]})
 
     async def _add_fault(self, request: Request) -> Response:
-        try:
-            fault = convert_fault(await _read(request))
-        except ValueError as error:
-            return _bad(str(error))
-        return as_json({"number": self._plan.add(fault)}, 201)
+        return as_json({"number": self._plan.add(convert_fault(await _read(request)))}, 201)
 
     async def _clear_faults(self, request: Request) -> Response:
         self._plan.clear()
         return as_json({})
 
     async def _remove_fault(self, request: Request) -> Response:
+        number = _whole_number("the number of a fault", request.path_params["number"])
         try:
-            self._plan.remove(request.path_params["number"])
+            self._plan.remove(number)
         except KeyError as error:
             return as_json({"error": error.args[0]}, 404)
         return as_json({})
@@ -151,13 +166,13 @@ class Control:
         return as_json({"time": self._clock.time(), "advanced": self._clock.advanced})
 
     async def _advance(self, request: Request) -> Response:
+        order = await _read(request)
         try:
-            order = await _read(request)
-            seconds = order.get("advance") if isinstance(order, dict) and len(order) == 1 else None
-            if not isinstance(seconds, (int, float)) or not 0 <= seconds <= _MAX_ADVANCE:
-                raise ValueError(f'the order to the clock reads {{"advance": <seconds up to {_MAX_ADVANCE}>}}')
-        except ValueError as error:
-            return _bad(str(error))
+            seconds = msgspec.convert(order, _ClockOrder).advance
+        except msgspec.ValidationError:
+            raise ValueError(f'the order to the clock reads {{"advance": <seconds up to {_MAX_ADVANCE}>}}') from None
+        if self._clock.advanced + seconds > _MAX_ADVANCED:
+            raise ValueError(f"the clock cannot be advanced by more than {_MAX_ADVANCED} s altogether")
         self._clock.advance(seconds)
         return await self._time(request)
 
@@ -168,21 +183,37 @@ async def _read(request: Request) -> Any:
 
     :raises ValueError: When it is none, or does not say so.
     """
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise ValueError("send JSON, with Content-Type: application/json")
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_BODY:
-            raise ValueError(f"the request is larger than {_MAX_BODY} bytes")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _MAX_BODY:
+                raise ValueError(f"the request is larger than {_MAX_BODY} bytes")
+    except ClientDisconnect:
+        raise ValueError("the client left while it was sending") from None
     try:
         return msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
-        raise ValueError(f"this is not JSON: {error}") from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise ValueError(f"this is not JSON that can be read: {error}") from None
 
 
-def _bad(text: str) -> Response:
-    return as_json({"error": text}, 400)
+def _whole_number(name: str, text: str) -> int:
+    """
+    Read a number from a path or a query.
+
+    :raises ValueError: When it is none, or has more than nine digits.
+    """
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"{name} must be a number of at most nine digits, not {text[:_SHOWN]!r}")
+    return int(text)
+
+
+async def answer_failure(request: Request, error: Exception) -> Response:
+    """Answer what nobody has expected; the traceback is for the log only."""
+    log.error("a page or control request failed", path=request.url.path[:_SHOWN])
+    return as_json({"error": "the emulator failed to answer this; see its log"}, 500)
 
 
 def _shown(rule: Rule) -> dict[str, Any]:

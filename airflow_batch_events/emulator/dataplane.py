@@ -9,6 +9,7 @@ is looked at before the signature. A long poll whose client has gone is given up
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
@@ -137,4 +138,4 @@ def _refuse(exchange: Exchange, code: int, message: str) -> Reply:
 
 def _number(code: str) -> int:
     """Return an ordered code as the data plane's number; 6000, its internal error, for one that is none."""
-    return int(code) if code.isdecimal() else 6000
+    return int(code) if re.fullmatch(r"[0-9]{1,9}", code) else 6000

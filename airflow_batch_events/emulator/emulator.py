@@ -31,7 +31,7 @@ from airflow_batch_events.emulator.calls import CallLog
 from airflow_batch_events.emulator.clock import Clock
 from airflow_batch_events.emulator.cmq.service import CmqService
 from airflow_batch_events.emulator.console.pages import Console
-from airflow_batch_events.emulator.control import Control
+from airflow_batch_events.emulator.control import Control, answer_failure
 from airflow_batch_events.emulator.dataplane import DataPlaneFront
 from airflow_batch_events.emulator.faults import FaultPlan
 from airflow_batch_events.emulator.faultybroker import FaultyBroker
@@ -252,7 +252,7 @@ class Emulator:
             self.region,
             self.key if self.is_exposed else None,
         )
-        pages = Starlette(routes=[*control.routes, *console.routes])
+        pages = Starlette(routes=[*control.routes, *console.routes], exception_handlers={Exception: answer_failure})
         return Front(apis, data_plane, pages, self.requests, self.clock)
 
     def _started(self, part: T | None) -> T:

@@ -27,6 +27,12 @@ Effect = Literal[MessageEffect, RequestEffect]
 MESSAGE_EFFECTS: frozenset[str] = frozenset(get_args(MessageEffect))
 REQUEST_EFFECTS: frozenset[str] = frozenset(get_args(RequestEffect))
 
+MAX_RULES = 1000
+"""How many rules may be in force at once: each is tried on every request or message."""
+
+_MAX_SECONDS = 366 * 24 * 3600
+_MAX_TIMES = 1000
+_MAX_PER_SECOND = 1_000_000
 _MATCHERS = ("service", "action", "queue", "topic", "event")
 
 
@@ -78,11 +84,15 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         for name, fits, range_ in (
             ("share", 0 <= self.share <= 1, "between 0 and 1"),
             ("next", self.next is None or self.next >= 1, "at least 1"),
-            ("after", self.after >= 0, "at least 0"),
-            ("duration", self.duration is None or self.duration > 0, "more than 0"),
-            ("times", self.times >= 2, "at least 2"),
-            ("seconds", self.seconds >= 0, "at least 0"),
-            ("per_second", self.per_second > 0, "more than 0"),
+            ("after", 0 <= self.after <= _MAX_SECONDS, f"at least 0 and at most {_MAX_SECONDS}"),
+            (
+                "duration",
+                self.duration is None or 0 < self.duration <= _MAX_SECONDS,
+                f"more than 0, at most {_MAX_SECONDS}",
+            ),
+            ("times", 2 <= self.times <= _MAX_TIMES, f"at least 2 and at most {_MAX_TIMES}"),
+            ("seconds", 0 <= self.seconds <= _MAX_SECONDS, f"at least 0 and at most {_MAX_SECONDS}"),
+            ("per_second", 0 < self.per_second <= _MAX_PER_SECOND, f"more than 0, at most {_MAX_PER_SECOND}"),
         ):
             if not fits:
                 raise ValueError(f"{name} of the fault {self.effect} must be {range_}, not {getattr(self, name)}")
@@ -239,7 +249,13 @@ class FaultPlan:
         return any(rule.fault.is_for_messages and rule.fault.queue is not None for rule in self._rules)
 
     def add(self, fault: Fault) -> int:
-        """Put a rule in force and return its number."""
+        """
+        Put a rule in force and return its number.
+
+        :raises ValueError: When :data:`MAX_RULES` are in force already.
+        """
+        if len(self._rules) >= MAX_RULES:
+            raise ValueError(f"there are {MAX_RULES} faults in force; take some back first")
         number = next(self._numbers)
         begins = self._clock.time() + fault.after
         ends = None if fault.duration is None else begins + fault.duration

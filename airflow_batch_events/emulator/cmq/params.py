@@ -8,11 +8,16 @@ gaps; the order is that of the numbers, not that in which they were sent.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from airflow_batch_events.emulator.cmq import errors
 
 Params = Mapping[str, str]
+
+# Bounded, because Python refuses to read numbers of thousands of digits.
+_WHOLE_NUMBER = re.compile(r"\s*[+-]?[0-9]{1,19}\s*")
+_INDEX = re.compile(r"[0-9]{1,9}")
 
 
 def text(params: Params, name: str) -> str:
@@ -37,10 +42,9 @@ def whole_number(params: Params, name: str, default: int | None = None) -> int:
     if default is not None and not params.get(name):
         return default
     value = text(params, name)
-    try:
-        return int(value)
-    except ValueError:
-        raise errors.wrong_type(name, f"{value[:40]!r}, must be a whole number") from None
+    if not _WHOLE_NUMBER.fullmatch(value):
+        raise errors.wrong_type(name, f"{value[:40]!r}, must be a whole number")
+    return int(value)
 
 
 def within(name: str, value: int, low: int, high: int) -> int:
@@ -64,7 +68,7 @@ def optional_list(params: Params, name: str) -> list[str]:
     numbered = sorted(
         (int(key[len(prefix) :]), value)
         for key, value in params.items()
-        if key.startswith(prefix) and key[len(prefix) :].isdecimal()
+        if key.startswith(prefix) and _INDEX.fullmatch(key[len(prefix) :])
     )
     first = numbered[0][0] if numbered else 0
     if first > 1 or any(number != first + place for place, (number, _) in enumerate(numbered)):
