@@ -34,7 +34,8 @@ class Call(msgspec.Struct, frozen=True):
     :param service: ``batch``, ``tdmq``, ``sts`` or ``cmq``.
     :param action: Its documented name; ``?`` for one that does not exist.
     :param target: The queue, topic, job or environment that it named; empty when it named none.
-    :param code: ``OK``, the error code, ``HTTP500``, ``CUT`` (a fault cut the connection) or ``LEFT`` (the client did).
+    :param code: ``OK``, the error code, ``HTTP500``, ``CUT`` (the connection was cut, by a fault or for want of
+        memory) or ``LEFT`` (the client cut it).
     :param seconds: How long the answer took, by the machine's clock.
     :param secret_id: The key that signed it; empty when none did.
     :param request_id: As in the answer.

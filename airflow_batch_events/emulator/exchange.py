@@ -46,13 +46,39 @@ class Reply:
     content_type: str = JSON
 
 
+class BodyRoom:
+    """
+    The memory that bodies may take while they arrive, all connections together.
+
+    :param size: Bytes.
+    """
+
+    def __init__(self, size: int = 256 * 1024 * 1024) -> None:
+        self.left = size
+
+    def take(self, size: int) -> None:
+        """
+        Reserve memory.
+
+        :raises ConnectionCut: When there is not as much.
+        """
+        if size > self.left:
+            raise ConnectionCut
+        self.left -= size
+
+
 class Request:
-    """A request of which the head has been read."""
+    """
+    A request of which the head has been read.
 
-    __slots__ = ("_receive", "headers", "method", "path", "query", "scope")
+    :param room: Where the memory for its body comes from.
+    """
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
+    __slots__ = ("_receive", "_room", "headers", "method", "path", "query", "scope")
+
+    def __init__(self, scope: Scope, receive: Receive, room: BodyRoom | None = None) -> None:
         self._receive = receive
+        self._room = room or BodyRoom()
         self.scope = scope
         self.method: str = scope["method"]
         self.path: str = scope["path"]
@@ -66,19 +92,26 @@ class Request:
         :param limit: Bytes.
         :raises BodyTooLarge: When there are more; they are read, within reason, so that the client sees the answer.
         :raises ClientGone: When the client left while sending.
+        :raises ConnectionCut: When bodies of others take all the memory that there is for them.
         """
         message = await self._next()
         if not message.get("more_body", False) and len(message.get("body", b"")) <= limit:
             body: bytes = message.get("body", b"")
             return body
-        kept = bytearray(message.get("body", b""))
-        size = len(kept)
-        while message.get("more_body", False) and size <= limit * _DISCARD_FACTOR:
-            message = await self._next()
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size <= limit:
-                kept += chunk
+        kept = bytearray()
+        try:
+            size = 0
+            while True:
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                if size <= limit:
+                    self._room.take(len(chunk))
+                    kept += chunk
+                if not message.get("more_body", False) or size > limit * _DISCARD_FACTOR:
+                    break
+                message = await self._next()
+        finally:
+            self._room.left += len(kept)
         if size > limit:
             raise BodyTooLarge
         return bytes(kept)

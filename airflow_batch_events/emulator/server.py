@@ -4,7 +4,8 @@ The emulator's one port: which front answers a request, what the log notes about
 
 The two protocol routes are plain ASGI, because thousands of requests a second pass here; everything for people goes to
 an application of its own. The ``Date`` header comes from the emulator's clock: clients learn the cloud's time from it.
-A server binds to the loopback, and to anything else only when it is told so twice.
+A server binds to the loopback, and to anything else only when it is told so twice. What a connection may cost before
+its request is known to be signed is bounded, in ``connections.py`` and by the room for bodies.
 """
 
 from __future__ import annotations
@@ -23,8 +24,16 @@ from airflow_batch_events.emulator.apis import ApiFront
 from airflow_batch_events.emulator.auth import DATA_PLANE_PATH
 from airflow_batch_events.emulator.calls import CUT, LEFT, Call, CallLog
 from airflow_batch_events.emulator.clock import Clock
+from airflow_batch_events.emulator.connections import IdleWatch, http_protocol
 from airflow_batch_events.emulator.dataplane import DataPlaneFront
-from airflow_batch_events.emulator.exchange import ClientGone, ConnectionCut, Exchange, Request, send_reply
+from airflow_batch_events.emulator.exchange import (
+    BodyRoom,
+    ClientGone,
+    ConnectionCut,
+    Exchange,
+    Request,
+    send_reply,
+)
 from airflow_batch_events.emulator.loopback import is_loopback as is_loopback
 from airflow_batch_events.emulator.mishaps import HTTP_500
 
@@ -55,6 +64,7 @@ class Front:
         self._pages = pages
         self._calls = calls
         self._clock = clock
+        self._room = BodyRoom()
         self._date = (0, b"")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,7 +82,7 @@ class Front:
         else:
             await self._pages(scope, receive, send)
             return
-        exchange = Exchange(Request(scope, receive))
+        exchange = Exchange(Request(scope, receive, self._room))
         began = time.monotonic()
         try:
             reply = await front.answer(exchange)
@@ -130,14 +140,16 @@ class Server:
     :param app: The application.
     :param host: The address to bind.
     :param port: The port; 0 for a free one.
+    :param patience: Seconds that a client has to send its next request whole.
     """
 
-    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+    def __init__(self, app: ASGIApp, host: str, port: int, *, patience: float = _KEEP_ALIVE) -> None:
         self.host = host
         self.port = port
         self._app = app
         config = uvicorn.Config(
             self._answer,
+            http=http_protocol(),
             interface="asgi3",
             lifespan="off",
             ws="none",
@@ -151,6 +163,8 @@ class Server:
             backlog=_BACKLOG,
         )
         self._config = config
+        self._patience = patience
+        self._watching: asyncio.Task[None] | None = None
         self._uvicorn = uvicorn.Server(config)
 
     async def start(self) -> None:
@@ -173,11 +187,14 @@ class Server:
         self._config.load()
         self._uvicorn.lifespan = self._config.lifespan_class(self._config)
         await self._uvicorn.startup(sockets=[listener])
+        self._watching = asyncio.get_running_loop().create_task(self._drop_idle(), name="emulator-idle-connections")
 
     async def stop(self) -> None:
         """Stop listening and end every connection, long polls included; takes at most about a second."""
         # Not uvicorn's own shutdown: it pauses a tenth of a second at least, in each of a user's many tests, and leaves
         # what it cancels to itself.
+        if self._watching is not None:
+            self._watching.cancel()
         for listener in self._uvicorn.servers:
             listener.close()
         self._abort_connections()
@@ -197,6 +214,13 @@ class Server:
             # The server would send an answer of its own if it did not see the end of the connection first.
             while (await receive())["type"] != "http.disconnect":
                 pass
+
+    async def _drop_idle(self) -> None:
+        watch = IdleWatch(self._patience)
+        while True:
+            await asyncio.sleep(self._patience / 4)
+            for connection in watch.overdue(list(self._uvicorn.server_state.connections)):
+                connection.transport.abort()
 
     def _abort_connections(self, client: object = None) -> None:
         connections: list[Any] = list(self._uvicorn.server_state.connections)
