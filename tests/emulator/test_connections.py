@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What somebody without a key can make the emulator keep: half-sent heads and bodies, idle connections, many of them."""
+"""What somebody without a key can make the emulator keep: half-sent heads and bodies, idle and many connections."""
 
 from __future__ import annotations
 

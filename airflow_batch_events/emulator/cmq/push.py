@@ -3,7 +3,8 @@
 Pushes to ``http`` subscribers: real requests, but never beyond this machine.
 
 A subscription may name any endpoint, as in the cloud; what is not on the loopback gets nothing, like a private network
-there, so that a test with production settings cannot reach production.
+there, so that a test with production settings cannot reach production. Of an answer only the status counts: no redirect
+is followed, no cookie kept, and no more of its body read than makes the connection usable again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import random
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 import msgspec
@@ -19,6 +21,9 @@ from airflow_batch_events.emulator.cmq.topic import SIMPLIFIED, Publication, Sub
 
 TIMEOUT = 15.0
 """Seconds (of the machine) that a subscriber has to answer."""
+
+MAX_ANSWER = 64 * 1024
+"""Bytes of a subscriber's answer that are read."""
 
 _AGENT = "Qcloud Notification Service Agent"
 
@@ -76,7 +81,12 @@ class Pusher:
             return f"{subscription.endpoint} is not on this machine; the emulator pushes to the loopback only"
         if self._client is None:
             # No proxy of the environment, and no redirect: both could lead away from this machine.
-            self._client = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, follow_redirects=False)
+            self._client = httpx.AsyncClient(
+                timeout=TIMEOUT,
+                trust_env=False,
+                follow_redirects=False,
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            )
         headers = {
             "Content-Type": "text/plain",
             "User-Agent": _AGENT,
@@ -85,22 +95,28 @@ class Pusher:
         }
         if publication.tags:
             headers["x-cmq-message-tag"] = ", ".join(publication.tags)
+        content = push_body(subscription, publication, self._account).encode()
+        encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
         try:
             # The client's own limit is one for each step; a subscriber has so long altogether.
-            response = await asyncio.wait_for(
-                self._client.post(
-                    subscription.endpoint,
-                    content=push_body(subscription, publication, self._account).encode(),
-                    headers=[(name.encode(), value.encode()) for name, value in headers.items()],
-                ),
-                TIMEOUT,
-            )
-        except (httpx.HTTPError, asyncio.TimeoutError) as error:
+            status = await asyncio.wait_for(_post(self._client, subscription.endpoint, content, encoded), TIMEOUT)
+        except (httpx.HTTPError, httpx.InvalidURL, asyncio.TimeoutError, OSError, ValueError) as error:
             return f"{type(error).__name__}: {error}"
-        return "" if response.is_success else f"the subscriber answered {response.status_code}"
+        return "" if httpx.codes.is_success(status) else f"the subscriber answered {status}"
 
     async def close(self) -> None:
         """Close the connections."""
         if self._client is not None:
             await self._client.aclose()
             self._client = None
+
+
+async def _post(client: httpx.AsyncClient, url: str, content: bytes, headers: list[tuple[bytes, bytes]]) -> int:
+    async with client.stream("POST", url, content=content, headers=headers) as response:
+        read = 0
+        # As it comes, not unpacked: a small body can unpack to a huge one.
+        async for chunk in response.aiter_raw():
+            read += len(chunk)
+            if read > MAX_ANSWER:
+                break
+        return response.status_code

@@ -169,6 +169,39 @@ async def test_a_redirect_is_a_failure_and_is_not_followed(
     assert waiting() == 1
 
 
+class Talker:
+    """A subscriber whose answers have no end, and a cookie more each time."""
+
+    def __init__(self) -> None:
+        self.heads: list[str] = []
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            self.heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+            writer.write(b"HTTP/1.1 200 OK\r\nset-cookie: c%d=x; path=/\r\n" % len(self.heads))
+            writer.write(b"content-encoding: gzip\r\n\r\n")
+            while True:
+                writer.write(bytes(16_384))
+                await writer.drain()
+        except (ConnectionError, EOFError):
+            pass
+        finally:
+            writer.close()
+
+
+async def test_of_an_answer_without_end_only_the_beginning_is_read(broker: Broker) -> None:
+    talker = Talker()
+    server = await asyncio.start_server(talker, "127.0.0.1", 0)
+    waiting = subscribe(broker, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+    await broker.publish("events", "a")
+    await broker.publish("events", "b")
+
+    await until(lambda: waiting() == 0)
+    assert len(talker.heads) == 2
+    assert "cookie" not in talker.heads[1].lower()
+    server.close()
+
+
 async def test_a_subscriber_that_does_not_listen_gets_its_message_later(
     broker: Broker, clock: WatchedClock, subscriber: Subscriber
 ) -> None:
