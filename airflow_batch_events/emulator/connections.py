@@ -16,7 +16,7 @@ from typing import Any
 
 MAX_CONNECTIONS = 4096
 MAX_HEAD = 256 * 1024
-"""Bytes of a request's line and headers: a message of 64 KB, percent-encoded in a GET, and more than any client sends."""
+"""Bytes of a request line and headers: a message of 64 KB, percent-encoded in a GET, fits in."""
 
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-A runner that really runs the command: one child process group for each execution.
+A runner that really runs the command: each execution in a session of its own, under a keeper (``keeper.py``).
 
-A process gets a directory of its own and a clean environment (never the emulator's: that may hold keys), its output is
-kept up to a limit, and it is ended with everything that it has started. No process outlives the runner.
+A process gets a directory of its own that only this user can enter and a clean environment (never the emulator's: that
+may hold keys), its output is kept up to a limit, and it is ended with everything that it has started. On Linux nothing
+outlives its execution or the runner, not what has left its session, and not when the emulator is killed; except for
+what runs as another user (``sudo``), and what has left its session *and* killed its keeper by SIGKILL. Elsewhere only
+the process group is ended, and nothing when the emulator is killed.
 """
 
 from __future__ import annotations
@@ -13,9 +16,10 @@ import contextlib
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 
-from airflow_batch_events.emulator.batch.runners import LOG_TAIL, Ended, Logs, OnEnd, Work
+from airflow_batch_events.emulator.batch.runners import LOG_TAIL, Ended, Logs, OnEnd, Work, keeper
 
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OUTPUT_LIMIT = 1024 * 1024
@@ -29,7 +33,7 @@ _DRAIN = 1.0
 
 
 class ProcessRun(asyncio.SubprocessProtocol):
-    """One process group, its output, and how it ended."""
+    """One execution, its output, and how it ended."""
 
     def __init__(self, work: Work, directory: Path, output_limit: int) -> None:
         self.logs = Logs()
@@ -43,7 +47,7 @@ class ProcessRun(asyncio.SubprocessProtocol):
         self._grace = GRACE
 
     def stop(self) -> None:
-        """Ask the process group to end, and make it after a grace."""
+        """Ask the process group to end, and end it and all that has left it after a grace."""
         self._stop.set()
 
     def hurry(self, grace: float) -> None:
@@ -61,7 +65,7 @@ class ProcessRun(asyncio.SubprocessProtocol):
         kept += data[: max(0, room)]
 
     def process_exited(self) -> None:
-        """Note that the shell has ended; what it started may live on."""
+        """Note that the command has ended, and with it what it had started."""
         self._exited.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -69,15 +73,15 @@ class ProcessRun(asyncio.SubprocessProtocol):
         self._output_ended.set()
 
     async def watch(self) -> Ended:
-        """Start the process and wait for its end, and for the end of everything in its group."""
+        """Start the command and wait for its end, and for the end of everything that it has started."""
         if self._stop.is_set():
             return Ended(143, "the command was stopped before it had started")
         try:
             await asyncio.to_thread(self._directory.mkdir, parents=True, exist_ok=True)
             transport, _ = await asyncio.get_running_loop().subprocess_exec(
                 lambda: self,
-                "/bin/sh",
-                "-c",
+                # Isolated: neither the job's variables nor installed packages change how the keeper starts.
+                *(sys.executable, "-I", "-S", keeper.__file__, str(os.getpid())),
                 self._work.command,
                 cwd=self._directory,
                 env=self._environment(),
@@ -89,7 +93,7 @@ class ProcessRun(asyncio.SubprocessProtocol):
         pid = transport.get_pid()
         try:
             await self._until_ended(pid)
-            # What the command has left behind in its group would keep the output, and the machine, busy.
+            # Where the keeper could not do so, or was killed itself.
             _signal_group(pid, signal.SIGKILL)
             await _within(self._output_ended, _DRAIN)
         finally:
@@ -113,7 +117,8 @@ class ProcessRun(asyncio.SubprocessProtocol):
             _signal_group(pid, signal.SIGTERM)
             await _within(self._exited, self._grace)
         if not self._exited.is_set():
-            _signal_group(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, keeper.END_NOW)
             await _within(self._exited, _DRAIN)
 
     def _write_files(self) -> None:

@@ -124,6 +124,19 @@ async def test_close_leaves_no_process_and_takes_less_than_two_seconds(bench):
     await wait_for(lambda: not any(is_alive(int(run.logs.stdout)) for run in runs))
 
 
+@pytest.mark.parametrize("end", ["stop", "close"])
+async def test_what_has_left_its_session_ends_with_its_execution(bench, tmp_path, end):
+    run, ended = bench.start(f"setsid sh -c 'echo $$ > {tmp_path}/pid; exec sleep 60' & sleep 60")
+    await wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip())
+    pid = int((tmp_path / "pid").read_text())
+    if end == "stop":
+        run.stop()
+        await asyncio.wait_for(ended, LIMIT)
+    else:
+        await bench.runner.close()
+    assert not is_alive(pid)
+
+
 async def test_forget_removes_the_directories_of_the_job(bench, tmp_path):
     await bench.run("echo kept > file")
     bench.runner.forget("job-00000000")
