@@ -83,7 +83,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="JSON with scripts by pattern of the job's name, for --runner scripted",
     )
-    parser.add_argument("--work-dir", type=Path, metavar="DIR", help="where jobs run; a temporary directory by default")
+    parser.add_argument(
+        "--work-dir",
+        type=Path,
+        metavar="DIR",
+        help="where jobs run, in directories that only you can enter; a temporary one by default",
+    )
     parser.add_argument("--max-parallel", type=int, metavar="N", help="task instances that run at once")
     parser.add_argument("--no-delays", action="store_true", help="let every step of a job take no time, for load tests")
     parser.add_argument(

@@ -23,6 +23,7 @@ from starlette.applications import Starlette
 from airflow_batch_events.emulator.apis import ApiFront
 from airflow_batch_events.emulator.auth import DataPlaneVerifier, Tc3Verifier
 from airflow_batch_events.emulator.batch.runners import Runner
+from airflow_batch_events.emulator.batch.runners.directories import prepare_work_dir
 from airflow_batch_events.emulator.batch.runners.process import ProcessRunner
 from airflow_batch_events.emulator.batch.runners.scripted import Script, ScriptedRunner
 from airflow_batch_events.emulator.batch.service import BatchService
@@ -71,7 +72,8 @@ class Emulator:
     :param seed: For ids, the order of messages, and what the fault plan leaves to chance; drawn by default.
     :param runner: ``process`` really runs the commands of jobs, ``scripted`` plays them; or a runner of one's own.
     :param script: What the scripted runner does, by pattern of the job's name.
-    :param work_dir: Where the process runner keeps the directories of jobs; a temporary one by default.
+    :param work_dir: Where the process runner keeps the directories of jobs, which only this user can enter; a temporary
+        one by default. One that belongs to somebody else, or that others may write in, is refused.
     :param max_parallel: How many instances run at once; None for what the runner thinks fit.
     :param delays: How long the steps of jobs and environments take.
     :param quotas: How much an account may have.
@@ -177,7 +179,7 @@ class Emulator:
         """
         Serve; returns when the port answers.
 
-        :raises OSError: When the address cannot be bound.
+        :raises OSError: When the address cannot be bound, or the work directory is not this user's own.
         """
         if self._server is not None:
             raise RuntimeError("this emulator runs already; make another one for another port")
@@ -223,6 +225,7 @@ class Emulator:
         if work_dir is None:
             work_dir = await asyncio.to_thread(tempfile.mkdtemp, prefix="batch-emulator-")
             stack.push_async_callback(asyncio.to_thread, shutil.rmtree, work_dir, ignore_errors=True)
+        work_dir = await asyncio.to_thread(prepare_work_dir, work_dir)
         return ProcessRunner(work_dir, max_parallel=self._max_parallel)
 
     def _make_front(self, batch: BatchService) -> Front:

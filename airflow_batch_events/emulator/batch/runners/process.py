@@ -20,6 +20,7 @@ import sys
 from pathlib import Path
 
 from airflow_batch_events.emulator.batch.runners import LOG_TAIL, Ended, Logs, OnEnd, Work, keeper
+from airflow_batch_events.emulator.batch.runners.directories import make_private, write_private
 
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OUTPUT_LIMIT = 1024 * 1024
@@ -35,10 +36,11 @@ _DRAIN = 1.0
 class ProcessRun(asyncio.SubprocessProtocol):
     """One execution, its output, and how it ended."""
 
-    def __init__(self, work: Work, directory: Path, output_limit: int) -> None:
+    def __init__(self, work: Work, work_dir: Path, output_limit: int) -> None:
         self.logs = Logs()
         self._work = work
-        self._directory = directory
+        self._work_dir = work_dir
+        self._directory = work_dir
         self._output_limit = output_limit
         self._kept = {1: bytearray(), 2: bytearray()}
         self._stop = asyncio.Event()
@@ -77,7 +79,13 @@ class ProcessRun(asyncio.SubprocessProtocol):
         if self._stop.is_set():
             return Ended(143, "the command was stopped before it had started")
         try:
-            await asyncio.to_thread(self._directory.mkdir, parents=True, exist_ok=True)
+            self._directory = await asyncio.to_thread(
+                make_private,
+                self._work_dir,
+                self._work.job_id,
+                f"{self._work.task_name}.{self._work.index}",
+                str(self._work.attempt),
+            )
             transport, _ = await asyncio.get_running_loop().subprocess_exec(
                 lambda: self,
                 # Isolated: neither the job's variables nor installed packages change how the keeper starts.
@@ -124,14 +132,15 @@ class ProcessRun(asyncio.SubprocessProtocol):
     def _write_files(self) -> None:
         with contextlib.suppress(OSError):
             for fd, name in ((1, "stdout.log"), (2, "stderr.log")):
-                (self._directory / name).write_bytes(self._kept.pop(fd))
+                write_private(self._directory / name, self._kept.pop(fd))
 
 
 class ProcessRunner:
     """
     Run commands as processes.
 
-    :param work_dir: Each execution gets ``<work_dir>/<job>/<task>.<index>/<attempt>``, with its output in there.
+    :param work_dir: Each execution gets ``<work_dir>/<job>/<task>.<index>/<attempt>``, with its output in there; only
+        this user can enter it.
     :param max_parallel: How many processes run at once; instances beyond it wait in RUNNABLE.
     :param output_limit: Bytes of each output stream that are kept in its file; the end is always kept for the API.
     """
@@ -147,8 +156,7 @@ class ProcessRunner:
 
     def start(self, work: Work, on_end: OnEnd) -> ProcessRun:
         """Start a process in the background."""
-        directory = self._work_dir / work.job_id / f"{work.task_name}.{work.index}" / str(work.attempt)
-        run = ProcessRun(work, directory, self._output_limit)
+        run = ProcessRun(work, self._work_dir, self._output_limit)
         task = asyncio.get_running_loop().create_task(self._watch(run, on_end), name=f"run-{work.job_id}")
         self._runs[task] = run
         task.add_done_callback(self._runs.pop)

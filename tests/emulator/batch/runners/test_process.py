@@ -79,6 +79,16 @@ async def test_the_environment_is_clean_and_the_directory_its_own(bench, tmp_pat
     assert names - {"PWD", "OLDPWD", "SHLVL", "_"} == {"PATH", "HOME", "LANG", "BATCH_JOB_ID", "MINE"}
 
 
+async def test_what_a_job_leaves_is_private_even_where_others_may_look(bench, tmp_path):
+    tmp_path.chmod(0o755)
+    await bench.run("echo out; ln -s /etc/hostname stderr.log")
+    directories = [path for path in tmp_path.rglob("*") if path.is_dir()]
+    assert [path.name for path in directories] == ["job-00000000", "main.0", "1"]
+    assert {path.stat().st_mode & 0o777 for path in directories} == {0o700}
+    assert (directories[-1] / "stdout.log").stat().st_mode & 0o777 == 0o600
+    assert (directories[-1] / "stderr.log").is_symlink()
+
+
 async def test_the_file_keeps_the_beginning_and_the_api_the_end(bench, tmp_path):
     run, _ = await bench.run("i=0; while [ $i -lt 2000 ]; do echo line-$i; i=$((i+1)); done")
     kept = (tmp_path / "job-00000000" / "main.0" / "1" / "stdout.log").read_bytes()
