@@ -105,6 +105,25 @@ def test_a_signal_ends_the_processes_of_jobs_too(process: Process, tmp_path: Pat
         os.kill(int(pid_file.read_text()), 0)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has died")
+def test_killing_the_emulator_ends_the_processes_of_jobs_and_what_has_left_their_session(
+    process: Process, tmp_path: Path
+) -> None:
+    address = process.start()
+    pid_file = tmp_path / "pids"
+
+    async def run_a_job() -> None:
+        async with SignedClient(address["endpoint"], address["secret_id"], address["secret_key"], time.time) as client:
+            leave = f"setsid sh -c 'echo $$ >> {pid_file}; exec sleep 600' &"
+            await submit(client, command=f"echo $$ >> {pid_file}\n{leave}\ntrap '' TERM HUP; sleep 600")
+            await until(lambda: pid_file.exists() and len(pid_file.read_text().split()) == 2)
+
+    asyncio.run(run_a_job())
+    process.kill()
+
+    asyncio.run(until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pid_file.read_text().split())))
+
+
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
     yield
@@ -139,6 +158,16 @@ def test_a_ready_file_that_cannot_be_written_is_an_error(tmp_path: Path, capsys:
 
     assert cli.run(emulate("--ready-file", str(tmp_path / "file" / "emulator.json"))) == 1
     assert "file" in capsys.readouterr().err
+
+
+def test_a_work_directory_that_others_may_write_in_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs").chmod(0o777)
+
+    assert cli.run(emulate("--work-dir", str(tmp_path / "jobs"))) == 1
+    assert "others may write in the work directory" in capsys.readouterr().err
 
 
 def test_every_fault_setting_is_explained_by_help(capsys: pytest.CaptureFixture[str]) -> None:
