@@ -90,6 +90,27 @@ async def test_calls_can_be_read_counted_and_forgotten(control: Control, client:
     assert "limit" in (await control("GET", "requests", 400, params={"limit": "all"}))["error"]
 
 
+@pytest.mark.parametrize("number", ["1" * 5000, "-1", "", "1.5", "1e3", "\u0663", "\u00b2", "nan"])
+async def test_a_number_that_is_none_is_refused_whatever_is_in_its_place(control: Control, number: str) -> None:
+    assert "limit" in (await control("GET", "requests", 400, params={"limit": number}))["error"]
+    if number:
+        assert "number of a fault" in (await control("DELETE", f"faults/{number}", 400))["error"]
+
+
+async def test_a_failure_that_nobody_has_expected_is_answered_without_its_traceback(
+    emulator: Emulator, client: SignedClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("what only the log may tell")
+
+    monkeypatch.setattr(emulator.faults, "clear", fail)
+    auth = httpx.BasicAuth(emulator.secret_id, emulator.secret_key)
+    answer = await client.http.delete("/_emulator/faults", auth=auth)
+
+    assert (answer.status_code, "log" in answer.json()["error"]) == (500, True)
+    assert "only the log" not in answer.text
+
+
 async def test_faults_can_be_added_listed_and_taken_back(
     emulator: Emulator, control: Control, client: SignedClient
 ) -> None:
@@ -135,6 +156,15 @@ async def test_the_clock_can_be_read_and_moved_forward(emulator: Emulator, contr
     assert (await control("GET", "clock"))["time"] >= before + 90
 
 
-@pytest.mark.parametrize("order", [{}, {"advance": -1}, {"advance": "1"}, {"advance": 1e12}, {"back": 1}, 3])
+async def test_the_clock_stays_within_what_a_date_can_say(emulator: Emulator, control: Control) -> None:
+    year = 366 * 24 * 3600
+    emulator.clock.advance(100 * year - 10)
+
+    assert "altogether" in (await control("POST", "clock", 400, json={"advance": 11}))["error"]
+
+
+@pytest.mark.parametrize(
+    "order", [{}, {"advance": -1}, {"advance": "1"}, {"advance": 1e12}, {"advance": True}, {"back": 1}, 3, None, []]
+)
 async def test_an_order_to_the_clock_that_makes_no_sense_is_refused(control: Control, order: Any) -> None:
     assert "advance" in (await control("POST", "clock", 400, json=order))["error"]

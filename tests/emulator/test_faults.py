@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_batch_events.emulator.clock import Clock
-from airflow_batch_events.emulator.faults import UNHARMED, Fate, Fault, FaultPlan, convert_fault, parse_fault
+from airflow_batch_events.emulator.faults import MAX_RULES, UNHARMED, Fate, Fault, FaultPlan, convert_fault, parse_fault
 
 JOB = {"topic": "jobs", "event": "JOB_SUCCEED"}
 DESCRIBE = {"service": "batch", "action": "DescribeJobs", "queue": "", "topic": ""}
@@ -194,6 +194,11 @@ def test_a_fault_can_be_written_on_a_command_line(text: str, fault: Fault) -> No
         ("hang event=JOB_FAILED", "for requests"),
         ("error action=SubmitJob", "needs a code"),
         ("duplicate times=1", "at least 2"),
+        ("duplicate times=1000000000", "at most 1000"),
+        ("hang seconds=1e300", "at most"),
+        ("hang seconds=nan", "at least 0"),
+        ("drop after=inf", "at most"),
+        ("throttle per_second=1e300", "at most"),
     ],
 )
 def test_a_fault_that_makes_no_sense_is_refused_with_what_would(text: str, hint: str) -> None:
@@ -206,3 +211,11 @@ def test_a_fault_from_json_is_checked_like_any_other() -> None:
     for wrong in ([], "drop", {"effect": "drop", "next": "3"}, {"effect": "drop", "unknown": 1}, {}):
         with pytest.raises(ValueError, match="cannot be used"):
             convert_fault(wrong)
+
+
+def test_no_more_rules_than_can_be_tried_are_taken() -> None:
+    plan = FaultPlan(Clock(0, running=False))
+    for _ in range(MAX_RULES):
+        plan.drop_next()
+    with pytest.raises(ValueError, match="take some back"):
+        plan.drop_next()
