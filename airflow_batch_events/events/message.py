@@ -3,8 +3,9 @@
 Read the body of a queue message: the Batch events in it, or the reason why there are none.
 
 Only one event body has ever been published by the vendor, so every field is optional here and unknown ones are kept.
-The rule that must not be relaxed: nothing that a queue can deliver makes :func:`parse_message` raise, because one bad
-body must not stop the reader that thousands of waits share.
+Two rules must not be relaxed, because all waits on a queue share its reader: nothing that a queue can deliver makes
+:func:`parse_message` raise, and reading a body costs a small multiple of its length. An entry of ``Events`` that cannot
+be read takes no other with it.
 
 Source: guide 599/17924 (envelope and the COMPUTE_NODE_CREATED body).
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -24,8 +26,27 @@ from airflow_batch_events.events.catalog import EventName, find_event_name
 
 _SAMPLE_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)Z?", re.ASCII)
 
-# A subscription wrapper around Base64 around an envelope is the deepest nesting that the cloud can produce.
+# A subscription wrapper around an envelope is the deepest nesting that the cloud can produce.
 _MAX_LAYERS = 3
+
+# Base64 in Base64, and a JSON string around it, are what forwarders add.
+_MAX_ENCODINGS = 4
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
+_STANDARD_ALPHABET = str.maketrans("-_", "+/")
+_AROUND = " \t\r\n\0\ufeff"
+
+# UTF-32 stands first: its mark begins with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    # Without a mark, UTF-16 shows in the zero beside the opening brace.
+    (b"{\0", "utf-16-le"),
+    (b"\0{", "utf-16-be"),
+)
 
 
 class BatchEvent(msgspec.Struct, frozen=True):
@@ -67,7 +88,7 @@ class BatchEvent(msgspec.Struct, frozen=True):
         index = self.batch.get("TaskInstanceIndex")
         try:
             return int(index) if index is not None else None
-        except (TypeError, ValueError):
+        except (OverflowError, TypeError, ValueError):
             return None
 
     @property
@@ -130,7 +151,10 @@ class ParsedMessage(msgspec.Struct, frozen=True):
 
 def parse_message(body: str | bytes) -> ParsedMessage:
     """
-    Read a message body: JSON, Base64 of JSON, or the JSON wrapper of an HTTP-format subscription around either.
+    Read a message body: JSON, or the JSON wrapper of an HTTP-format subscription around it.
+
+    Either may be Base64, also doubled, in lines, URL-safe or without padding; a JSON string; UTF-8 or UTF-16 with a
+    byte-order mark; with blanks around it.
 
     :param body: As the queue delivered it.
     :return: The events, or the reason why there are none; this function never raises.
@@ -151,24 +175,44 @@ def parse_message(body: str | bytes) -> ParsedMessage:
 
 
 def _decode(layer: object) -> object | None:
-    if isinstance(layer, dict):
-        return layer
-    if not isinstance(layer, str | bytes):
-        return None
-    decoded = _decode_json(layer)
-    if decoded is not None:
-        return decoded
-    try:
-        return _decode_json(base64.b64decode(layer.strip(), validate=True))
-    except (binascii.Error, ValueError):
-        return None
+    """Return the JSON document that a layer holds, however it is encoded."""
+    for _ in range(_MAX_ENCODINGS):
+        if not isinstance(layer, str | bytes):
+            return layer
+        text = _as_text(layer)
+        if text is None:
+            return None
+        document = _decode_json(text)
+        layer = _decode_base64(text) if document is None else document
+    return layer if isinstance(layer, dict) else None
 
 
-def _decode_json(text: str | bytes) -> object | None:
+def _as_text(layer: str | bytes) -> str | None:
+    if isinstance(layer, bytes):
+        encoding = next((encoding for mark, encoding in _MARKS if layer.startswith(mark)), "utf-8")
+        try:
+            layer = layer.decode(encoding)
+        except UnicodeError:
+            return None
+    return layer.strip(_AROUND)
+
+
+def _decode_json(text: str) -> object | None:
     try:
         decoded: object = msgspec.json.decode(text)
         return decoded
     except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+
+
+def _decode_base64(text: str) -> bytes | None:
+    encoded = "".join(text.split())
+    if not _BASE64.fullmatch(encoded):
+        return None
+    encoded = encoded.rstrip("=").translate(_STANDARD_ALPHABET)
+    try:
+        return base64.b64decode(encoded + "=" * (-len(encoded) % 4))
+    except binascii.Error:
         return None
 
 
@@ -179,10 +223,13 @@ def _read_events(items: object) -> ParsedMessage:
     problem = None if items else "'Events' is empty"
     for position, item in enumerate(items):
         name = item.get("EventName") if isinstance(item, dict) else None
-        if isinstance(item, dict) and isinstance(name, str) and name:
-            events.append(_read_event(name, item))
-        else:
+        if not (isinstance(item, dict) and isinstance(name, str) and name):
             problem = f"Events[{position}] has no EventName"
+            continue
+        try:
+            events.append(_read_event(name, item))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to this entry
+            problem = f"Events[{position}] cannot be read ({type(error).__name__})"
     return ParsedMessage(tuple(events), problem)
 
 

@@ -2,7 +2,10 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import json
+import random
+import time
 
 import pendulum
 import pytest
@@ -90,6 +93,70 @@ def test_an_event_is_read_however_it_was_wrapped(body):
     assert (event.job_id, event.vars) == ("job-12345678", {"stage": "nightly"})
 
 
+ENCODINGS = {
+    "base64": lambda data: base64.b64encode(data),
+    "base64 in lines": lambda data: base64.encodebytes(data).replace(b"\n", b"\r\n"),
+    "base64 for URLs": lambda data: base64.urlsafe_b64encode(data),
+    "base64 without padding": lambda data: base64.b64encode(data).rstrip(b"="),
+    "JSON string": lambda data: json.dumps(data.decode()).encode(),
+    "UTF-8 with a mark": lambda data: codecs.BOM_UTF8 + data,
+    "UTF-16 with a mark": lambda data: data.decode().encode("utf-16"),
+    "UTF-16, big end first, with a mark": lambda data: codecs.BOM_UTF16_BE + data.decode().encode("utf-16-be"),
+    "blanks and a NUL around": lambda data: b"\r\n\t " + data + b" \0\n",
+    "wrapper": lambda data: wrap(data.decode()).encode(),
+}
+# The names differ in length, so that Base64 of them ends in each of the paddings; two need the characters + and /.
+NAMES = ["case", "cases", "casess", "~~~?>>>", "이벤트", "👩‍👩‍👧"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_body_is_read_in_any_encoding_that_senders_use(encoding, name):
+    envelope = json.dumps({"Events": [job_event(EventVars=[{"Name": "n", "Value": name}])]}, ensure_ascii=False)
+    body = ENCODINGS[encoding](envelope.encode())
+    for delivered in (body, base64.b64encode(body), base64.b64encode(body).decode()):
+        (event,) = parse_message(delivered).events
+        assert event.vars == {"n": name}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "\ufeff" + ENVELOPE,
+        " \ufeff\n" + ENVELOPE,
+        wrap("\ufeff" + ENVELOPE),
+        b64("\ufeff" + ENVELOPE),
+        b64(b64(ENVELOPE)),
+        wrap(b64(b64(ENVELOPE))),
+        base64.b64encode(ENVELOPE.encode("utf-16-le")).decode(),
+        base64.b64encode(ENVELOPE.encode("utf-16-be")).decode(),
+    ],
+    ids=[
+        "mark",
+        "mark between blanks",
+        "mark in a wrapper",
+        "mark in Base64",
+        "doubled",
+        "doubled in a wrapper",
+        "UTF-16",
+        "UTF-16, big end first",
+    ],
+)
+def test_marks_and_doubled_encodings_are_taken_away(body):
+    (event,) = parse_message(body).events
+    assert event.job_id == "job-12345678"
+
+
+def test_encodings_may_follow_each_other_in_any_order():
+    rng = random.Random(7)
+    names = [name for name in ENCODINGS if not name.startswith("UTF-16")]
+    for _ in range(300):
+        body = ENVELOPE.encode()
+        for name in rng.sample(names, 2):
+            body = ENCODINGS[name](body)
+        assert parse_message(body).events, body[:60]
+
+
 def test_several_events_in_one_message_keep_their_order():
     body = json.dumps({"Events": [job_event(EventName="JOB_RUNNING"), job_event()]})
     assert [event.name for event in parse_message(body).events] == ["JOB_RUNNING", "JOB_SUCCEED"]
@@ -116,6 +183,77 @@ def test_readable_events_are_returned_beside_the_reason_for_the_others():
     parsed = parse_message(json.dumps({"Events": [job_event(), {"EventTime": "2026-01-02T03:04:05Z"}]}))
     assert [event.job_id for event in parsed.events] == ["job-12345678"]
     assert parsed.problem == "Events[1] has no EventName"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"EventVars": [{"Name": "deep", "Value": []}]},
+        {"EventTime": "2026-01-02T03:04:05+99:99"},
+        {"Batch": {"TaskInstanceIndex": 10**300}},
+        {"Batch": [1], "Region": 7, "EventVars": {"a": 1}},
+        None,
+        [],
+        7,
+        {},
+        {"EventName": None},
+        {"EventName": {"a": 1}},
+    ],
+    ids=["deep value", "time", "index", "types", "null", "list", "number", "empty", "no name", "name of another type"],
+)
+def test_an_odd_entry_takes_no_other_with_it(odd):
+    if isinstance(odd, dict) and "EventName" not in odd and odd:
+        odd = {"EventName": "JOB_FAILED", **odd}
+    body = json.dumps({"Events": [job_event(), odd, job_event(EventName="JOB_FAILED")]})
+    # As deep as JSON can be read, and deeper than it can be written as text.
+    body = body.replace('"Value": []', '"Value": ' + "[" * 950 + "]" * 950)
+    names = [event.name for event in parse_message(body).events]
+    assert (names[0], names[-1]) == ("JOB_SUCCEED", "JOB_FAILED")
+    for event in parse_message(body).events:
+        hash(event.identity)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[" * 1_048_576,
+        '{"Events":' * 100_000,
+        '{"a":' + "9" * 1_048_576 + "}",
+        '{"Events": [{"EventName": "X", "EventVars": [{"Name": "a", "Value": ' + "9" * 4_000 + "}]}]}",
+        json.dumps({"Events": [{}] * 300_000}),
+        "A" * 1_048_575,
+        "\n" * 500_000 + "QUFB" * 131_072,
+        json.dumps("\\" * 500_000),
+    ],
+    ids=["brackets", "objects", "digits", "number", "entries", "base64", "blanks", "escapes"],
+)
+def test_a_body_of_the_largest_size_is_read_in_bounded_time(body):
+    began = time.process_time()
+    parsed = parse_message(body)
+    assert parsed.events or parsed.problem
+    assert time.process_time() - began < 2.0
+
+
+def test_encodings_without_end_end():
+    body = ENVELOPE
+    while len(body) < 500_000:
+        body = b64(body)
+    assert parse_message(body).problem is not None
+
+
+def test_no_mutation_of_a_good_body_makes_the_reader_raise():
+    rng = random.Random(11)
+    scraps = ["\ufeff", "\0", "\ud800", "\\ud800", "NaN", "1e999", "9" * 5000, "[" * 2000, "{}", "null", '"', ",", "="]
+    good = [ENVELOPE, b64(ENVELOPE), wrap(ENVELOPE), wrap(b64(ENVELOPE)), json.dumps(PUBLISHED)]
+    for _ in range(3_000):
+        body = rng.choice(good)
+        for _ in range(rng.randint(1, 4)):
+            start = rng.randrange(len(body))
+            body = body[:start] + rng.choice(scraps) + body[start + rng.randint(0, 6) :]
+        parsed = parse_message(body)
+        assert parsed.events or parsed.problem
+        for event in parsed.events:
+            hash(event.identity)
 
 
 @pytest.mark.parametrize(
