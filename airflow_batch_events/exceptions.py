@@ -51,9 +51,21 @@ One class per cause, so that a retry policy can tell them apart.
 
 from __future__ import annotations
 
+from airflow_batch_events.events.text import MAX_TEXT, printable
+
+_MAX_MESSAGE = 2000
+_MAX_NAME = 200
+
 
 class BatchEventsError(Exception):
-    """Everything that this package raises on purpose."""
+    """
+    Everything that this package raises on purpose.
+
+    Its text is one line that can be shown anywhere, whatever of a name, an answer or a job's output is quoted in it.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__(), MAX_TEXT)
 
 
 class ConfigurationError(BatchEventsError, ValueError):
@@ -82,7 +94,9 @@ class TransportError(CloudError):
 
 class ApiError(CloudError):
     """
-    A TC3 API (Batch, TDMQ) answered with an error code.
+    A TC3 API (Batch, TDMQ), or whoever answers in its place, answered with an error code.
+
+    Code, message and request id are kept as text that can be shown: the message up to 2,000 characters.
 
     :param action: The action that was called, for example ``SubmitJob``.
     :param code: The API's error code, for example ``ResourceNotFound.Job``.
@@ -91,6 +105,7 @@ class ApiError(CloudError):
     """
 
     def __init__(self, action: str, code: str, message: str, request_id: str | None = None) -> None:
+        code, message, request_id = _shown_name(code), printable(message, _MAX_MESSAGE), _shown_id(request_id)
         super().__init__(action, code, message, request_id)
         self.action = action
         self.code = code
@@ -135,7 +150,9 @@ class ApiServerError(ApiError):
 
 class CmqError(CloudError):
     """
-    The queue service's data plane answered with a code.
+    The queue service's data plane, or whoever answers in its place, answered with a code.
+
+    Message and request id are kept as text that can be shown: the message up to 2,000 characters.
 
     :param action: The action that was called, for example ``BatchReceiveMessage``.
     :param code: The outer code, for example 4440.
@@ -148,6 +165,7 @@ class CmqError(CloudError):
     def __init__(
         self, action: str, code: int, module: int | None, message: str, name: str, request_id: str | None = None
     ) -> None:
+        message, request_id = printable(message, _MAX_MESSAGE), _shown_id(request_id)
         super().__init__(action, code, module, message, name, request_id)
         self.action = action
         self.code = code
@@ -158,7 +176,8 @@ class CmqError(CloudError):
 
     def __str__(self) -> str:
         number = self.code if self.module is None else f"{self.code} ({self.module})"
-        return f"{self.action} of {self.name!r}: {number} {self.message} (request {self.request_id or 'unknown'})"
+        name = _shown_name(self.name)
+        return f"{self.action} of '{name}': {number} {self.message} (request {self.request_id or 'unknown'})"
 
 
 class CmqCredentialsError(CmqError):
@@ -263,3 +282,11 @@ class ComputeEnvStateUnknownError(ComputeEnvError):
 
 class ComputeEnvTimeoutError(ComputeEnvError):
     """The deadline of the wait passed first."""
+
+
+def _shown_name(name: object) -> str:
+    return printable(name, _MAX_NAME)
+
+
+def _shown_id(request_id: object) -> str | None:
+    return None if request_id is None else _shown_name(request_id)

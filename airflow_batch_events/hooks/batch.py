@@ -106,7 +106,9 @@ class BatchHook(TencentCloudHook):
             return self.send(batch.submit_job(job, placement, client_token))
         except (ApiQuotaError, ApiThrottledError) as error:
             advice = _SUBMIT_ADVICE[type(error)]
-            raise type(error)(error.action, error.code, f"{error.message} {advice}", error.request_id) from error
+            # The API's text may be of any length; the advice must not be what is cut.
+            text = f"{error.message:.1000} {advice}"
+            raise type(error)(error.action, error.code, text, error.request_id) from error
 
     def delete_job(self, job_id: str) -> bool:
         """

@@ -64,7 +64,7 @@ def create_once(
     except ApiQuotaError as error:
         store.refused(last)
         advice = "an account may have 10 environments, and so many cores: delete or shrink what is not needed"
-        raise ApiQuotaError(error.action, error.code, f"{error.message}; {advice}", error.request_id) from error
+        raise ApiQuotaError(error.action, error.code, f"{error.message:.1000}; {advice}", error.request_id) from error
     except (ConfigurationError, ApiParameterError, ApiRefusedError, ApiThrottledError):
         store.refused(last)
         raise

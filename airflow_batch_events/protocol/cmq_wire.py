@@ -197,7 +197,7 @@ _ERRORS_BY_MODULE: Mapping[tuple[int, int], type[CmqError]] = {
     (6040, 10660): CmqBeingReleasedError,
 }
 
-_MODULE = re.compile(r"\s*(?:\d+\s*)?\((\d+)\)\s*")
+_MODULE = re.compile(r"\s*(?:\d{1,9}\s*)?\((\d{1,9})\)\s*")
 
 
 def error_of(action: str, name: str, answer: Answer) -> CmqError:
