@@ -3,7 +3,8 @@
 Explain a failed job: what failed, why, and what to do about it.
 
 A pure function from what the API says about the failed instances to words that an on-call person can use without the
-console. It reads states, exit codes and reasons; it never guesses where they say nothing.
+console. It reads states, exit codes and reasons; it never guesses where they say nothing. What the job and the API have
+written is shown as :func:`~airflow_batch_events.events.text.printable` shows it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from collections.abc import Sequence
 import msgspec
 
 from airflow_batch_events.events.outcome import NOT_STARTED
+from airflow_batch_events.events.text import printable, printable_lines
 
 _TAIL_LINES = 20
+
+_MAX_REASON = 1000
 
 _ENDED_BADLY = ("FAILED", "FAILED_INTERRUPTED")
 
@@ -86,14 +90,16 @@ class FailedInstance(msgspec.Struct, frozen=True):
         parts = [f"task {self.task_name!r} instance {self.index}"]
         if self.state not in _ENDED_BADLY:
             parts[0] += f" is {self.state}"
-        reason = self.reason
+        reason = printable(self.reason, _MAX_REASON)
         if self.exit_code:
             parts.append(_describe_exit(self.exit_code))
             # The API's reason often repeats the code in a clause of its own.
             reason = re.sub(rf"(^|; )[^;()]*\bexit code {self.exit_code}\b", "", reason).strip("; ")
         if reason:
             parts.append(reason)
-        return ": ".join(parts) if len(parts) > 1 else f"{parts[0]}: {self.state}, the API gives no reason"
+        if len(parts) == 1:
+            parts.append(f"{self.state}, the API gives no reason")
+        return printable(": ".join(parts))
 
     @property
     def is_a_consequence(self) -> bool:
@@ -105,8 +111,8 @@ class Diagnosis(msgspec.Struct, frozen=True):
     """
     Why a job failed.
 
-    :param summary: One line: what failed and why.
-    :param detail: Lines for the task's log: each failed instance with the ends of its output.
+    :param summary: One printable line: what failed and why.
+    :param detail: Printable lines for the task's log: each failed instance with the ends of its output.
     :param resolution: What to do.
     """
 
@@ -142,8 +148,8 @@ def diagnose(
         if count > 1:
             what += f"; {count} instances failed" if instances[0].state in _ENDED_BADLY else f"; {count} instances wait"
     elif reason:
-        what += f": {reason}"
-    return Diagnosis(what, tuple(_detail(instances, count)), _resolve(state, reason, instances))
+        what += f": {printable(reason, _MAX_REASON)}"
+    return Diagnosis(printable(what), tuple(_detail(instances, count)), _resolve(state, reason, instances))
 
 
 def _detail(instances: Sequence[FailedInstance], count: int) -> list[str]:
@@ -151,7 +157,7 @@ def _detail(instances: Sequence[FailedInstance], count: int) -> list[str]:
     for instance in instances:
         lines.append(instance.summary)
         for title, text in (("stdout", instance.stdout), ("stderr", instance.stderr)):
-            tail = text.rstrip().splitlines()[-_TAIL_LINES:]
+            tail = printable_lines(text)[-_TAIL_LINES:]
             if tail:
                 lines.append(f"  end of {title}:")
                 lines.extend(f"    {line}" for line in tail)
@@ -190,5 +196,5 @@ def _signal_name(code: int) -> str:
 
 
 def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1].strip()[:200] if lines else ""
+    lines = printable_lines(text, 200)
+    return lines[-1].strip() if lines else ""

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_batch_events.events import termination
 from airflow_batch_events.events.catalog import JobState
-from airflow_batch_events.events.diagnosis import Diagnosis, FailedInstance, diagnose
-from airflow_batch_events.events.outcome import DEFAULT_GRACE, NOT_STARTED, JobWait, Outcome
+from airflow_batch_events.events.outcome import DEFAULT_GRACE, JobWait, Outcome
 from airflow_batch_events.exceptions import (
     ApiCredentialsError,
     ApiError,
@@ -24,9 +23,11 @@ from airflow_batch_events.exceptions import (
     CredentialsError,
 )
 from airflow_batch_events.hooks.connection import TencentCloudHook
+from airflow_batch_events.job_output import explain, read_output
 from airflow_batch_events.protocol import batch
 
 if TYPE_CHECKING:
+    from airflow_batch_events.events.diagnosis import Diagnosis
     from airflow_batch_events.protocol.request import Request
     from airflow_batch_events.protocol.sdk import SdkClient
 
@@ -40,16 +41,6 @@ RETRY_SEEN = 15.0
 
 VISIBILITY_CHECK = 5.0
 """Seconds between looks at a job that is not visible yet."""
-
-OUTPUT_LINES = 200
-"""Lines of output that are read into a task's log."""
-
-EXPLAINED_INSTANCES = 5
-"""Failed instances whose output is read to explain a failure."""
-
-FAILED_STATES = (JobState.FAILED.value, JobState.FAILED_INTERRUPTED.value)
-WAITING_STATES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING")
-
 
 _SUBMIT_ADVICE: dict[type[ApiError], str] = {
     ApiQuotaError: "Nothing was submitted: delete jobs that are no longer needed (on_finish_action, "
@@ -275,18 +266,12 @@ class BatchHook(TencentCloudHook):
             sleep(min([poll_interval, *ends]))
 
     def read_output(self, job_id: str) -> list[str]:
-        """Return the ends of what the first instances of a job have written, as lines for a log; at most five."""
-        lines: list[str] = []
-        job = self.send(batch.describe_job(job_id))
-        for task in job.tasks:
-            for tail in self.send(batch.describe_task_logs(job_id, task.name, range(EXPLAINED_INSTANCES))):
-                for title, text in (("stdout", tail.stdout), ("stderr", tail.stderr)):
-                    if text.strip():
-                        lines.append(f"task {task.name!r} instance {tail.index}, end of {title}:")
-                        lines += [f"    {line}" for line in text.rstrip().splitlines()]
-            if len(lines) > OUTPUT_LINES:
-                return [*lines[:OUTPUT_LINES], "..."]
-        return lines
+        """
+        Return the ends of what a job has written, as printable lines for a log; at most 200.
+
+        :raises BatchEventsError: When the job itself cannot be read.
+        """
+        return read_output(self.send, job_id)
 
     def explain(self, outcome: Outcome) -> Diagnosis:
         """
@@ -294,45 +279,7 @@ class BatchHook(TencentCloudHook):
 
         What cannot be read is left out: an explanation must not fail in place of the job.
         """
-        try:
-            job = self.send(batch.describe_job(outcome.job_id))
-        except BatchEventsError as error:
-            return diagnose(outcome.job_id, outcome.state, f"{outcome.reason or 'no details'} ({error})", [])
-        wanted = WAITING_STATES if outcome.state == NOT_STARTED else FAILED_STATES
-        instances: list[FailedInstance] = []
-        total = 0
-        for task in job.tasks:
-            if task.state in wanted:
-                found, count = self._instances(outcome.job_id, task.name, wanted, EXPLAINED_INSTANCES - len(instances))
-                instances += found
-                total += count
-        return diagnose(outcome.job_id, outcome.state, job.state_reason or outcome.reason, instances, total)
-
-    def _instances(
-        self, job_id: str, task_name: str, states: Sequence[str], most: int
-    ) -> tuple[list[FailedInstance], int]:
-        try:
-            task = self.send(batch.describe_task(job_id, task_name, states=states, limit=max(1, most)))
-            views = task.instances[:most]
-            logs = {}
-            if views:
-                tails = self.send(batch.describe_task_logs(job_id, task_name, [view.index for view in views]))
-                logs = {tail.index: tail for tail in tails}
-        except BatchEventsError as error:
-            self.log.warning("Cannot read what became of task %s of job %s: %s", task_name, job_id, error)
-            return [], 0
-        return [
-            FailedInstance(
-                task_name=task_name,
-                index=view.index,
-                state=view.state,
-                exit_code=view.exit_code,
-                reason="; ".join(filter(None, [view.state_reason, view.state_detailed_reason])),
-                stdout=logs[view.index].stdout if view.index in logs else "",
-                stderr=logs[view.index].stderr if view.index in logs else "",
-            )
-            for view in views
-        ], task.total_count
+        return explain(self.send, outcome)
 
     def test_connection(self) -> tuple[bool, str]:
         """Check keys, region and endpoints with one call to Batch and one to the queue service."""

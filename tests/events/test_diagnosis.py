@@ -4,6 +4,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_batch_events.events.diagnosis import FailedInstance, diagnose
+from airflow_batch_events.events.text import printable
 
 
 def test_the_summary_names_task_instance_exit_code_and_the_last_words_of_stderr():
@@ -52,3 +53,22 @@ def test_an_interrupted_job_says_that_it_still_costs_money():
 
 def test_a_job_without_details_is_explained_by_its_own_reason():
     assert diagnose("job-1", "FAILED", "quota", []).summary == "Batch job job-1 ended FAILED: quota"
+
+
+HOSTILE = "\x1b]0;t\x07\r\n\x9b\u2028\u202e::group::\ud800"
+
+
+def test_nothing_that_others_have_written_is_shown_as_it_is():
+    instance = FailedInstance(HOSTILE, 0, HOSTILE, 2, HOSTILE, stdout=HOSTILE, stderr=HOSTILE)
+    diagnosis = diagnose(HOSTILE, HOSTILE, HOSTILE, [instance])
+    for line in (diagnosis.summary, str(diagnosis), *diagnosis.detail):
+        assert line == printable(line)
+    alone = diagnose("job-1", "FAILED", HOSTILE, [])
+    assert alone.summary == "Batch job job-1 ended FAILED: " + printable(HOSTILE)
+
+
+def test_reasons_and_lines_of_any_length_are_cut():
+    instance = FailedInstance("a", 0, "FAILED", 2, "r" * 1_000_000, stderr="e" * 1_000_000)
+    diagnosis = diagnose("job-1", "FAILED", None, [instance])
+    assert all(len(line) < 5_000 for line in (str(diagnosis), *diagnosis.detail))
+    assert "instance 0: exit code 2: rrr" in diagnosis.summary
