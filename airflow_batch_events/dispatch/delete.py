@@ -13,6 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from airflow_batch_events.dispatch.metrics import Metrics
+from airflow_batch_events.events.text import MAX_TEXT, printable
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class Deleter:
             failures = await self._delete(batch)
         except Exception as error:  # noqa: BLE001 - the messages come back; nothing else depends on the deletion
             self._metrics.count("api.errors", action="BatchDeleteMessage", error=type(error).__name__)
-            log.info("%d messages were not deleted and will come back: %s", len(batch), error)
+            log.info("%d messages were not deleted and will come back: %s", len(batch), printable(error, MAX_TEXT))
         else:
             if failures:
                 log.debug("%d of %d messages were not deleted and will come back", len(failures), len(batch))

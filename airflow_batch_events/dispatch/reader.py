@@ -28,6 +28,7 @@ from airflow_batch_events.dispatch.metrics import Metrics
 from airflow_batch_events.dispatch.seen import Seen
 from airflow_batch_events.dispatch.tap import Delivery, Tap
 from airflow_batch_events.events.message import BatchEvent, parse_message
+from airflow_batch_events.events.text import MAX_TEXT, printable
 from airflow_batch_events.exceptions import CmqCredentialsError, QueueNotFoundError
 
 log = logging.getLogger(__name__)
@@ -275,8 +276,8 @@ class Reader:
             return
         # A queue full of others' messages is worth one line, not one for each of them.
         level = logging.DEBUG if self._fruitless else logging.WARNING
-        log.log(level, "Left message %s in %s: %s", message.message_id, self._name, problem)
-        log.debug("Body of message %s: %.2000s", message.message_id, message.body)
+        log.log(level, "Left message %s in %s: %s", printable(message.message_id, 200), self._name, problem)
+        log.debug("Body of message %s: %s", printable(message.message_id, 200), printable(message.body, 2000))
 
     async def _back_off(self, error: Exception, failures: int) -> None:
         self._metrics.count("api.errors", action="BatchReceiveMessage", error=type(error).__name__)
@@ -288,6 +289,9 @@ class Reader:
         if now - self._warned_at >= WARN_EVERY:
             self._warned_at = now
             log.warning(
-                "Cannot read %s (try %d); waits go on by looking at the Batch API: %s", self._name, failures, error
+                "Cannot read %s (try %d); waits go on by looking at the Batch API: %s",
+                self._name,
+                failures,
+                printable(error, MAX_TEXT),
             )
         await asyncio.sleep(pause)

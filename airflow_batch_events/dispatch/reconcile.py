@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from airflow_batch_events.dispatch.metrics import Metrics
+from airflow_batch_events.events.text import MAX_TEXT, printable
 from airflow_batch_events.exceptions import ApiCredentialsError, ApiParameterError, ApiThrottledError
 
 log = logging.getLogger(__name__)
@@ -173,7 +174,7 @@ class Reconciler:
                         self._name,
                         failures,
                         pause,
-                        error,
+                        printable(error, MAX_TEXT),
                     )
                 self._ask_again(ids)
             await asyncio.sleep(max(pause, began + 1.0 / self._pace.rate - loop.time()))

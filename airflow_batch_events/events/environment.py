@@ -23,6 +23,7 @@ import msgspec
 from pendulum import DateTime
 
 from airflow_batch_events.events.catalog import NodeState
+from airflow_batch_events.events.text import MAX_TEXT, printable
 from airflow_batch_events.exceptions import (
     ApiCredentialsError,
     ApiError,
@@ -364,4 +365,4 @@ def _others(nodes: Iterable[NodeFacts]) -> str:
     for node in nodes:
         if node.state != NodeState.RUNNING:
             counts[node.state] = counts.get(node.state, 0) + 1
-    return "".join(f", {count} {state}" for state, count in counts.items())
+    return printable("".join(f", {count} {state}" for state, count in counts.items()), MAX_TEXT)

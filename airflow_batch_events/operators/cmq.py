@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_batch_events.events.text import MAX_TEXT, printable
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import CmqQueueLink, CmqTopicLink
@@ -81,6 +82,6 @@ class CmqEnsureSubscriptionOperator(BaseOperator):
         )
         plan = look_and_plan(hook.send, wanted)
         for item in plan.present:
-            self.log.info("There: %s", item)
-        carry_out(hook.send, plan, self.log.info)
+            self.log.info("There: %s", printable(item, MAX_TEXT))
+        carry_out(hook.send, plan, lambda title: self.log.info("%s", printable(title, MAX_TEXT)))
         return [step.title for step in plan.steps]

@@ -12,6 +12,7 @@ from typing import Any
 
 from airflow_batch_events.events.catalog import JobState
 from airflow_batch_events.events.outcome import NOT_FOUND, NOT_STARTED, REFUSED, TIMEOUT, Outcome
+from airflow_batch_events.events.text import MAX_TEXT, printable
 from airflow_batch_events.exceptions import (
     BatchEventsError,
     BatchJobFailedError,
@@ -27,7 +28,8 @@ _RESULTS = (JobState.SUCCEED.value, JobState.FAILED.value, JobState.FAILED_INTER
 
 def end_lines(outcomes: Sequence[Outcome]) -> list[str]:
     """Return how the jobs ended, for the task's log."""
-    return [f"Job {outcome.job_id} ended {outcome.state} (known from {outcome.source})" for outcome in outcomes]
+    lines = (f"Job {outcome.job_id} ended {outcome.state} (known from {outcome.source})" for outcome in outcomes)
+    return [printable(line, MAX_TEXT) for line in lines]
 
 
 def result_of(outcomes: Sequence[Outcome], *, is_list: bool) -> Any:

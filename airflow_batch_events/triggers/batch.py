@@ -19,6 +19,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import DEFAULT_GRACE, RECONCILE_INTERVAL, Outcome
+from airflow_batch_events.events.text import MAX_TEXT, printable
 from airflow_batch_events.exceptions import BatchEventsError, ConfigurationError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
@@ -214,6 +215,7 @@ class BatchJobTrigger(BaseTrigger):
         def log_event(event: BatchEvent) -> None:
             parts = [event.task_name, event.task_instance_index]
             what = "/".join(str(part) for part in parts if part is not None)
-            context.run(self.log.info, "%s of job %s%s", event.name, event.job_id, f", task {what}" if what else "")
+            text = f"{event.name} of job {event.job_id}" + (f", task {what}" if what else "")
+            context.run(self.log.info, "%s", printable(text, MAX_TEXT))
 
         return log_event
