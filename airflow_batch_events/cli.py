@@ -9,9 +9,11 @@ because asking for help must not wait for Airflow, and a broken part must not ta
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 from airflow_batch_events import __version__
@@ -48,7 +50,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             module.add_arguments(subparser)
             subparser.set_defaults(run=module.run)
     args = parser.parse_args(_with_values_joined(given))
-    return int(args.run(args))
+    try:
+        return int(args.run(args))
+    finally:
+        if arguments is None:
+            _close_stdout()
+
+
+def _close_stdout() -> None:
+    """Send what libraries print while this process ends to standard error: it is no part of the result."""
+    with suppress(OSError):
+        sys.stdout.flush()
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
 def _with_values_joined(arguments: Sequence[str]) -> list[str]:

@@ -19,10 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pendulum
-from rich.console import Console
-from rich.markup import escape
 
-from airflow_batch_events.commands.common import add_account_arguments, add_name_arguments, run_reporting
+from airflow_batch_events.commands.common import Output, add_account_arguments, add_name_arguments, run_reporting
 from airflow_batch_events.commands.eavesdrop import temporary_queue
 from airflow_batch_events.exceptions import ApiNotFoundError, BatchEventsError, QueueNotFoundError
 from airflow_batch_events.protocol import batch, tdmq
@@ -66,12 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Make every check; 0 when all is well."""
 
-    def work(access: CloudAccess, console: Console) -> tuple[bool, dict[str, Any]]:
+    def work(access: CloudAccess, output: Output) -> tuple[bool, dict[str, Any]]:
         findings = []
         for finding in examine(access, args.topic, args.queue, with_probe=not args.no_probe):
             findings.append(finding)
-            mark = "[green]well [/]" if finding.is_well else "[red]WRONG[/]"
-            console.print(f"{mark} {escape(finding.check)}: {escape(finding.text)}")
+            mark = ("well ", "green") if finding.is_well else ("WRONG", "red")
+            output.line(mark, f" {finding.check}: {finding.text}")
         is_well = all(finding.is_well for finding in findings)
         return is_well, {"findings": [vars(finding) for finding in findings]}
 

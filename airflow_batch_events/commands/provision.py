@@ -7,9 +7,7 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
-from rich.console import Console
-
-from airflow_batch_events.commands.common import add_account_arguments, add_name_arguments, run_reporting
+from airflow_batch_events.commands.common import Output, add_account_arguments, add_name_arguments, run_reporting
 from airflow_batch_events.protocol.credentials import CloudAccess
 from airflow_batch_events.protocol.sdk import SdkClient
 from airflow_batch_events.provision import QUEUE_DEFAULTS, Wanted, carry_out, look_and_plan
@@ -64,22 +62,20 @@ def run(args: argparse.Namespace) -> int:
         dead_letters=not args.no_dead_letters,
     )
 
-    def work(access: CloudAccess, console: Console) -> tuple[bool, dict[str, Any]]:
+    def work(access: CloudAccess, output: Output) -> tuple[bool, dict[str, Any]]:
         with SdkClient(access) as client:
             plan = look_and_plan(client.send, wanted)
             for item in plan.present:
-                console.print(f"there: {item}", style="dim")
+                output.line(f"there: {item}", style="dim")
             for problem in plan.problems:
-                console.print(f"does not fit: {problem}", style="red")
+                output.line(f"does not fit: {problem}", style="red")
             result = {"present": list(plan.present), "problems": list(plan.problems), "dry_run": args.dry_run}
             if plan.problems or args.dry_run:
                 for step in plan.steps:
-                    console.print(f"would {step.title}")
+                    output.line(f"would {step.title}")
                 return not plan.problems, {**result, "steps": [step.title for step in plan.steps]}
-            carry_out(client.send, plan, console.print)
-            console.print(
-                f"Jobs that notify topic {args.topic} can be waited for on queue {args.queue}.", style="green"
-            )
+            carry_out(client.send, plan, output.line)
+            output.line(f"Jobs that notify topic {args.topic} can be waited for on queue {args.queue}.", style="green")
             return True, {**result, "steps": [step.title for step in plan.steps]}
 
     return run_reporting(args, work)

@@ -6,9 +6,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from rich.console import Console
-
-from airflow_batch_events.commands.common import add_account_arguments, queue_name, run_reporting
+from airflow_batch_events.commands.common import Output, add_account_arguments, queue_name, run_reporting
 from airflow_batch_events.protocol.credentials import CloudAccess
 from airflow_batch_events.protocol.sdk import SdkClient
 from airflow_batch_events.rewind import Rewind, carry_out_rewind, look_and_plan_rewind
@@ -33,24 +31,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Rewind the queue; 0 when it delivers again, or in a dry run could."""
 
-    def work(access: CloudAccess, console: Console) -> tuple[bool, dict[str, Any]]:
+    def work(access: CloudAccess, output: Output) -> tuple[bool, dict[str, Any]]:
         with SdkClient(access) as client:
             plan = look_and_plan_rewind(client.send, args.queue, args.to)
             if not args.dry_run:
                 carry_out_rewind(client.send, plan)
-            _tell(console, plan, args.dry_run)
+            _tell(output, plan, args.dry_run)
             return True, {**plan.to_dict(), "dry_run": args.dry_run}
 
     return run_reporting(args, work)
 
 
-def _tell(console: Console, plan: Rewind, is_dry: bool) -> None:
+def _tell(output: Output, plan: Rewind, is_dry: bool) -> None:
     if plan.start == plan.oldest:
-        console.print(f"there: a message of {plan.oldest}; no rewind can begin after it", style="dim")
+        output.line(f"there: a message of {plan.oldest}; no rewind can begin after it", style="dim")
     verb = "would deliver" if is_dry else "delivers"
     many = "what" if plan.kept is None else f"at the most {plan.kept:,} messages that"
-    console.print(
+    output.line(
         f"Queue {plan.queue_name} {verb} again {many} came since {plan.start} and were deleted.",
-        style=None if is_dry else "green",
+        style="" if is_dry else "green",
     )
-    console.print("Running watchers recognise the events that they have fired; others see them anew.", style="dim")
+    output.line("Running watchers recognise the events that they have fired; others see them anew.", style="dim")

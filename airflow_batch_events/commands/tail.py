@@ -5,20 +5,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import sys
 import time
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-
-from airflow_batch_events.commands.common import DEFAULT_TOPIC, add_account_arguments, run_reporting
+from airflow_batch_events.commands.common import DEFAULT_TOPIC, Output, add_account_arguments, run_reporting
 from airflow_batch_events.commands.eavesdrop import temporary_queue
 from airflow_batch_events.events.message import BatchEvent, parse_message
+from airflow_batch_events.events.text import printable
 from airflow_batch_events.protocol.cmq import CmqClient
 from airflow_batch_events.protocol.credentials import CloudAccess
 from airflow_batch_events.protocol.sdk import SdkClient
+
+JSON_HELP = (
+    "print JSON and nothing else on standard output, for scripts: one object a line, for each event as it arrives, and "
+    "a last one that says how it ended"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,29 +27,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--topic", default=DEFAULT_TOPIC, help="the topic to listen to (default: %(default)s)")
     parser.add_argument("--count", type=int, default=None, metavar="N", help="end after N events")
     parser.add_argument("--seconds", type=float, default=None, metavar="S", help="end after S seconds")
-    add_account_arguments(parser)
+    add_account_arguments(parser, json_help=JSON_HELP)
 
 
 def run(args: argparse.Namespace) -> int:
     """Show events until Ctrl-C, or until ``--count`` or ``--seconds`` is reached."""
 
-    def work(access: CloudAccess, console: Console) -> tuple[bool, dict[str, Any]]:
+    def work(access: CloudAccess, output: Output) -> tuple[bool, dict[str, Any]]:
         shown = 0
 
         def show(event: BatchEvent) -> None:
             nonlocal shown
             shown += 1
             if args.json:
-                print(json.dumps(event.to_dict()), file=sys.stdout, flush=True)  # noqa: T201 - the output itself
+                output.record(event.to_dict())
             else:
-                console.print(_line(event))
+                output.line(*_parts(event))
 
         with SdkClient(access) as client, temporary_queue(client, args.topic, "tail") as queue_name:
-            console.print(f"Listening to topic {args.topic}; Ctrl-C ends it.", style="dim")
+            output.line(f"Listening to topic {args.topic}; Ctrl-C ends it.", style="dim")
             try:
                 asyncio.run(_read(access, queue_name, show, args, lambda: shown))
             except KeyboardInterrupt:
-                console.print("Ended.", style="dim")
+                output.line("Ended.", style="dim")
         return True, {"events": shown}
 
     return run_reporting(args, work)
@@ -65,11 +66,11 @@ async def _read(access: CloudAccess, queue_name: str, show: Any, args: argparse.
             await client.delete(queue_name, [message.receipt_handle for message in messages])
 
 
-def _line(event: BatchEvent) -> str:
+def _parts(event: BatchEvent) -> list[str | tuple[str, str]]:
     time_text = event.time.format("HH:mm:ss") if event.time else "--:--:--"
     color = "green" if event.name.endswith("SUCCEED") else "red" if "FAILED" in event.name else "cyan"
     names = (event.job_id, event.job_name, event.task_name, event.env_id, event.compute_node_id)
     where = " ".join(name for name in names if name)
     index = "" if event.task_instance_index is None else f"[{event.task_instance_index}]"
     variables = " ".join(f"{key}={value}" for key, value in event.vars.items())
-    return f"{time_text} [{color}]{escape(event.name):32}[/] {escape(where + index)} [dim]{escape(variables)}[/]"
+    return [f"{time_text} ", (f"{printable(event.name):32}", color), f" {where}{index} ", (variables, "dim")]
