@@ -21,6 +21,7 @@ import pendulum
 
 from airflow_batch_events.exceptions import ApiNotFoundError, ConfigurationError, QueueMissingError
 from airflow_batch_events.protocol import tdmq
+from airflow_batch_events.protocol.fields import when_millis, whole
 
 if TYPE_CHECKING:
     from airflow_batch_events.protocol.request import Request
@@ -31,7 +32,6 @@ MARGIN = timedelta(seconds=10)
 """How far this machine's clock may differ from the cloud's at the far end of what a queue keeps."""
 
 _AGO = re.compile(r"-?((?P<d>\d+)d)?((?P<h>\d+)h)?((?P<m>\d+)m)?((?P<s>\d+)s)?")
-_MILLISECONDS_FROM = 10**11
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,10 @@ def parse_moment(text: str, now: datetime) -> pendulum.DateTime:
     """
     text = text.strip()
     ago = _AGO.fullmatch(text)
-    if ago and any(ago.groupdict().values()):
-        days, hours, minutes, seconds = (int(ago[unit] or 0) for unit in "dhms")
-        return pendulum.instance(now - timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds))
     try:
+        if ago and any(ago.groupdict().values()):
+            days, hours, minutes, seconds = (int(ago[unit] or 0) for unit in "dhms")
+            return pendulum.instance(now - timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds))
         moment = pendulum.parse(text, exact=True)
     except (ValueError, OverflowError):
         moment = None
@@ -77,7 +77,7 @@ def parse_moment(text: str, now: datetime) -> pendulum.DateTime:
         return moment
     if isinstance(moment, pendulum.Date):
         return pendulum.datetime(moment.year, moment.month, moment.day)
-    raise ConfigurationError(f"{text!r} is no time: give one as -2h, -1d12h, or 2026-01-31T08:00:00+08:00")
+    raise ConfigurationError(f"{text[:100]!r} is no time: give one as -2h, -1d12h, or 2026-01-31T08:00:00+08:00")
 
 
 def plan_rewind(queue: tdmq.QueueAttributes, to: datetime, now: datetime) -> Rewind:
@@ -106,13 +106,14 @@ def plan_rewind(queue: tdmq.QueueAttributes, to: datetime, now: datetime) -> Rew
             f"next time"
         )
     start = max(to, earliest + MARGIN)
-    oldest = _oldest(queue)
+    # Documented as seconds; the neighboring times of the same answer are in milliseconds.
+    oldest = when_millis(queue.raw.get("MinMsgTime"))
     if oldest is not None and oldest < earliest:
         raise ConfigurationError(
             f"queue {queue.name!r} holds a message of {oldest}, and no rewind can begin after it; but what was deleted "
             f"is kept only since {earliest.start_of('second')}. Receive and delete that message first"
         )
-    kept = queue.raw.get("RewindMsgNum")
+    kept = whole(queue.raw, "RewindMsgNum")
     return Rewind(queue.name, start if oldest is None else min(start, oldest), kept, oldest)
 
 
@@ -145,11 +146,3 @@ def carry_out_rewind(send: Send, plan: Rewind) -> None:
     :param plan: What :func:`look_and_plan_rewind` returned.
     """
     send(tdmq.rewind_queue(plan.queue_name, plan.start.timestamp()))
-
-
-def _oldest(queue: tdmq.QueueAttributes) -> pendulum.DateTime | None:
-    when = queue.raw.get("MinMsgTime")
-    if not when:
-        return None
-    # Documented as seconds; the neighbouring times of the same answer are in milliseconds.
-    return pendulum.from_timestamp(when / 1000 if when >= _MILLISECONDS_FROM else when)

@@ -38,7 +38,11 @@ def test_a_time_is_given_as_people_say_it(text: str, moment: datetime) -> None:
     assert parse_moment(text, NOW) == moment
 
 
-@pytest.mark.parametrize("text", ["", "-", "yesterday", "12:00", "-2", "2h ago", "-h", "2026-13-01"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "-", "yesterday", "12:00", "-2", "2h ago", "-h", "2026-13-01", "-9999999d", "-" + "9" * 5000 + "s"],
+    ids=len,
+)
 def test_what_is_no_time_is_refused_with_what_one_looks_like(text: str) -> None:
     with pytest.raises(ConfigurationError, match="-2h"):
         parse_moment(text, NOW)
@@ -94,3 +98,10 @@ def test_a_rewind_never_begins_later_than_asked_but_for_the_margin(back: timedel
     plan = plan_rewind(queue(MinMsgTime=oldest), NOW - back, NOW)
     assert plan.start <= NOW - back + MARGIN
     assert oldest is None or plan.start.timestamp() <= oldest
+
+
+@pytest.mark.parametrize("odd", ["soon", {"a": 1}, float("inf"), -1, 10**40])
+def test_a_field_of_the_queue_that_cannot_be_read_is_not_known(odd: object) -> None:
+    plan = plan_rewind(queue(RewindMsgNum=odd, MinMsgTime=odd), NOW.subtract(hours=1), NOW)
+    assert plan.oldest is None
+    assert plan.start == NOW.subtract(hours=1)

@@ -47,7 +47,8 @@ class ConsoleLink(BaseOperatorLink):
         """Return the address of the object's page, or of the list that it is in."""
         endpoint = access.batch_endpoint
         if endpoint is not None and urlsplit(endpoint).hostname in _LOOPBACK:
-            return f"{endpoint}/console/{cls.emulator_path}/{quote(identity, safe='')}"
+            # What cannot be encoded is no object's name; a link that leads nowhere must not end the task.
+            return f"{endpoint}/console/{cls.emulator_path}/{quote(identity, safe='', errors='replace')}"
         return f"{CONSOLE}/{cls.console_path}"
 
     @classmethod

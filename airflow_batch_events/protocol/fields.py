@@ -49,7 +49,7 @@ def whole(answer: Mapping[str, Any], name: str) -> int | None:
     """Return a field as a whole number; None when it is null, missing or no number."""
     try:
         return int(answer[name])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OverflowError, TypeError, ValueError):
         return None
 
 
