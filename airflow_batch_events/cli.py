@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     :param arguments: The command line without the program's name; that of this process when it is None.
     """
+    if arguments is None:
+        _open_missing_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     chosen = given[0] if given and given[0] in COMMANDS else None
     parser = argparse.ArgumentParser(
@@ -55,6 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         if arguments is None:
             _close_stdout()
+
+
+def _open_missing_streams() -> None:
+    """Open what the caller has closed (``2>&-``): the next file or socket would get its number, and what is printed."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
 
 
 def _close_stdout() -> None:

@@ -21,6 +21,10 @@ _ZERO_WIDTH_JOINER = "\u200d"
 # Python calls these printable, though nothing of them can be seen: names that differ would look alike.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
 
+# Each year brings emoji and ideographs that this Python does not know yet; nothing else will come into these blocks.
+_PICTURES = re.compile("[\U0001f000-\U0001faff]")
+_IDEOGRAPHS = re.compile("[\U00020000-\U0002fffd\U00030000-\U0003fffd]")
+
 _VARIATION_SELECTOR = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _NOT_ASCII = re.compile(r"[^\x20-\x7e]")
 
@@ -90,7 +94,9 @@ def _shown(match: re.Match[str]) -> str:
 
 
 def _is_visible(char: str) -> bool:
-    return char.isprintable() and char != " " and char not in _INVISIBLE and _VARIATION_SELECTOR.match(char) is None
+    if char == " " or char in _INVISIBLE or _VARIATION_SELECTOR.match(char):
+        return False
+    return char.isprintable() or bool(_PICTURES.match(char) or _IDEOGRAPHS.match(char))
 
 
 def _joins_emoji(text: str, position: int) -> bool:
@@ -99,4 +105,6 @@ def _joins_emoji(text: str, position: int) -> bool:
 
 
 def _is_pictorial(char: str) -> bool:
-    return char > "\u2000" and unicodedata.category(char) in ("So", "Sk", "Sm")
+    if char <= "\u2000":
+        return False
+    return unicodedata.category(char) in ("So", "Sk", "Sm") or _PICTURES.match(char) is not None

@@ -8,6 +8,7 @@ import io
 import itertools
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -131,6 +132,15 @@ def test_a_command_line_that_makes_no_sense_prints_nothing_on_standard_output(ru
     done = run_process("provision", "--json", "--retention", "long")
     assert (done.returncode, done.stdout) == (2, "")
     assert "--retention" in done.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
+def test_streams_that_the_caller_has_closed_break_nothing(cloud, closed):
+    command = shlex.join([*COMMAND, "provision", "--json", "--conn-id", "nowhere"])
+    done = subprocess.run(["sh", "-c", f"{command} {closed}"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert ">&-" in closed.removeprefix("<&- ").split() or json.loads(done.stdout)["error"] == "ConfigurationError"
 
 
 def test_a_reader_that_has_read_enough_ends_tail_without_a_traceback(cloud, topic, temporary_queues):
