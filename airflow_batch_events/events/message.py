@@ -37,16 +37,17 @@ _STANDARD_ALPHABET = str.maketrans("-_", "+/")
 _AROUND = " \t\r\n\0\ufeff"
 
 # UTF-32 stands first: its mark begins with that of UTF-16.
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
     # Without a mark, UTF-16 shows in the zero beside the opening brace.
-    (b"{\0", "utf-16-le"),
-    (b"\0{", "utf-16-be"),
-)
+    b"{\0": "utf-16-le",
+    b"\0{": "utf-16-be",
+}
+_ANY_MARK = tuple(_MARKS)
 
 
 class BatchEvent(msgspec.Struct, frozen=True):
@@ -189,7 +190,9 @@ def _decode(layer: object) -> object | None:
 
 def _as_text(layer: str | bytes) -> str | None:
     if isinstance(layer, bytes):
-        encoding = next((encoding for mark, encoding in _MARKS if layer.startswith(mark)), "utf-8")
+        encoding = "utf-8"
+        if layer.startswith(_ANY_MARK):
+            encoding = next(encoding for mark, encoding in _MARKS.items() if layer.startswith(mark))
         try:
             layer = layer.decode(encoding)
         except UnicodeError:
@@ -206,7 +209,11 @@ def _decode_json(text: str) -> object | None:
 
 
 def _decode_base64(text: str) -> bytes | None:
-    encoded = "".join(text.split())
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        # Not as most senders write it: in lines, for URLs, or without padding.
+        encoded = "".join(text.split())
     if not _BASE64.fullmatch(encoded):
         return None
     encoded = encoded.rstrip("=").translate(_STANDARD_ALPHABET)
