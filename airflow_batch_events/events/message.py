@@ -33,6 +33,10 @@ _MAX_LAYERS = 3
 _MAX_ENCODINGS = 4
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
+# Both halves of a surrogate pair, one of them alone, or any other escape, an escaped backslash among them.
+_ESCAPE = re.compile(r"\\(?:u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|u[dD][89a-fA-F]\w\w|.)", re.ASCII | re.DOTALL)
+_HALF_LENGTH = len(r"\ud800")
+
 _STANDARD_ALPHABET = str.maketrans("-_", "+/")
 _AROUND = " \t\r\n\0\ufeff"
 
@@ -155,7 +159,7 @@ def parse_message(body: str | bytes) -> ParsedMessage:
     Read a message body: JSON, or the JSON wrapper of an HTTP-format subscription around it.
 
     Either may be Base64, also doubled, in lines, URL-safe or without padding; a JSON string; UTF-8 or UTF-16 with a
-    byte-order mark; with blanks around it.
+    byte-order mark; with blanks around it. Half a surrogate pair in it is read as U+FFFD.
 
     :param body: As the queue delivered it.
     :return: The events, or the reason why there are none; this function never raises.
@@ -205,7 +209,13 @@ def _decode_json(text: str) -> object | None:
         decoded: object = msgspec.json.decode(text)
         return decoded
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
+        # Whoever cut a name perhaps cut an emoji in two; the rest of the event is as good as any.
+        whole = _ESCAPE.sub(_without_half, text)
+        return None if whole == text else _decode_json(whole)
+
+
+def _without_half(escape: re.Match[str]) -> str:
+    return r"\ufffd" if len(escape[0]) == _HALF_LENGTH else escape[0]
 
 
 def _decode_base64(text: str) -> bytes | None:

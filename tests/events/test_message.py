@@ -210,6 +210,22 @@ def test_an_odd_entry_takes_no_other_with_it(odd):
         hash(event.identity)
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (r"cut \ud83d", "cut \ufffd"),
+        (r"\ude00 cut", "\ufffd cut"),
+        (r"\uD83D\uD83D\uDE00", "\ufffd😀"),
+        (r"\ud800 \ud83d\ude00 \\ud800 \u0041\n", "\ufffd 😀 \\ud800 A\n"),
+    ],
+)
+def test_half_an_emoji_takes_no_other_character_with_it(written, read):
+    body = json.dumps({"Events": [job_event(EventVars=[{"Name": "n", "Value": "*"}])]}).replace("*", written)
+    for delivered in (body, b64(body), wrap(body)):
+        (event,) = parse_message(delivered).events
+        assert event.vars == {"n": read}
+
+
 def test_an_entry_whose_field_breaks_its_reader_takes_no_other_with_it(monkeypatch):
     def read_or_break(text):
         if text == "broken":
@@ -233,8 +249,21 @@ def test_an_entry_whose_field_breaks_its_reader_takes_no_other_with_it(monkeypat
         "A" * 1_048_575,
         "\n" * 500_000 + "QUFB" * 131_072,
         json.dumps("\\" * 500_000),
+        r"\ud800" * 170_000,
+        '{"a": "' + r"\ud800" * 170_000 + '"',
     ],
-    ids=["brackets", "objects", "digits", "number", "entries", "base64", "blanks", "escapes"],
+    ids=[
+        "brackets",
+        "objects",
+        "digits",
+        "number",
+        "entries",
+        "base64",
+        "blanks",
+        "escapes",
+        "halves",
+        "halves in JSON",
+    ],
 )
 def test_a_body_of_the_largest_size_is_read_in_bounded_time(body):
     began = time.process_time()
