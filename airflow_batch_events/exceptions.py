@@ -7,6 +7,7 @@ One class per cause, so that a retry policy can tell them apart.
     BatchEventsError
     ├── ConfigurationError (ValueError)      mend the connection or the parameters; a retry does not help
     │   ├── CredentialsError                 no key, a role or key that was refused, a clock off
+    │   ├── ParameterError                   a parameter of a task holds what it does not take
     │   ├── QueueMissingError                the queue of a wait does not exist
     │   └── JobChangedError                  the job description is not the one that was submitted
     ├── CloudError                           the cloud's answer was an error, or there was none
@@ -74,6 +75,10 @@ class ConfigurationError(BatchEventsError, ValueError):
 
 class CredentialsError(ConfigurationError):
     """There is no usable key, or the cloud refused it or the role: mend the connection, then run the task again."""
+
+
+class ParameterError(ConfigurationError):
+    """A parameter of a task holds what it does not take, often a rendered template: correct it; a retry cannot help."""
 
 
 class QueueMissingError(ConfigurationError):

@@ -11,8 +11,11 @@ Sources: API pages 599/15907, 599/15891 (EventConfig), guide 599/17924.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from enum import Enum
+
+from airflow_batch_events.events.values import is_list, items_of, kind_of, unfold
+from airflow_batch_events.exceptions import ParameterError
 
 
 class EventName(str, Enum):
@@ -113,24 +116,34 @@ def find_event_name(text: str) -> EventName | None:
     return _BY_SPELLING.get(text)
 
 
-def parse_event_names(names: Iterable[str], allowed: Iterable[EventName] = tuple(EventName)) -> list[EventName]:
+def parse_event_names(
+    names: object, allowed: Iterable[EventName] = tuple(EventName), *, parameter: str = "events"
+) -> list[EventName]:
     """
     Read event names as a user writes them, in either spelling.
 
-    :param names: For example ``["JOB_SUCCEED", "JobFailed"]``.
+    :param names: One name, or a list, tuple or set of them, or the JSON text of a list. Those of a set come out in the
+        order of the catalog, so that the same set is the same job description in each try.
     :param allowed: The events that make sense where the names are used.
-    :raises ValueError: Naming the unknown or repeated name and all allowed ones.
+    :param parameter: Whose value it is, for messages.
+    :raises ParameterError: Naming the parameter, the unknown or repeated name and all allowed ones.
     """
     allowed = list(allowed)
+    names = unfold(names)
+    if isinstance(names, str):
+        names = [names]
+    if not is_list(names):
+        raise ParameterError(f"{parameter} is {kind_of(names)}, must be an event name or a list of them")
     found: list[EventName] = []
-    for text in names:
+    for text in items_of(names):
         name = find_event_name(text) if isinstance(text, str) else None
         if name is None or name not in allowed:
-            raise ValueError(f"unknown event {text!r}; allowed here: {', '.join(allowed)}")
+            shown = f"unknown event {text!r}" if isinstance(text, str) else f"{kind_of(text)} is no event name"
+            raise ParameterError(f"{parameter}: {shown}; allowed here: {', '.join(allowed)}")
         if name in found:
-            raise ValueError(f"event {name} is named twice")
+            raise ParameterError(f"{parameter}: event {name} is named twice")
         found.append(name)
-    return found
+    return sorted(found, key=list(EventName).index) if isinstance(names, Set) else found
 
 
 def find_job_state(text: str) -> JobState | None:

@@ -4,7 +4,8 @@ Build the ``Job`` of a simple case, one task whose instances run one command, wi
 
 What comes out is the API's own dictionary, so whatever is missing here can be added to it. Only what the API is
 documented to refuse is refused here, and earlier: where the DAG is written. A text that still holds a Jinja template is
-left alone, because nobody knows yet what it will say.
+left alone, because nobody knows yet what it will say; where a number belongs, the operator reads it as a number once
+it is rendered.
 
 Sources: API page 599/15907 (Job, Task, Application), 599/15908 (FailedAction).
 """
@@ -15,6 +16,8 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Literal, get_args
+
+from airflow_batch_events.events.values import whole_of
 
 FailedAction = Literal["TERMINATE", "INTERRUPT", "FAST_INTERRUPT"]
 
@@ -49,21 +52,21 @@ def build_job(
     image: str | None = None,
     instance_type: str | Sequence[str] | None = None,
     env_id: str | None = None,
-    instances: int = 1,
+    instances: int | str = 1,
     env_vars: Mapping[str, Any] | None = None,
     input_mappings: Mapping[str, str] | None = None,
     output_mappings: Mapping[str, str] | None = None,
-    retries: int = 0,
-    timeout: int | timedelta | None = None,
+    retries: int | str = 0,
+    timeout: int | str | timedelta | None = None,
     failed_action: FailedAction | None = None,
     docker_image: str | None = None,
     package_path: str | None = None,
     log_path: str | None = None,
-    max_concurrent: int | None = None,
+    max_concurrent: int | str | None = None,
     env_data: Mapping[str, Any] | None = None,
     task_name: str = "main",
     description: str | None = None,
-    priority: int | None = None,
+    priority: int | str | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """
@@ -75,7 +78,7 @@ def build_job(
     :param instance_type: The servers' type, for example ``S5.MEDIUM2``, or up to 10 of them to be tried in order.
     :param env_id: Instead of the two above, the compute environment whose nodes run the instances.
     :param instances: How many instances run the command; each finds its number, from 0, in the environment variable
-        ``BATCH_TASK_INSTANCE_INDEX``.
+        ``BATCH_TASK_INSTANCE_INDEX``. This, as every number here, may be text: digits, or a template.
     :param env_vars: Environment variables of the command.
     :param input_mappings: What is mounted before the command runs: storage path (``cos://...``) to local path.
     :param output_mappings: What is kept after it: local path to storage path.
@@ -204,7 +207,7 @@ def _failed_action(action: str) -> str:
     return action
 
 
-def _seconds(timeout: int | timedelta) -> int:
+def _seconds(timeout: object) -> object:
     return int(timeout.total_seconds()) if isinstance(timeout, timedelta) else timeout
 
 
@@ -223,11 +226,10 @@ def _pairs(parameter: str, values: Mapping[str, Any], key: str) -> list[dict[str
     return [{key: name, "Value": str(value)} for name, value in values.items()]
 
 
-def _whole(parameter: str, value: object, least: int, most: int | None) -> int:
-    allowed = f"{least} or more" if most is None else f"{least} to {most}"
-    if not isinstance(value, int) or isinstance(value, bool) or value < least or (most is not None and value > most):
-        raise ValueError(f"{parameter} is {value!r}, must be a whole number, {allowed}")
-    return value
+def _whole(parameter: str, value: object, least: int, most: int | None) -> int | str:
+    if isinstance(value, str) and _has_template(value):
+        return value
+    return whole_of(parameter, value, least=least, most=most)
 
 
 def _text(parameter: str, value: object, most: int | None) -> str:

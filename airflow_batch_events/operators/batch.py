@@ -4,19 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
-from airflow_batch_events.events.catalog import JOB_EVENTS, JobState, find_job_state, parse_event_names
+from airflow_batch_events.events.catalog import JOB_EVENTS, JobState, find_job_state
+from airflow_batch_events.events.duration import seconds_of
 from airflow_batch_events.events.notifications import (
     NOTIFICATION_TARGET,
     build_notifications,
     normalise_notifications,
+    read_event_vars,
 )
 from airflow_batch_events.events.outcome import NOT_STARTED, RECONCILE_INTERVAL, TIMEOUT, Outcome, Source
+from airflow_batch_events.events.values import name_of, objects_of
 from airflow_batch_events.exceptions import (
     ApiParameterError,
     ApiQuotaError,
@@ -34,6 +38,14 @@ from airflow_batch_events.operators.job_life import (
     BatchDeleteJobOperator,
     BatchRetryJobsOperator,
     BatchTerminateJobOperator,
+)
+from airflow_batch_events.operators.parameters import (
+    CONNECTION,
+    ParameterMixin,
+    Reader,
+    description_of,
+    optional,
+    topic_name_of,
 )
 from airflow_batch_events.operators.waiting import JobWaitMixin, check_choice, timeout_of
 from airflow_batch_events.operators.workerless import refuse_callbacks
@@ -58,7 +70,7 @@ JOB_ID_XCOM = "job_id"
 TIME_IS_OVER = "the task's execution_timeout passed before the job ended"
 
 
-class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
+class BatchSubmitJobOperator(ParameterMixin, JobWaitMixin, BaseOperator):
     """
     Submit a Tencent Cloud Batch job and, if wanted, wait for it by event.
 
@@ -66,21 +78,24 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
     operator does not wait. A failed job fails the task with an error that says what failed and why. The asset events of
     the task's ``outlets`` carry the outcome as their extra.
 
-    :param job: The API's ``Job`` object (page 599/15907) in its own PascalCase. (templated)
-    :param placement: The API's ``Placement`` object, ``{"Zone": "ap-guangzhou-6"}`` at least. (templated)
+    :param job: The API's ``Job`` object (page 599/15907) in its own PascalCase, or the text of one, in JSON or as a
+        template shows it. Text and numbers become what the API takes. (templated)
+    :param placement: The API's ``Placement`` object, ``{"Zone": "ap-guangzhou-6"}`` at least, or its text. (templated)
     :param topic_name: The topic to which Batch publishes the job's events; its name, not its id, at most 64 characters.
         (templated)
-    :param events: The events to publish, in either spelling; by default JOB_SUCCEED, JOB_FAILED and
+    :param events: The events to publish, one or a list, in either spelling; by default JOB_SUCCEED, JOB_FAILED and
         JOB_FAILED_INTERRUPTED, without which a wait lives on looks at the API.
-    :param event_vars: Custom parameters that come with the events: one mapping for all of them, or one per event name.
-        (templated)
+    :param event_vars: Custom parameters that come with the events: one mapping for all of them, or one per event name,
+        or the text of it. A value is text, a number or a boolean, and goes out as text. They are public: messages,
+        logs and XComs show them, so no secret belongs there. (templated)
     :param notifications: Instead of the three above, the full ``Notifications`` list in the API's or the guide's
-        spelling. (templated)
+        spelling, or its text. (templated)
     :param queue_name: The queue that the topic forwards to. None waits by looking at the API alone. (templated)
     :param wait_for_completion: Whether to wait until the job has settled.
     :param deferrable: Whether to wait in the triggerer; by default as ``[operators] default_deferrable`` says. Without,
         the wait keeps its worker slot and looks at the API.
-    :param reconcile_interval: Seconds between looks at the API at the most, while events can be read.
+    :param reconcile_interval: Seconds between looks at the API at the most, while events can be read. This, as every
+        duration here, is a number, such a number as text, or a ``timedelta``.
     :param poll_interval: Seconds between looks when there are no events to wait for.
     :param start_timeout: Seconds after which a job that has not begun to run fails the task with the cloud's reason
         (no capacity, a bad image) and is ended.
@@ -99,6 +114,8 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
         runs or has succeeded: ``fail``, or ``submit`` the new one, whatever becomes of the old one.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
     :param region: Overrides the connection's region. (templated)
+    :raises ParameterError: For a parameter that holds something else, or that was given and is rendered to nothing;
+        before anything is submitted.
     """
 
     template_fields: Sequence[str] = (
@@ -117,6 +134,15 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
         "event_vars": "json",
         "notifications": "json",
     }
+    readers: ClassVar[Mapping[str, Reader]] = {
+        "job": description_of,
+        "placement": description_of,
+        "topic_name": optional(topic_name_of),
+        "event_vars": optional(read_event_vars),
+        "notifications": optional(objects_of),
+        "queue_name": optional(name_of),
+        **CONNECTION,
+    }
     operator_extra_links = (BatchJobLink(), CmqTopicLink(), CmqQueueLink())
     ui_color = "#dcebfb"
 
@@ -126,15 +152,15 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
         job: dict[str, Any],
         placement: dict[str, Any],
         topic_name: str | None = None,
-        events: Sequence[str] | None = None,
+        events: Sequence[str] | str | None = None,
         event_vars: Mapping[str, Any] | None = None,
         notifications: Sequence[Mapping[str, Any]] | None = None,
         queue_name: str | None = None,
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        reconcile_interval: float = RECONCILE_INTERVAL,
-        poll_interval: float = 30.0,
-        start_timeout: float | None = None,
+        reconcile_interval: float | str | timedelta = RECONCILE_INTERVAL,
+        poll_interval: float | str | timedelta = 30.0,
+        start_timeout: float | str | timedelta | None = None,
         cancel_on_kill: bool = True,
         cancel_on_timeout: bool = True,
         end_from_trigger: bool = False,
@@ -156,9 +182,9 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
         self.queue_name = queue_name
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable or end_from_trigger
-        self.reconcile_interval = reconcile_interval
-        self.poll_interval = poll_interval
-        self.start_timeout = start_timeout
+        self.reconcile_interval = self.read_interval("reconcile_interval", reconcile_interval)
+        self.poll_interval = self.read_interval("poll_interval", poll_interval)
+        self.start_timeout = self.read(optional(seconds_of), "start_timeout", start_timeout)
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
         self.end_from_trigger = end_from_trigger
@@ -172,7 +198,7 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
         check_choice("on_finish_action", on_finish_action, OnFinishAction)
         check_choice("on_changed_job", on_changed_job, OnChangedJob)
         if events is not None:
-            parse_event_names(events, JOB_EVENTS)
+            self.events = self.read_events(events, JOB_EVENTS)
         if topic_name is not None and notifications is not None:
             raise ValueError(
                 "topic_name and notifications are both set: name the topic and its events, or give the full list"
@@ -189,6 +215,7 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Submit the job, or reattach to the one that an earlier try has submitted, and wait."""
+        self.read_parameters()
         submission = self._ensure_submitted(context)
         job_id = submission.job_id
         if job_id is None:
@@ -210,6 +237,7 @@ class BatchSubmitJobOperator(JobWaitMixin, BaseOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Take what the trigger fired: return the outcome, or fail with what failed and why."""
+        self.read_parameters(*CONNECTION)
         SubmissionStore(context, durable=self.durable).resumed()
         return self._conclude(context, self.outcomes_of(event))
 

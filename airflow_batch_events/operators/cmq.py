@@ -3,23 +3,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
+from airflow_batch_events.events.duration import seconds_of
 from airflow_batch_events.events.text import MAX_TEXT, printable
+from airflow_batch_events.events.values import name_of, whole_of
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import CmqQueueLink, CmqTopicLink
+from airflow_batch_events.operators.parameters import CONNECTION, ParameterMixin, Reader, topic_name_of
 from airflow_batch_events.provision import QUEUE_DEFAULTS, Wanted, carry_out, look_and_plan
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
 
+MAX_VISIBILITY = 43_200
+"""Seconds for which a message that was received can be hidden from others."""
 
-class CmqEnsureSubscriptionOperator(BaseOperator):
+
+class CmqEnsureSubscriptionOperator(ParameterMixin, BaseOperator):
     """
     Make sure that a topic, a queue and the subscription between them exist.
 
@@ -31,10 +38,11 @@ class CmqEnsureSubscriptionOperator(BaseOperator):
     :param queue_name: The queue that waits read. (templated)
     :param subscription_name: The subscription's name; by default ``to-`` and the queue's name. (templated)
     :param visibility_timeout: Seconds until a message that was received but not deleted comes back, for a queue that is
-        created; 1 to 43,200.
+        created; 1 to 43,200, whole: a number, such a number as text, or a ``timedelta``.
     :param dead_letters: Whether a queue that is created gets a dead-letter queue for what nobody can read.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
     :param region: Overrides the connection's region. (templated)
+    :raises ParameterError: For a parameter that holds something else, or that was given and is rendered to nothing.
     """
 
     template_fields: Sequence[str] = (
@@ -44,6 +52,12 @@ class CmqEnsureSubscriptionOperator(BaseOperator):
         "tencentcloud_conn_id",
         "region",
     )
+    readers: ClassVar[Mapping[str, Reader]] = {
+        "topic_name": topic_name_of,
+        "queue_name": name_of,
+        "subscription_name": lambda name, value: "" if value == "" else name_of(name, value),
+        **CONNECTION,
+    }
     operator_extra_links = (CmqTopicLink(), CmqQueueLink())
     ui_color = "#e4f4e4"
 
@@ -53,7 +67,7 @@ class CmqEnsureSubscriptionOperator(BaseOperator):
         topic_name: str,
         queue_name: str,
         subscription_name: str = "",
-        visibility_timeout: int = 30,
+        visibility_timeout: int | str | timedelta = 30,
         dead_letters: bool = True,
         tencentcloud_conn_id: str = DEFAULT_CONN_ID,
         region: str | None = None,
@@ -63,13 +77,15 @@ class CmqEnsureSubscriptionOperator(BaseOperator):
         self.topic_name = topic_name
         self.queue_name = queue_name
         self.subscription_name = subscription_name
-        self.visibility_timeout = visibility_timeout
+        seconds = self.read(seconds_of, "visibility_timeout", visibility_timeout)
+        self.visibility_timeout = self.read(whole_of, "visibility_timeout", seconds, least=1, most=MAX_VISIBILITY)
         self.dead_letters = dead_letters
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
 
     def execute(self, context: Context) -> list[str]:
         """Create what is missing."""
+        self.read_parameters()
         hook = BatchHook(self.tencentcloud_conn_id, self.region)
         CmqTopicLink.persist(context, hook.access, self.topic_name)
         CmqQueueLink.persist(context, hook.access, self.queue_name)

@@ -11,22 +11,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.configuration import conf
 
-from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS, parse_event_names
+from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS
+from airflow_batch_events.events.duration import seconds_of
 from airflow_batch_events.events.environment import EnvOutcome, NodeWait, Removal, creation_retries_of
 from airflow_batch_events.events.notifications import (
     NOTIFICATION_TARGET,
     build_notifications,
     normalise_notifications,
+    read_event_vars,
 )
+from airflow_batch_events.events.values import name_of, objects_of, text_of, texts_of
 from airflow_batch_events.exceptions import ApiRefusedError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink, CmqTopicLink
 from airflow_batch_events.operators.env_creation import create_once
+from airflow_batch_events.operators.parameters import (
+    CONNECTION,
+    ParameterMixin,
+    Reader,
+    description_of,
+    optional,
+    topic_name_of,
+)
 from airflow_batch_events.operators.waiting import timeout_of
 from airflow_batch_events.operators.waiting_nodes import EnvWaitMixin, check_node_count
 from airflow_batch_events.protocol import batch
@@ -45,32 +57,38 @@ BUSY_CHECK = 5.0
 """Seconds between those tries."""
 
 
-class BatchCreateComputeEnvOperator(EnvWaitMixin, BaseOperator):
+class BatchCreateComputeEnvOperator(ParameterMixin, EnvWaitMixin, BaseOperator):
     """
     Create a Tencent Cloud Batch compute environment and, if wanted, wait until its nodes run.
 
     The environment's id is pushed as XCom ``env_id`` before the wait, and is the return value. A retry finds the
     environment of the try before.
 
-    :param compute_env: The API's ``NamedComputeEnv`` object (page 599/15891) in its own PascalCase. (templated)
-    :param placement: The API's ``Placement`` object, ``{"Zone": "ap-guangzhou-6"}`` at least. (templated)
+    :param compute_env: The API's ``NamedComputeEnv`` object (page 599/15891) in its own PascalCase, or the text of one,
+        in JSON or as a template shows it. Text and numbers become what the API takes. (templated)
+    :param placement: The API's ``Placement`` object, ``{"Zone": "ap-guangzhou-6"}`` at least, or its text. (templated)
     :param topic_name: The topic to which Batch publishes what happens to the environment and its nodes; its name, not
         its id, at most 64 characters. (templated)
-    :param events: The events to publish, in either spelling; by default all seven of environments and nodes.
-    :param event_vars: Custom parameters that come with the events: one mapping for all of them, or one per event name.
-        (templated)
+    :param events: The events to publish, one or a list, in either spelling; by default all seven of environments and
+        nodes.
+    :param event_vars: Custom parameters that come with the events: one mapping for all of them, or one per event name,
+        or the text of it. A value is text, a number or a boolean, and goes out as text. They are public: messages,
+        logs and XComs show them, so no secret belongs there. (templated)
     :param notifications: Instead of the three above, the full ``Notifications`` list in the API's or the guide's
-        spelling. (templated)
-    :param wait_for_nodes: How many nodes have to run before the task succeeds; by default as many as the environment is
-        to have. 0 does not wait. (templated)
+        spelling, or its text. (templated)
+    :param wait_for_nodes: How many nodes have to run before the task succeeds, a number or its text; by default as many
+        as the environment is to have. 0 does not wait. (templated)
     :param max_failed_nodes: How many nodes may be CREATION_FAILED while the cloud tries again, which takes it up to an
         hour and a half; more fail the task. By default any number, and only the cloud's giving up fails the task.
     :param queue_name: The queue that is subscribed to the topic of the environment's events, each of which causes a
         look at once; read in the triggerer only. By default no queue is read. (templated)
     :param deferrable: Whether to wait in the triggerer; by default as ``[operators] default_deferrable`` says.
-    :param poll_interval: Seconds between looks at the API, which an account may take twice a second.
+    :param poll_interval: Seconds between looks at the API, which an account may take twice a second: a number, such a
+        number as text, or a ``timedelta``.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
     :param region: Overrides the connection's region. (templated)
+    :raises ParameterError: For a parameter that holds something else, or that was given and is rendered to nothing;
+        before anything is asked of the API.
     """
 
     template_fields: Sequence[str] = (
@@ -90,6 +108,16 @@ class BatchCreateComputeEnvOperator(EnvWaitMixin, BaseOperator):
         "event_vars": "json",
         "notifications": "json",
     }
+    readers: ClassVar[Mapping[str, Reader]] = {
+        "compute_env": description_of,
+        "placement": description_of,
+        "topic_name": optional(topic_name_of),
+        "event_vars": optional(read_event_vars),
+        "notifications": optional(objects_of),
+        "wait_for_nodes": optional(check_node_count),
+        "queue_name": optional(name_of),
+        **CONNECTION,
+    }
     operator_extra_links = (BatchComputeEnvLink(), CmqTopicLink(), CmqQueueLink())
     ui_color = "#e3f5e1"
 
@@ -99,14 +127,14 @@ class BatchCreateComputeEnvOperator(EnvWaitMixin, BaseOperator):
         compute_env: dict[str, Any],
         placement: dict[str, Any],
         topic_name: str | None = None,
-        events: Sequence[str] | None = None,
+        events: Sequence[str] | str | None = None,
         event_vars: Mapping[str, Any] | None = None,
         notifications: Sequence[Mapping[str, Any]] | None = None,
         wait_for_nodes: int | str | None = None,
-        max_failed_nodes: int | None = None,
+        max_failed_nodes: int | str | None = None,
         queue_name: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float = 30.0,
+        poll_interval: float | str | timedelta = 30.0,
         tencentcloud_conn_id: str = DEFAULT_CONN_ID,
         region: str | None = None,
         **kwargs: Any,
@@ -119,16 +147,14 @@ class BatchCreateComputeEnvOperator(EnvWaitMixin, BaseOperator):
         self.event_vars = event_vars
         self.notifications = notifications
         self.wait_for_nodes = wait_for_nodes
-        self.max_failed_nodes = max_failed_nodes
+        self.max_failed_nodes = self.read(optional(check_node_count), "max_failed_nodes", max_failed_nodes)
         self.queue_name = queue_name
         self.deferrable = deferrable
-        self.poll_interval = poll_interval
+        self.poll_interval = self.read_interval("poll_interval", poll_interval)
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
-        if max_failed_nodes is not None:
-            check_node_count("max_failed_nodes", max_failed_nodes)
         if events is not None:
-            parse_event_names(events, COMPUTE_ENV_EVENTS)
+            self.events = self.read_events(events, COMPUTE_ENV_EVENTS)
         if topic_name is not None and notifications is not None:
             raise ValueError(
                 "topic_name and notifications are both set: name the topic and its events, or give the full list"
@@ -138,10 +164,10 @@ class BatchCreateComputeEnvOperator(EnvWaitMixin, BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Create the environment, or find the one that an earlier try has created, and wait."""
+        self.read_parameters()
         description = self._describe_env()
         desired = description["DesiredComputeNodeCount"]
-        given = self.wait_for_nodes
-        wanted = desired if given is None else check_node_count("wait_for_nodes", given)
+        wanted = desired if self.wait_for_nodes is None else check_node_count("wait_for_nodes", self.wait_for_nodes)
         if wanted > desired:
             raise ValueError(f"wait_for_nodes is {wanted}, but DesiredComputeNodeCount of compute_env is {desired}")
         env_id = create_once(self.hook, SubmissionStore(context), description, self.placement)
@@ -187,7 +213,7 @@ class BatchCreateComputeEnvOperator(EnvWaitMixin, BaseOperator):
         return {**description, "Notifications": notifications}
 
 
-class BatchModifyComputeEnvOperator(EnvWaitMixin, BaseOperator):
+class BatchModifyComputeEnvOperator(ParameterMixin, EnvWaitMixin, BaseOperator):
     """
     Change a compute environment and, if it gets another number of nodes, wait until it has them.
 
@@ -198,16 +224,19 @@ class BatchModifyComputeEnvOperator(EnvWaitMixin, BaseOperator):
     :param desired_nodes: How many nodes it is to have, at most 2,000; by default as many as before. (templated)
     :param name: Its new name. (templated)
     :param description: Its new description. (templated)
-    :param instance_types: The types that new nodes are created with, tried in order, at most 10. (templated)
+    :param instance_types: The types that new nodes are created with, tried in order, at most 10; the text of a list, or
+        of one type, is taken, too. (templated)
     :param wait_for_completion: Whether to wait until it has ``desired_nodes``.
     :param max_failed_nodes: How many nodes may be CREATION_FAILED while the cloud tries again; more fail the task. By
         default any number, and only the cloud's giving up fails the task.
     :param queue_name: The queue that is subscribed to the topic of the environment's events, each of which causes a
         look at once; read in the triggerer only. A node that has gone sends no event. (templated)
     :param deferrable: Whether to wait in the triggerer; by default as ``[operators] default_deferrable`` says.
-    :param poll_interval: Seconds between looks at the API.
+    :param poll_interval: Seconds between looks at the API: a number, such a number as text, or a ``timedelta``.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
     :param region: Overrides the connection's region. (templated)
+    :raises ParameterError: For a parameter that holds something else, or that was given and is rendered to nothing;
+        before anything is asked of the API.
     """
 
     template_fields: Sequence[str] = (
@@ -221,6 +250,15 @@ class BatchModifyComputeEnvOperator(EnvWaitMixin, BaseOperator):
         "region",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"instance_types": "json"}
+    readers: ClassVar[Mapping[str, Reader]] = {
+        "env_id": name_of,
+        "desired_nodes": optional(check_node_count),
+        "name": optional(text_of),
+        "description": optional(text_of),
+        "instance_types": optional(texts_of),
+        "queue_name": optional(name_of),
+        **CONNECTION,
+    }
     operator_extra_links = (BatchComputeEnvLink(), CmqQueueLink())
     ui_color = "#e3f5e1"
 
@@ -233,10 +271,10 @@ class BatchModifyComputeEnvOperator(EnvWaitMixin, BaseOperator):
         description: str | None = None,
         instance_types: list[str] | None = None,
         wait_for_completion: bool = True,
-        max_failed_nodes: int | None = None,
+        max_failed_nodes: int | str | None = None,
         queue_name: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float = 30.0,
+        poll_interval: float | str | timedelta = 30.0,
         tencentcloud_conn_id: str = DEFAULT_CONN_ID,
         region: str | None = None,
         **kwargs: Any,
@@ -248,17 +286,16 @@ class BatchModifyComputeEnvOperator(EnvWaitMixin, BaseOperator):
         self.description = description
         self.instance_types = instance_types
         self.wait_for_completion = wait_for_completion
-        self.max_failed_nodes = max_failed_nodes
+        self.max_failed_nodes = self.read(optional(check_node_count), "max_failed_nodes", max_failed_nodes)
         self.queue_name = queue_name
         self.deferrable = deferrable
-        self.poll_interval = poll_interval
+        self.poll_interval = self.read_interval("poll_interval", poll_interval)
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
-        if max_failed_nodes is not None:
-            check_node_count("max_failed_nodes", max_failed_nodes)
 
     def execute(self, context: Context) -> Any:
         """Change the environment, and wait."""
+        self.read_parameters()
         count = None if self.desired_nodes is None else check_node_count("desired_nodes", self.desired_nodes)
         if all(value is None for value in (count, self.name, self.description, self.instance_types)):
             raise ValueError("nothing is to be changed: set desired_nodes, name, description or instance_types")
@@ -302,7 +339,7 @@ class BatchModifyComputeEnvOperator(EnvWaitMixin, BaseOperator):
         return outcome.env_id
 
 
-class BatchDeleteComputeEnvOperator(EnvWaitMixin, BaseOperator):
+class BatchDeleteComputeEnvOperator(ParameterMixin, EnvWaitMixin, BaseOperator):
     """
     Delete a compute environment and wait until it is gone; one that does not exist is as it should be.
 
@@ -311,16 +348,19 @@ class BatchDeleteComputeEnvOperator(EnvWaitMixin, BaseOperator):
 
     :param env_id: The environment. (templated)
     :param drain: Whether to take its nodes away first; without, one that is meant to have nodes fails the task.
-    :param timeout: Seconds that all of it may take.
+    :param timeout: Seconds that all of it may take: a number, such a number as text, or a ``timedelta``.
     :param queue_name: The queue that is subscribed to the topic of the environment's events, each of which causes a
         look at once; read in the triggerer only. A node that has gone sends no event. (templated)
     :param deferrable: Whether to do it in the triggerer; by default as ``[operators] default_deferrable`` says.
     :param poll_interval: Seconds between tries and looks.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
     :param region: Overrides the connection's region. (templated)
+    :raises ParameterError: For a parameter that holds something else, or that was given and is rendered to nothing;
+        before anything is asked of the API.
     """
 
     template_fields: Sequence[str] = ("env_id", "queue_name", "tencentcloud_conn_id", "region")
+    readers: ClassVar[Mapping[str, Reader]] = {"env_id": name_of, "queue_name": optional(name_of), **CONNECTION}
     operator_extra_links = (BatchComputeEnvLink(), CmqQueueLink())
     ui_color = "#fbe0dc"
 
@@ -329,10 +369,10 @@ class BatchDeleteComputeEnvOperator(EnvWaitMixin, BaseOperator):
         *,
         env_id: str,
         drain: bool = False,
-        timeout: float = 3600.0,
+        timeout: float | str | timedelta = 3600.0,
         queue_name: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float = 15.0,
+        poll_interval: float | str | timedelta = 15.0,
         tencentcloud_conn_id: str = DEFAULT_CONN_ID,
         region: str | None = None,
         **kwargs: Any,
@@ -340,15 +380,16 @@ class BatchDeleteComputeEnvOperator(EnvWaitMixin, BaseOperator):
         super().__init__(**kwargs)
         self.env_id = env_id
         self.drain = drain
-        self.timeout = timeout
+        self.timeout = self.read(seconds_of, "timeout", timeout)
         self.queue_name = queue_name
         self.deferrable = deferrable
-        self.poll_interval = poll_interval
+        self.poll_interval = self.read_interval("poll_interval", poll_interval)
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
 
     def execute(self, context: Context) -> None:
         """Delete the environment."""
+        self.read_parameters()
         self.write_links(context, self.env_id)
         self._conclude(self.remove(Removal(self.env_id, drain=self.drain), timeout=self.timeout))
 

@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_args
 from airflow.sdk import Asset
 
 from airflow_batch_events.events.outcome import Outcome
-from airflow_batch_events.exceptions import BatchEventsError, ConfigurationError, CredentialsError, QueueMissingError
+from airflow_batch_events.exceptions import (
+    BatchEventsError,
+    ConfigurationError,
+    CredentialsError,
+    ParameterError,
+    QueueMissingError,
+)
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
 from airflow_batch_events.operators.verdict import end_lines, explain
@@ -32,7 +38,9 @@ else:
 DEFERRAL_MARGIN = 300.0
 """Seconds by which Airflow's own time-out of a deferral lies behind ours, which ends the wait in a better way."""
 
-_CONFIGURATION_ERRORS = {error.__name__: error for error in (ConfigurationError, CredentialsError, QueueMissingError)}
+_CONFIGURATION_ERRORS = {
+    error.__name__: error for error in (ConfigurationError, CredentialsError, ParameterError, QueueMissingError)
+}
 
 
 class JobWaitMixin(_Operator):

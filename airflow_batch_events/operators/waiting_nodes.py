@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_batch_events.events.environment import EnvOutcome, NodeWait, Removal, Step
+from airflow_batch_events.events.values import whole_of
 from airflow_batch_events.exceptions import CloudError, CredentialsError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink
@@ -194,9 +195,6 @@ def check_node_count(parameter: str, value: object) -> int:
     """
     Return a number of nodes, which a template has perhaps made a text.
 
-    :raises ValueError: Naming the parameter and what is allowed.
+    :raises ParameterError: Naming the parameter and what is allowed.
     """
-    text = "" if isinstance(value, bool) else str(value)
-    if not (text.isascii() and text.isdigit() and int(text) <= MAX_NODES):
-        raise ValueError(f"{parameter} is {value!r}, must be a whole number from 0 to {MAX_NODES}")
-    return int(text)
+    return whole_of(parameter, value, least=0, most=MAX_NODES)

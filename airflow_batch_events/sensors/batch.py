@@ -12,11 +12,18 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue, XComArg
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
-from airflow_batch_events.events.catalog import parse_event_names
 from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, TIMEOUT, JobWait, Outcome
+from airflow_batch_events.events.values import event_vars_of, job_ids_of, name_of, some_job_ids_of, text_of, whole_of
 from airflow_batch_events.exceptions import BatchJobTimeoutError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, get_access
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
+from airflow_batch_events.operators.parameters import (
+    CONNECTION,
+    ParameterMixin,
+    Reader,
+    optional,
+    sensor_arguments,
+)
 from airflow_batch_events.operators.verdict import find_failure, result_of
 from airflow_batch_events.operators.waiting import DEFERRAL_MARGIN, JobWaitMixin, error_of, from_now
 from airflow_batch_events.operators.workerless import (
@@ -34,20 +41,23 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 
-class BatchJobSensor(JobWaitMixin, BaseSensorOperator):
+class BatchJobSensor(ParameterMixin, JobWaitMixin, BaseSensorOperator):
     """
     Wait until one Batch job, or every job of a list, has settled.
 
     The return value is the outcome of the job, or the list of outcomes in the order of the ids.
 
-    :param job_id: One job id, or a list of them, each once. (templated)
+    :param job_id: One job id, or a list of them, each once. The output of a mapped task, the text of a list, and
+        outcomes are taken, too. With an empty list there is nothing to wait for, and the result is an empty list.
+        (templated)
     :param queue_name: The queue that the jobs' topic forwards to, for the deferrable mode. None waits by looking at the
         API alone. (templated)
     :param raise_on_failure: Whether a job that ended FAILED or FAILED_INTERRUPTED fails the task; otherwise its outcome
         is a value like any other. A job that is not found fails the task in any case.
     :param deferrable: Whether to wait in the triggerer; by default as ``[operators] default_deferrable`` says. Without,
         the sensor looks at the API every ``poke_interval`` and reads no queue.
-    :param reconcile_interval: Seconds between looks at the API at the most, while events can be read.
+    :param reconcile_interval: Seconds between looks at the API at the most, while events can be read. This, as every
+        duration here, is a number, such a number as text, or a ``timedelta``.
     :param start_from_trigger: Whether the wait begins in the triggerer, so that no worker is needed to begin it.
         ``job_id`` is then a task's output, or a template whose ``xcom_pull`` has ``map_indexes=...``; ``timeout``
         counts from when the scheduler defers the task. For the jobs of a mapped task see :meth:`for_each`.
@@ -56,10 +66,12 @@ class BatchJobSensor(JobWaitMixin, BaseSensorOperator):
         A wait that times out is still ended on a worker.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
     :param region: Overrides the connection's region. (templated)
+    :raises ParameterError: For a parameter that holds something else, or that was given and is rendered to nothing.
     :raises ValueError: For what cannot begin or end in the triggerer, with the way out.
     """
 
     template_fields: Sequence[str] = ("job_id", "queue_name", "tencentcloud_conn_id", "region")
+    readers: ClassVar[Mapping[str, Reader]] = {"job_id": job_ids_of, "queue_name": optional(name_of), **CONNECTION}
     operator_extra_links = (BatchJobLink(), CmqQueueLink())
     ui_color = "#e6f1f2"
 
@@ -70,19 +82,19 @@ class BatchJobSensor(JobWaitMixin, BaseSensorOperator):
         queue_name: str | None = None,
         raise_on_failure: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        reconcile_interval: float = RECONCILE_INTERVAL,
+        reconcile_interval: float | str | timedelta = RECONCILE_INTERVAL,
         start_from_trigger: bool = False,
         end_from_trigger: bool = False,
         tencentcloud_conn_id: str = DEFAULT_CONN_ID,
         region: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**sensor_arguments(kwargs))
         self.job_id = job_id
         self.queue_name = queue_name
         self.raise_on_failure = raise_on_failure
         self.deferrable = deferrable or start_from_trigger or end_from_trigger
-        self.reconcile_interval = reconcile_interval
+        self.reconcile_interval = self.read_interval("reconcile_interval", reconcile_interval)
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
         self.poll_interval = self.poke_interval
@@ -100,7 +112,7 @@ class BatchJobSensor(JobWaitMixin, BaseSensorOperator):
                     "queue_name": as_template(self, "queue_name", queue_name),
                     "tencentcloud_conn_id": as_template(self, "tencentcloud_conn_id", tencentcloud_conn_id),
                     "region": as_template(self, "region", region),
-                    "reconcile_interval": self.poke_interval if queue_name is None else reconcile_interval,
+                    "reconcile_interval": self.poke_interval if queue_name is None else self.reconcile_interval,
                     "end": self.task_end() if end_from_trigger else None,
                 },
                 timeout=self.timeout,
@@ -128,6 +140,7 @@ class BatchJobSensor(JobWaitMixin, BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait in the triggerer or, as every sensor, by poking."""
+        self.read_parameters()
         job_ids = self._job_ids
         if not job_ids:
             return []
@@ -140,6 +153,7 @@ class BatchJobSensor(JobWaitMixin, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Take what the trigger fired: return the outcomes, or fail with what failed and why."""
+        self.read_parameters("job_id", *CONNECTION)
         return self._conclude(self.outcomes_of(event))
 
     def task_end(self) -> dict[str, bool]:
@@ -166,12 +180,7 @@ class BatchJobSensor(JobWaitMixin, BaseSensorOperator):
 
     @property
     def _job_ids(self) -> list[str]:
-        job_ids = [self.job_id] if isinstance(self.job_id, str) else list(self.job_id)
-        if not all(isinstance(job_id, str) and job_id for job_id in job_ids):
-            raise ValueError(f"job_id must be a job id or a list of job ids, not {self.job_id!r}")
-        if len(set(job_ids)) < len(job_ids):
-            raise ValueError(f"job_id names a job twice: {', '.join(job_ids)}")
-        return job_ids
+        return [self.job_id] if isinstance(self.job_id, str) else list(self.job_id)
 
     def _conclude(self, outcomes: Sequence[Outcome]) -> Any:
         self.log_end(outcomes)
@@ -195,7 +204,7 @@ def _is_mapped(context: Context) -> bool:
     return index is not None and index >= 0
 
 
-class BatchEventSensor(BaseSensorOperator):
+class BatchEventSensor(ParameterMixin, BaseSensorOperator):
     """
     Wait in the triggerer for any of the 19 events, or for N of them; what is left out matches everything.
 
@@ -205,16 +214,22 @@ class BatchEventSensor(BaseSensorOperator):
     event for nobody is deleted after two minutes.
 
     :param queue_name: The queue that the topic forwards to. (templated)
-    :param events: Event names in either spelling; by default any event.
-    :param job_id: A job id, or a list of them. (templated)
+    :param events: Event names in either spelling, one or a list; by default any event.
+    :param job_id: A job id, or a list of them, at least one. The output of a mapped task, the text of a list, and
+        outcomes are taken, too. (templated)
     :param job_name: A pattern of the job's name with ``*``, ``?`` and ``[...]``. (templated)
     :param env_id: A compute environment's id. (templated)
     :param task_name: A task's name, or a pattern. (templated)
-    :param event_vars: Custom parameters that must all be there with these values. (templated)
+    :param event_vars: Custom parameters that must all be there with these values, or the text of the mapping. A value
+        is text, a number or a boolean, and is compared as the text that it goes out as. They are public: messages,
+        logs and XComs show them, so no secret belongs there. (templated)
     :param event_region: The region that the event names, for example ``ap-guangzhou``. (templated)
-    :param count: How many different events to wait for, for example eight COMPUTE_NODE_RUNNING of one environment.
+    :param count: How many different events to wait for, for example eight COMPUTE_NODE_RUNNING of one environment; a
+        number, or its text.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
     :param region: Overrides the connection's region. (templated)
+    :raises ParameterError: For a parameter that holds something else, or that was given and is rendered to nothing: a
+        filter whose value is missing must not match everything.
     """
 
     template_fields: Sequence[str] = (
@@ -229,6 +244,16 @@ class BatchEventSensor(BaseSensorOperator):
         "region",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"event_vars": "json"}
+    readers: ClassVar[Mapping[str, Reader]] = {
+        "queue_name": name_of,
+        "job_id": optional(some_job_ids_of),
+        "job_name": optional(text_of),
+        "env_id": optional(name_of),
+        "task_name": optional(text_of),
+        "event_vars": optional(event_vars_of),
+        "event_region": optional(name_of),
+        **CONNECTION,
+    }
     operator_extra_links = (CmqQueueLink(),)
     ui_color = "#e6f1f2"
 
@@ -236,19 +261,19 @@ class BatchEventSensor(BaseSensorOperator):
         self,
         *,
         queue_name: str,
-        events: Sequence[str] | None = None,
+        events: Sequence[str] | str | None = None,
         job_id: str | list[str] | None = None,
         job_name: str | None = None,
         env_id: str | None = None,
         task_name: str | None = None,
-        event_vars: Mapping[str, str] | None = None,
+        event_vars: Mapping[str, Any] | None = None,
         event_region: str | None = None,
-        count: int = 1,
+        count: int | str = 1,
         tencentcloud_conn_id: str = DEFAULT_CONN_ID,
         region: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**sensor_arguments(kwargs))
         self.queue_name = queue_name
         self.events = events
         self.job_id = job_id
@@ -257,16 +282,15 @@ class BatchEventSensor(BaseSensorOperator):
         self.task_name = task_name
         self.event_vars = event_vars
         self.event_region = event_region
-        self.count = count
+        self.count = self.read(whole_of, "count", count, least=1)
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
         if events is not None:
-            parse_event_names(events)
-        if count < 1:
-            raise ValueError(f"count must be at least 1, not {count}")
+            self.events = self.read_events(events)
 
     def execute(self, context: Context) -> None:
         """Wait in the triggerer."""
+        self.read_parameters()
         # The trigger's module brings the clients; a DAG file that imports a sensor must not pay for them.
         from airflow_batch_events.triggers.event_wait import BatchEventWaitTrigger
 

@@ -3,24 +3,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 from airflow_batch_events.events.environment import EnvOutcome, NodeWait
+from airflow_batch_events.events.values import name_of
 from airflow_batch_events.exceptions import ComputeEnvTimeoutError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink
+from airflow_batch_events.operators.parameters import (
+    CONNECTION,
+    ParameterMixin,
+    Reader,
+    optional,
+    sensor_arguments,
+)
 from airflow_batch_events.operators.waiting_nodes import EnvWaitMixin, check_node_count
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
 
 
-class BatchComputeEnvSensor(EnvWaitMixin, BaseSensorOperator):
+class BatchComputeEnvSensor(ParameterMixin, EnvWaitMixin, BaseSensorOperator):
     """
     Wait until so many nodes of a compute environment run.
 
@@ -29,7 +37,7 @@ class BatchComputeEnvSensor(EnvWaitMixin, BaseSensorOperator):
     the task fails with the cloud's reason when nodes cannot be created.
 
     :param env_id: The environment. (templated)
-    :param nodes: How many nodes have to run, those that users have attached included. (templated)
+    :param nodes: How many nodes have to run, a number or its text, those that users have attached included. (templated)
     :param max_failed_nodes: How many nodes may be CREATION_FAILED while the cloud tries again; more fail the task. By
         default any number, and only a node that the cloud has not tried to create again in time fails the task.
     :param queue_name: The queue that gets the environment's events (``COMPUTE_ENV_*``, ``COMPUTE_NODE_*``); read in the
@@ -37,9 +45,16 @@ class BatchComputeEnvSensor(EnvWaitMixin, BaseSensorOperator):
     :param deferrable: Whether to wait in the triggerer; by default as ``[operators] default_deferrable`` says.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
     :param region: Overrides the connection's region. (templated)
+    :raises ParameterError: For a parameter that holds something else, or that was given and is rendered to nothing.
     """
 
     template_fields: Sequence[str] = ("env_id", "nodes", "queue_name", "tencentcloud_conn_id", "region")
+    readers: ClassVar[Mapping[str, Reader]] = {
+        "env_id": name_of,
+        "nodes": check_node_count,
+        "queue_name": optional(name_of),
+        **CONNECTION,
+    }
     operator_extra_links = (BatchComputeEnvLink(), CmqQueueLink())
     ui_color = "#e6f1f2"
 
@@ -48,28 +63,27 @@ class BatchComputeEnvSensor(EnvWaitMixin, BaseSensorOperator):
         *,
         env_id: str,
         nodes: int | str = 1,
-        max_failed_nodes: int | None = None,
+        max_failed_nodes: int | str | None = None,
         queue_name: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         tencentcloud_conn_id: str = DEFAULT_CONN_ID,
         region: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**sensor_arguments(kwargs))
         self.env_id = env_id
         self.nodes = nodes
-        self.max_failed_nodes = max_failed_nodes
+        self.max_failed_nodes = self.read(optional(check_node_count), "max_failed_nodes", max_failed_nodes)
         self.queue_name = queue_name
         self.deferrable = deferrable
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
         self.poll_interval = self.poke_interval
         self._wait: NodeWait | None = None
-        if max_failed_nodes is not None:
-            check_node_count("max_failed_nodes", max_failed_nodes)
 
     def execute(self, context: Context) -> Any:
         """Wait in the triggerer or, as every sensor, by poking."""
+        self.read_parameters()
         wait = self._new_wait()
         self.write_links(context, self.env_id)
         if not self.deferrable:

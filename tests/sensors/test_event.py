@@ -80,7 +80,7 @@ def test_a_queue_that_does_not_exist_is_named():
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"), [({"events": ["JOB_DONE"]}, "unknown event"), ({"count": 0}, "at least 1")]
+    ("settings", "words"), [({"events": ["JOB_DONE"]}, "unknown event"), ({"count": 0}, "1 or more")]
 )
 def test_settings_that_make_no_sense_are_refused_when_the_dag_is_parsed(settings, words):
     with pytest.raises(ValueError, match=words):
