@@ -114,8 +114,7 @@ class BatchSubmitJobOperator(ParameterMixin, JobWaitMixin, BaseOperator):
         runs or has succeeded: ``fail``, or ``submit`` the new one, whatever becomes of the old one.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
     :param region: Overrides the connection's region. (templated)
-    :raises ParameterError: For a parameter that holds something else, or that was given and is rendered to nothing;
-        before anything is submitted.
+    :raises ParameterError: For a parameter that holds something else, or that was given and is rendered to nothing.
     """
 
     template_fields: Sequence[str] = (
@@ -176,7 +175,7 @@ class BatchSubmitJobOperator(ParameterMixin, JobWaitMixin, BaseOperator):
         self.job = job
         self.placement = placement
         self.topic_name = topic_name
-        self.events = events
+        self.events = self.read_events(events, JOB_EVENTS)
         self.event_vars = event_vars
         self.notifications = notifications
         self.queue_name = queue_name
@@ -197,8 +196,6 @@ class BatchSubmitJobOperator(ParameterMixin, JobWaitMixin, BaseOperator):
         self._awaited_job_id: str | None = None
         check_choice("on_finish_action", on_finish_action, OnFinishAction)
         check_choice("on_changed_job", on_changed_job, OnChangedJob)
-        if events is not None:
-            self.events = self.read_events(events, JOB_EVENTS)
         if topic_name is not None and notifications is not None:
             raise ValueError(
                 "topic_name and notifications are both set: name the topic and its events, or give the full list"

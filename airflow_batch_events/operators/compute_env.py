@@ -87,8 +87,7 @@ class BatchCreateComputeEnvOperator(ParameterMixin, EnvWaitMixin, BaseOperator):
         number as text, or a ``timedelta``.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
     :param region: Overrides the connection's region. (templated)
-    :raises ParameterError: For a parameter that holds something else, or that was given and is rendered to nothing;
-        before anything is asked of the API.
+    :raises ParameterError: For a parameter that holds something else, or that was given and is rendered to nothing.
     """
 
     template_fields: Sequence[str] = (
@@ -143,7 +142,7 @@ class BatchCreateComputeEnvOperator(ParameterMixin, EnvWaitMixin, BaseOperator):
         self.compute_env = compute_env
         self.placement = placement
         self.topic_name = topic_name
-        self.events = events
+        self.events = self.read_events(events, COMPUTE_ENV_EVENTS)
         self.event_vars = event_vars
         self.notifications = notifications
         self.wait_for_nodes = wait_for_nodes
@@ -153,8 +152,6 @@ class BatchCreateComputeEnvOperator(ParameterMixin, EnvWaitMixin, BaseOperator):
         self.poll_interval = self.read_interval("poll_interval", poll_interval)
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
-        if events is not None:
-            self.events = self.read_events(events, COMPUTE_ENV_EVENTS)
         if topic_name is not None and notifications is not None:
             raise ValueError(
                 "topic_name and notifications are both set: name the topic and its events, or give the full list"
@@ -235,8 +232,7 @@ class BatchModifyComputeEnvOperator(ParameterMixin, EnvWaitMixin, BaseOperator):
     :param poll_interval: Seconds between looks at the API: a number, such a number as text, or a ``timedelta``.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
     :param region: Overrides the connection's region. (templated)
-    :raises ParameterError: For a parameter that holds something else, or that was given and is rendered to nothing;
-        before anything is asked of the API.
+    :raises ParameterError: For a parameter that holds something else, or that was given and is rendered to nothing.
     """
 
     template_fields: Sequence[str] = (
@@ -355,8 +351,7 @@ class BatchDeleteComputeEnvOperator(ParameterMixin, EnvWaitMixin, BaseOperator):
     :param poll_interval: Seconds between tries and looks.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
     :param region: Overrides the connection's region. (templated)
-    :raises ParameterError: For a parameter that holds something else, or that was given and is rendered to nothing;
-        before anything is asked of the API.
+    :raises ParameterError: For a parameter that holds something else, or that was given and is rendered to nothing.
     """
 
     template_fields: Sequence[str] = ("env_id", "queue_name", "tencentcloud_conn_id", "region")

@@ -111,8 +111,10 @@ class ParameterMixin(_Operator):
         """Read the seconds between polls."""
         return self.read(seconds_of, name, value, least=MIN_INTERVAL)
 
-    def read_events(self, events: Any, allowed: Iterable[EventName] = tuple(EventName)) -> list[str]:
-        """Read the names of events, one or several, at least one."""
+    def read_events(self, events: Any, allowed: Iterable[EventName] = tuple(EventName)) -> list[str] | None:
+        """Read the names of events, one or several, at least one; None where none are given."""
+        if events is None:
+            return None
         names = [name.value for name in self.read(lambda _, value: parse_event_names(value, allowed), "events", events)]
         if not names:
             raise ParameterError(f"task {self.task_id!r}: events is empty: name the events, or leave it out")
@@ -143,13 +145,10 @@ class ParameterMixin(_Operator):
             if found:
                 return found
         # The values that a mapped task was expanded with have been read already.
-        dag = self.get_dag() if getattr(self, "_BaseOperator__from_mapped", False) else None
+        dag: Any = self.get_dag() if getattr(self, "_BaseOperator__from_mapped", False) else None
         mapped = dag.task_dict.get(self.task_id) if dag is not None else None
-        if (
-            mapped is None
-            or name in mapped.partial_kwargs
-            or name not in getattr(self, "_BaseOperator__init_kwargs", {})
-        ):
+        given = getattr(self, "_BaseOperator__init_kwargs", {})
+        if mapped is None or name in mapped.partial_kwargs or name not in given:
             return []
         expanded = getattr(mapped._get_specified_expand_input(), "value", None)
         return _tasks_in(expanded.get(name) if isinstance(expanded, dict) else expanded)

@@ -275,7 +275,7 @@ class BatchEventSensor(ParameterMixin, BaseSensorOperator):
     ) -> None:
         super().__init__(**sensor_arguments(kwargs))
         self.queue_name = queue_name
-        self.events = events
+        self.events = self.read_events(events)
         self.job_id = job_id
         self.job_name = job_name
         self.env_id = env_id
@@ -285,8 +285,6 @@ class BatchEventSensor(ParameterMixin, BaseSensorOperator):
         self.count = self.read(whole_of, "count", count, least=1)
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
-        if events is not None:
-            self.events = self.read_events(events)
 
     def execute(self, context: Context) -> None:
         """Wait in the triggerer."""
@@ -300,7 +298,7 @@ class BatchEventSensor(ParameterMixin, BaseSensorOperator):
             "Waiting for %d events on queue %r at %s", self.count, self.queue_name, access.required_cmq_endpoint
         )
         wanted = {
-            "events": None if self.events is None else list(self.events),
+            "events": self.events,
             "job_id": self.job_id,
             "job_name": self.job_name,
             "env_id": self.env_id,

@@ -20,7 +20,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import DEFAULT_GRACE, RECONCILE_INTERVAL, Outcome
 from airflow_batch_events.events.text import MAX_TEXT, printable
-from airflow_batch_events.exceptions import BatchEventsError, ConfigurationError
+from airflow_batch_events.events.values import NOTHING, job_ids_of
+from airflow_batch_events.exceptions import BatchEventsError, ParameterError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
 from airflow_batch_events.triggers.ending import TaskEnd, end_task, write_link
@@ -52,18 +53,23 @@ async def _finish(work: Awaitable[None]) -> None:
                 raise
 
 
-def check_rendered(job_ids: list[str]) -> None:
+def check_rendered(trigger: BatchJobTrigger) -> None:
     """
-    Refuse what a template has made of nothing or of a list.
+    Read what was rendered here as a worker reads it.
 
-    :raises ConfigurationError: Saying what to write instead.
+    :raises ParameterError: For what is no job id or list of them, and for a parameter that was given and is rendered to
+        nothing.
     """
-    for job_id in job_ids:
-        if job_id in ("", "None") or job_id[0] in "[{":
-            raise ConfigurationError(
-                f"job_id was rendered to {job_id!r}: the task that it comes from must have pushed one job id (a list "
-                f"of jobs takes a list of templates, or a sensor for each)"
-            )
+    trigger.job_id = job_ids_of("job_id", trigger.job_id)
+    if trigger.task is None:
+        return
+    for name in ("queue_name", "tencentcloud_conn_id", "region"):
+        value = getattr(trigger, name)
+        is_nothing = value is None or str(value).strip() in NOTHING
+        if is_nothing and (value is not None or getattr(trigger.task, name, None) is not None):
+            raise ParameterError(f"{name} was given, and was rendered to nothing: leave it out, or give it a value")
+    if trigger.end is not None:
+        trigger.end = {**trigger.end, "is_list": not isinstance(trigger.job_id, str)}
 
 
 class BatchJobTrigger(BaseTrigger):
@@ -195,7 +201,9 @@ class BatchJobTrigger(BaseTrigger):
         return self.timeout_after.timestamp() - self.deadline_lead
 
     async def _wait(self) -> list[Outcome]:
-        check_rendered(self._job_ids)
+        check_rendered(self)
+        if not self._job_ids:
+            return []
         if self.deadline_lead is not None:
             await write_link(self, await aget_access(self.tencentcloud_conn_id, self.region), self._job_ids[0])
         async with queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name) as consumer:

@@ -67,7 +67,7 @@ async def test_a_job_id_that_a_template_has_made_of_nothing_fails_the_task_with_
     event = await fire("None")
 
     assert isinstance(event, TaskFailedEvent)
-    assert "must have pushed one job id" in capsys.readouterr().out
+    assert "job_id is 'None', must be a job id: the task that it comes from was skipped" in capsys.readouterr().out
 
 
 async def test_a_result_that_cannot_be_stored_here_is_left_to_a_worker(cloud: Any) -> None:
