@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values that rendering has changed: what is unambiguous is taken, everything else is refused by name."""
+
+from __future__ import annotations
+
+import collections
+import json
+
+import pytest
+
+from airflow_batch_events.events.values import (
+    event_var_of,
+    event_vars_of,
+    job_id_of,
+    job_ids_of,
+    mapping_of,
+    name_of,
+    objects_of,
+    some_job_ids_of,
+    text_of,
+    texts_of,
+    unfold,
+    whole_of,
+)
+from airflow_batch_events.exceptions import ParameterError
+
+OUTCOME = {"job_id": "job-1", "state": "SUCCEED", "succeeded": True, "event_name": None, "source": "event"}
+
+
+class LazySequence(collections.abc.Sequence):
+    """As the output of a mapped task: neither a list nor a tuple."""
+
+    def __init__(self, *items):
+        self.items = items
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, index):
+        return self.items[index]
+
+
+@pytest.mark.parametrize(
+    ("value", "taken"),
+    [
+        ("job-1", "job-1"),
+        (OUTCOME, "job-1"),
+        (json.dumps(OUTCOME), "job-1"),
+        (str(OUTCOME), "job-1"),
+        (["job-1", "job-2"], ["job-1", "job-2"]),
+        (("job-1",), ["job-1"]),
+        ({"job-2", "job-1"}, ["job-1", "job-2"]),
+        (LazySequence("job-1", OUTCOME | {"job_id": "job-2"}), ["job-1", "job-2"]),
+        ('["job-1", "job-2"]', ["job-1", "job-2"]),
+        ("['job-1', 'job-2']\n", ["job-1", "job-2"]),
+        ([str(OUTCOME)], ["job-1"]),
+        ([], []),
+        ("[]", []),
+        (LazySequence(), []),
+    ],
+)
+def test_job_ids_are_taken_in_every_form_that_rendering_gives_them(value, taken):
+    assert job_ids_of("job_id", value) == taken
+    assert job_ids_of("job_id", taken) == taken
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "job_id is None, must be a job id: the task that it comes from was skipped"),
+        ("None", "job_id is 'None'"),
+        ("null", "job_id is 'null'"),
+        ("", "job_id is ''"),
+        (" \n", "job_id is"),
+        (42, r"job_id is 42 \(int\)"),
+        (True, r"job_id is True \(bool\)"),
+        (b"job-1", "job_id is a bytes"),
+        ({"state": "SUCCEED"}, "job_id is a dict without a job_id"),
+        ({"job_id": 7}, r"job_id is 7 \(int\)"),
+        (["job-1", None], r"job_id\[1\] is None"),
+        (["job-1", ["job-2"]], r"job_id\[1\] is a list"),
+        (["job-1", ""], r"job_id\[1\] is ''"),
+        (["job-1", "job-1"], "job_id names a job twice: job-1"),
+        ("job-1,job-2", "cannot be a job id"),
+        ("job-1\n", "cannot be a job id"),
+        ("LazyXComSequence([2 items])", "cannot be a job id"),
+        ("j" * 5000, "cannot be a job id"),
+        ("[" * 100_000, "cannot be a job id"),
+        (object(), "job_id is an object"),
+    ],
+)
+def test_what_is_no_job_id_is_refused_with_its_name_and_type(value, words):
+    with pytest.raises(ParameterError, match=words) as caught:
+        job_ids_of("job_id", value)
+    assert len(str(caught.value)) < 300
+
+
+def test_one_job_is_not_a_list_of_one():
+    with pytest.raises(ParameterError, match="job_id is a list"):
+        job_id_of("job_id", ["job-1"])
+
+
+def test_where_a_job_is_needed_an_empty_list_names_none():
+    with pytest.raises(ParameterError, match="job_id is an empty list"):
+        some_job_ids_of("job_id", LazySequence())
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, '{"a": 1}', "{'a': 1}", ' {"a": 1}\n', collections.OrderedDict(a=1)])
+def test_an_object_is_taken_as_itself_or_as_its_text(value):
+    assert mapping_of("job", value) == {"a": 1}
+
+
+@pytest.mark.parametrize("value", [None, "", "None", "ap-guangzhou-6", "[1]", "{", [{"a": 1}], 1, {}, "{}"])
+def test_what_is_no_object_is_refused_without_showing_it(value):
+    with pytest.raises(ParameterError, match=r"^job is ") as caught:
+        mapping_of("job", value)
+    assert "guangzhou" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["job-1", "{hostname}-waits", "[a-z]*", "[not json", "", "__import__('os')"])
+def test_text_that_spells_no_object_stays_text(text):
+    assert unfold(text) == text
+
+
+def test_digits_that_became_a_number_are_text_again():
+    assert text_of("name", 20260101) == "20260101"
+    assert name_of("queue_name", 7) == "7"
+
+
+@pytest.mark.parametrize("value", [None, "", " \t", 1.5, True, b"x", ["x"], {"x": 1}])
+def test_what_is_no_text_is_refused(value):
+    with pytest.raises(ParameterError, match=r"^region is "):
+        name_of("region", value)
+
+
+@pytest.mark.parametrize("value", ["ap guangzhou", "q\n", "q\x00", "a\u202eb", "\ud800"])
+def test_a_name_is_on_one_line_and_without_spaces(value):
+    with pytest.raises(ParameterError, match=r"queue_name is .*, must be a name") as caught:
+        name_of("queue_name", value)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("value", [3, "3", 3.0, " 3 "])
+def test_a_whole_number_is_taken_as_text_too(value):
+    assert whole_of("count", value, least=1) == 3
+
+
+@pytest.mark.parametrize("value", [None, "", "three", "3.5", 3.5, True, "-1", 0, "9" * 50, float("nan"), [3], "\uff13"])
+def test_what_is_no_whole_number_within_bounds_is_refused(value):
+    with pytest.raises(ParameterError, match=r"^count is .*, must be a whole number"):
+        whole_of("count", value, least=1, most=100)
+
+
+@pytest.mark.parametrize(("value", "text"), [(7, "7"), (1.5, "1.5"), (True, "True"), ("x", "x"), ("", "")])
+def test_a_number_never_differs_from_its_text_in_event_vars(value, text):
+    assert event_var_of("event_vars['a']", value) == text
+
+
+@pytest.mark.parametrize("value", [None, {"a": 1}, ["secret"], b"secret", object()])
+def test_a_value_of_event_vars_that_cannot_be_text_is_named_and_not_shown(value):
+    with pytest.raises(ParameterError, match=r"event_vars\['shard'\] is .*, must be text") as caught:
+        event_vars_of("event_vars", {"shard": value})
+    assert "secret" not in str(caught.value)
+
+
+def test_a_parameter_without_a_name_is_refused():
+    with pytest.raises(ParameterError, match="event_vars has an int as the name"):
+        event_vars_of("event_vars", {1: "x"})
+
+
+def test_one_object_or_text_is_a_list_of_one():
+    assert objects_of("notifications", "[{'a': 1}]") == objects_of("notifications", {"a": 1}) == [{"a": 1}]
+    assert texts_of("instance_types", "['A', 'B']") == ["A", "B"]
+    assert texts_of("instance_types", "A") == ["A"]
+
+
+@pytest.mark.parametrize("value", [None, [], "", "[]", [None], ["x", ""], [1.5]])
+def test_an_empty_list_or_a_list_with_a_gap_is_refused(value):
+    with pytest.raises(ParameterError, match=r"^instance_types"):
+        texts_of("instance_types", value)
+    with pytest.raises(ParameterError, match=r"^notifications"):
+        objects_of("notifications", value)

@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rendered parameters of every operator, sensor and decorator: taken as what they mean, or refused before any call."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pendulum
+import pytest
+from airflow.sdk import DAG, BaseOperator
+from support.small_cloud import address_of
+from support.tasks import StateStore, TaskInstance, TaskRunner
+
+from airflow_batch_events.decorators.batch import BatchJobDecoratedOperator
+from airflow_batch_events.events.job_builder import build_job
+from airflow_batch_events.exceptions import BatchEventsError, ParameterError
+from airflow_batch_events.get_provider_info import get_provider_info
+from airflow_batch_events.operators.batch import (
+    BatchDeleteJobOperator,
+    BatchRetryJobsOperator,
+    BatchSubmitJobOperator,
+    BatchTerminateJobOperator,
+)
+from airflow_batch_events.operators.branch import BatchJobBranchOperator
+from airflow_batch_events.operators.cmq import CmqEnsureSubscriptionOperator
+from airflow_batch_events.operators.compute_env import (
+    BatchCreateComputeEnvOperator,
+    BatchDeleteComputeEnvOperator,
+    BatchModifyComputeEnvOperator,
+)
+from airflow_batch_events.sensors.batch import BatchEventSensor, BatchJobSensor
+from airflow_batch_events.sensors.compute_env import BatchComputeEnvSensor
+
+START = pendulum.datetime(2026, 1, 1)
+JOB = build_job("j", "scripted: duration=0", image="img-eb30mz89", instance_type="S5.MEDIUM2")
+PLACEMENT = {"Zone": "ap-guangzhou-6"}
+REQUIRED: dict[str, Any] = {
+    "job": JOB,
+    "placement": PLACEMENT,
+    "compute_env": {"EnvName": "e", "DesiredComputeNodeCount": 1},
+    "job_id": "job-1",
+    "env_id": "env-1",
+    "topic_name": "t",
+    "queue_name": "q",
+    "on_succeeded": "a",
+    "on_failed": "b",
+}
+DECORATED = {"python_callable": lambda: JOB, "op_args": (), "op_kwargs": {}, "placement": PLACEMENT}
+
+
+def operators() -> Iterator[type[BaseOperator]]:
+    info = get_provider_info()
+    found: dict[type[BaseOperator], None] = {}
+    for kind in ("operators", "sensors"):
+        for module in itertools.chain.from_iterable(entry["python-modules"] for entry in info[kind]):
+            for item in vars(importlib.import_module(module)).values():
+                if isinstance(item, type) and hasattr(item, "readers") and issubclass(item, BaseOperator):
+                    found[item] = None
+    return iter([*found, BatchJobDecoratedOperator])
+
+
+OPERATORS = list(operators())
+
+
+def fields_of(operator: type[BaseOperator]) -> list[str]:
+    # What the decorated function returns is no parameter, and neither are its own arguments.
+    own = ("job", "op_args", "op_kwargs") if operator is BatchJobDecoratedOperator else ()
+    return [field for field in operator.template_fields if field not in own]
+
+
+EACH_FIELD = pytest.mark.parametrize(
+    ("operator", "field"),
+    [pytest.param(one, field, id=f"{one.__name__}-{field}") for one in OPERATORS for field in fields_of(one)],
+)
+
+
+def required_by(operator: type[BaseOperator]) -> dict[str, Any]:
+    if operator is BatchJobDecoratedOperator:
+        return dict(DECORATED)
+    signature = inspect.signature(operator.__init__)
+    return {
+        name: REQUIRED[name]
+        for name, one in signature.parameters.items()
+        if one.default is one.empty and name in REQUIRED
+    }
+
+
+def rendered(operator: type[BaseOperator], given: dict[str, Any], params: Any, *, native: bool = False) -> BaseOperator:
+    """Make a task as a DAG file does, and render it as Airflow does."""
+    settings = {**required_by(operator), **given}
+    if "event_vars" in given and operator is not BatchEventSensor:
+        settings.setdefault("topic_name", "t")
+    with DAG("d", schedule=None, start_date=START, render_template_as_native_obj=native):
+        task = operator(task_id="t", **settings)
+    task.render_template_fields({"params": params, "ti": None})
+    return task
+
+
+def refused(cloud: Any, task: BaseOperator) -> str:
+    """Execute a task, which must be refused before anything is asked of the cloud, and return why."""
+    before = cloud.count()
+    with pytest.raises(ParameterError) as caught:
+        task.execute({"ti": TaskInstance(), "task_state_store": StateStore()})
+    assert cloud.count() == before
+    assert "task 't'" in str(caught.value)
+    return str(caught.value)
+
+
+def test_every_operator_has_a_reader_for_every_parameter_that_can_be_a_template():
+    assert len(OPERATORS) >= 12
+    for operator in OPERATORS:
+        assert set(fields_of(operator)) <= set(operator.readers) <= set(operator.template_fields), operator
+
+
+@EACH_FIELD
+@pytest.mark.parametrize("native", [False, True], ids=["text", "native"])
+@pytest.mark.parametrize("value", [None, "", "  ", "None"], ids=repr)
+def test_a_parameter_that_was_given_and_is_rendered_to_nothing_is_an_error(cloud, operator, field, value, native):
+    task = rendered(operator, {field: "{{ params.value }}"}, {"value": value}, native=native)
+    assert field in refused(cloud, task)
+
+
+@EACH_FIELD
+@pytest.mark.parametrize("value", [3.5, True, b"x", object()], ids=lambda value: type(value).__name__)
+def test_a_parameter_of_another_type_is_refused_by_name(cloud, operator, field, value):
+    class Resolved:
+        """As the output of another task, which is resolved into whatever that has pushed."""
+
+        def resolve(self, context: Any) -> Any:
+            return value
+
+    message = refused(cloud, rendered(operator, {field: Resolved()}, {}))
+    assert f"{field} is" in message
+
+
+@EACH_FIELD
+@pytest.mark.parametrize("value", [[], {}], ids=repr)
+def test_an_empty_list_or_mapping_widens_nothing(cloud, operator, field, value):
+    if operator is BatchJobSensor and field == "job_id" and value == []:
+        pytest.skip("no jobs to wait for is what an upstream task may say")
+    task = rendered(operator, {field: "{{ params.value }}"}, {"value": value}, native=True)
+    assert field in refused(cloud, task)
+
+
+@pytest.mark.parametrize("value", [None, "None"])
+@pytest.mark.parametrize("operator", [BatchEventSensor, BatchSubmitJobOperator])
+def test_a_value_of_event_vars_that_is_rendered_to_nothing_is_an_error(cloud, operator, value):
+    given = {
+        "event_vars": {"shard": "{{ params.shard }}"},
+        **({"topic_name": "t"} if operator is not BatchEventSensor else {}),
+    }
+    assert "event_vars['shard']" in refused(cloud, rendered(operator, given, {"shard": value}))
+
+
+def test_a_literal_none_is_not_given(cloud):
+    task = rendered(BatchEventSensor, {"job_id": None, "region": None, "event_vars": None}, {})
+    task.read_parameters()
+    assert (task.job_id, task.region, task.event_vars) == (None, None, None)
+
+
+def test_no_jobs_to_wait_for_are_no_error(cloud):
+    for value in ([], "[]"):
+        task = rendered(BatchJobSensor, {"job_id": "{{ params.value }}"}, {"value": value})
+        assert task.execute({}) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "taken"),
+    [
+        ("job_id", ["job-1", "job-2"], ["job-1", "job-2"]),
+        ("job_id", {"job_id": "job-1", "state": "SUCCEED"}, "job-1"),
+        ("event_vars", {"shard": 7, "day": "x"}, {"shard": "7", "day": "x"}),
+        ("job_name", "nightly-*", "nightly-*"),
+        ("env_id", "env-12345678", "env-12345678"),
+    ],
+)
+@pytest.mark.parametrize("native", [False, True], ids=["text", "native"])
+def test_a_whole_field_is_taken_for_what_its_text_spells(field, value, taken, native):
+    task = rendered(BatchEventSensor, {field: "{{ params.value }}"}, {"value": value}, native=native)
+    task.read_parameters()
+    assert getattr(task, field) == taken
+
+
+def test_a_description_is_brought_to_the_types_of_the_api():
+    params = {"job": {**JOB, "JobName": 20260101, "Priority": "7"}}
+    for native in (False, True):
+        task = rendered(BatchSubmitJobOperator, {"job": "{{ params.job }}"}, params, native=native)
+        task.read_parameters()
+        assert (task.job["JobName"], task.job["Priority"]) == ("20260101", 7)
+
+
+def test_numbers_of_nodes_may_be_text():
+    task = rendered(BatchComputeEnvSensor, {"nodes": "{{ params.n }}", "max_failed_nodes": "1"}, {"n": 3})
+    task.read_parameters()
+    assert (task.nodes, task.max_failed_nodes) == (3, 1)
+    task = rendered(BatchModifyComputeEnvOperator, {"instance_types": "{{ params.types }}"}, {"types": ["A", "B"]})
+    task.read_parameters()
+    assert task.instance_types == ["A", "B"]
+
+
+DURATIONS = [
+    (BatchSubmitJobOperator, "start_timeout"),
+    (BatchSubmitJobOperator, "poll_interval"),
+    (BatchSubmitJobOperator, "reconcile_interval"),
+    (BatchJobBranchOperator, "poll_interval"),
+    (BatchJobBranchOperator, "reconcile_interval"),
+    (BatchRetryJobsOperator, "poll_interval"),
+    (BatchRetryJobsOperator, "reconcile_interval"),
+    (BatchTerminateJobOperator, "timeout"),
+    (BatchCreateComputeEnvOperator, "poll_interval"),
+    (BatchModifyComputeEnvOperator, "poll_interval"),
+    (BatchDeleteComputeEnvOperator, "poll_interval"),
+    (BatchDeleteComputeEnvOperator, "timeout"),
+    (CmqEnsureSubscriptionOperator, "visibility_timeout"),
+    (BatchJobSensor, "reconcile_interval"),
+    *(
+        (sensor, name)
+        for sensor in (BatchJobSensor, BatchEventSensor, BatchComputeEnvSensor)
+        for name in ("poke_interval", "timeout")
+    ),
+]
+
+
+@pytest.mark.parametrize(("operator", "name"), DURATIONS, ids=lambda item: getattr(item, "__name__", item))
+def test_a_duration_is_checked_where_the_dag_is_written(operator, name):
+    for value in (90, 90.0, "90", "90.0", timedelta(minutes=1.5)):
+        assert getattr(operator(task_id="t", **{**required_by(operator), name: value}), name) == 90
+    for value in ("soon", float("nan"), float("inf"), -1, True, [1], "{{ params.n }}", timedelta(days=-1), 1e12):
+        with pytest.raises(ParameterError, match=rf"task 't': {name} is"):
+            operator(task_id="t", **{**required_by(operator), name: value})
+
+
+@pytest.mark.parametrize(
+    ("operator", "name", "least"),
+    [
+        (BatchEventSensor, "count", 1),
+        (BatchCreateComputeEnvOperator, "max_failed_nodes", 0),
+        (BatchModifyComputeEnvOperator, "max_failed_nodes", 0),
+        (BatchComputeEnvSensor, "max_failed_nodes", 0),
+    ],
+)
+def test_a_count_is_checked_where_the_dag_is_written(operator, name, least):
+    for value in (2, "2", 2.0):
+        assert getattr(operator(task_id="t", **{**required_by(operator), name: value}), name) == 2
+    for value in ("two", 2.5, True, least - 1, "{{ params.n }}"):
+        with pytest.raises(ParameterError, match=f"task 't': {name} is"):
+            operator(task_id="t", **{**required_by(operator), name: value})
+
+
+EVENTS = [
+    (BatchEventSensor, {}),
+    (BatchSubmitJobOperator, {"topic_name": "t"}),
+    (BatchCreateComputeEnvOperator, {"topic_name": "t"}),
+]
+
+
+@pytest.mark.parametrize(("operator", "more"), EVENTS, ids=lambda item: getattr(item, "__name__", ""))
+def test_one_event_is_taken_for_a_list_of_one_and_a_set_has_one_order(operator, more):
+    def made(events: Any) -> Any:
+        return operator(task_id="t", **required_by(operator) | more, events=events).events
+
+    one, two = "COMPUTE_NODE_RUNNING", "COMPUTE_NODE_ABNORMAL"
+    for events in (one, [one], (one,), {one}, f'["{one}"]', "ComputeNodeRunning"):
+        assert made(events) == [one]
+    assert made({one, two}) == made({two, one})
+    for events in ([], "", "X", b"X", 1, {one: {}}, [None], "{{ params.events }}"):
+        with pytest.raises(ParameterError, match="task 't': events"):
+            made(events)
+
+
+def test_a_job_with_durations_that_make_no_sense_is_never_submitted(cloud):
+    before = cloud.count("SubmitJob")
+    for name in ("start_timeout", "poll_interval", "reconcile_interval"):
+        with pytest.raises(ParameterError, match=name):
+            BatchSubmitJobOperator(task_id="t", job=JOB, placement=PLACEMENT, **{name: "soon"})
+    assert cloud.count("SubmitJob") == before
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [BatchTerminateJobOperator, BatchDeleteJobOperator, BatchJobBranchOperator, BatchRetryJobsOperator, BatchJobSensor],
+)
+@pytest.mark.parametrize("job_id", [None, 42, b"job-1", {"state": "SUCCEED"}, [None], [["job-1"]], "job-1 job-2"])
+def test_a_value_that_is_no_job_is_refused_also_without_a_template(cloud, operator, job_id):
+    task = operator(task_id="t", **{**required_by(operator), "job_id": job_id})
+    assert "job_id" in refused(cloud, task)
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["poking", "deferred"])
+def test_the_jobs_of_outcomes_are_waited_for(cloud, deferrable):
+    settings = {"deferrable": deferrable, "poke_interval": 0.1, "timeout": 20}
+    outcome = TaskRunner(
+        lambda: BatchSubmitJobOperator(task_id="t", job=JOB, placement=PLACEMENT, poll_interval=0.1)
+    ).run()
+    one = TaskRunner(lambda: BatchJobSensor(task_id="t", job_id=outcome, **settings)).run()
+    several = TaskRunner(lambda: BatchJobSensor(task_id="t", job_id=[outcome], **settings)).run()
+    assert (one["job_id"], [item["job_id"] for item in several]) == (outcome["job_id"], [outcome["job_id"]])
+
+
+def test_a_description_that_is_refused_says_where_and_shows_nothing(cloud):
+    job = {**JOB, "Tasks": [{**JOB["Tasks"][0], "EnvVars": [{"Name": "TOKEN", "Value": ["hunter2"]}]}]}
+    message = refused(cloud, rendered(BatchSubmitJobOperator, {"job": job}, {}))
+    assert "job.Tasks[0].EnvVars[0].Value is a list" in message
+    assert "hunter2" not in message
+
+
+@pytest.fixture(scope="module")
+def dag_run(shared_emulator, tmp_path_factory) -> dict[str, Any]:
+    """What became of the tasks of a DAG that real Airflow has run, with mapped and skipped ones."""
+    home = tmp_path_factory.mktemp("airflow")
+    script = Path(__file__).parent / "dags" / "mapped_and_skipped.py"
+    environment = {
+        **os.environ,
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(script.parent),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW_CONN_TENCENTCLOUD_DEFAULT": json.dumps(address_of(shared_emulator).connection()),
+        "RESULTS": str(home / "results.json"),
+    }
+    process = subprocess.run(
+        [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert process.returncode == 0, process.stdout[-3000:] + process.stderr[-3000:]
+    return json.loads((home / "results.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        ("filter_of_skipped", ("job_id", "'optional'")),
+        ("region_of_skipped", ("region", "'optional'")),
+        ("queue_of_skipped", ("queue_name", "'optional'")),
+        ("native_region_of_skipped", ("region",)),
+        ("list_with_skipped", ("job_id[1]", "'optional'")),
+        ("terminate_expanded[1]", ("job_id", "'ids_with_gap'")),
+        ("region_expanded[0]", ("region", "'nothing'")),
+        ("kwargs_expanded[0]", ("region", "'kwargs'")),
+        ("group.filter_in_group[0]", ("env_id", "'nothing'")),
+    ],
+)
+def test_on_real_airflow_nothing_is_an_error_that_names_the_task_it_came_from(dag_run, task, words):
+    state, error, _ = dag_run[task]
+    assert state == "failed"
+    assert error.startswith("ParameterError")
+    for word in words:
+        assert word in error
+
+
+@pytest.mark.parametrize(
+    ("task", "kind"),
+    [
+        ("wait_for_mapped", list),
+        ("wait_for_rest", list),
+        ("wait_for_none", list),
+        ("events_of_mapped", list),
+        ("delete_outcome", type(None)),
+        ("literal_none[0]", type(None)),
+    ],
+)
+def test_on_real_airflow_the_outputs_of_mapped_tasks_are_taken(dag_run, task, kind):
+    state, error, value = dag_run[task]
+    assert (state, error) == ("success", None)
+    assert isinstance(value, kind)
+    if task in ("wait_for_mapped", "wait_for_rest", "wait_for_none"):
+        assert len(value) == {"wait_for_mapped": 2, "wait_for_rest": 1, "wait_for_none": 0}[task]
+
+
+def test_the_error_is_one_of_the_package():
+    assert issubclass(ParameterError, BatchEventsError)
+    assert issubclass(ParameterError, ValueError)
