@@ -138,7 +138,7 @@ def parse_event_names(
     for text in items_of(names):
         name = find_event_name(text) if isinstance(text, str) else None
         if name is None or name not in allowed:
-            shown = f"unknown event {text!r}" if isinstance(text, str) else f"{kind_of(text)} is no event name"
+            shown = f"unknown event {text!r:.60}" if isinstance(text, str) else f"{kind_of(text)} is no event name"
             raise ParameterError(f"{parameter}: {shown}; allowed here: {', '.join(allowed)}")
         if name in found:
             raise ParameterError(f"{parameter}: event {name} is named twice")

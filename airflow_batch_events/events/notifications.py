@@ -77,12 +77,13 @@ def build_notifications(
 
 
 def normalise_notifications(
-    notifications: Sequence[Mapping[str, Any]], *, allowed: Sequence[EventName] = JOB_EVENTS
+    notifications: object, *, allowed: Sequence[EventName] = JOB_EVENTS
 ) -> list[dict[str, Any]]:
     """
     Bring a full list into the API's form.
 
-    :param notifications: The API's PascalCase form or the guide's snake_case form, event names in either spelling.
+    :param notifications: The API's PascalCase form or the guide's snake_case form, event names in either spelling; a
+        list, a single entry, or the JSON text of either.
     :param allowed: The events that make sense here.
     :raises ParameterError: Naming what is wrong and what is allowed.
     """

@@ -20,7 +20,7 @@ from airflow_batch_events.events.notifications import (
     read_event_vars,
 )
 from airflow_batch_events.events.outcome import NOT_STARTED, RECONCILE_INTERVAL, TIMEOUT, Outcome, Source
-from airflow_batch_events.events.values import name_of, objects_of
+from airflow_batch_events.events.values import name_of
 from airflow_batch_events.exceptions import (
     ApiParameterError,
     ApiQuotaError,
@@ -138,7 +138,7 @@ class BatchSubmitJobOperator(ParameterMixin, JobWaitMixin, BaseOperator):
         "placement": description_of,
         "topic_name": optional(topic_name_of),
         "event_vars": optional(read_event_vars),
-        "notifications": optional(objects_of),
+        "notifications": optional(lambda _, value: normalise_notifications(value)),
         "queue_name": optional(name_of),
         **CONNECTION,
     }

@@ -26,7 +26,7 @@ from airflow_batch_events.events.notifications import (
     normalise_notifications,
     read_event_vars,
 )
-from airflow_batch_events.events.values import name_of, objects_of, text_of, texts_of
+from airflow_batch_events.events.values import name_of, text_of, texts_of
 from airflow_batch_events.exceptions import ApiRefusedError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink, CmqTopicLink
@@ -112,7 +112,7 @@ class BatchCreateComputeEnvOperator(ParameterMixin, EnvWaitMixin, BaseOperator):
         "placement": description_of,
         "topic_name": optional(topic_name_of),
         "event_vars": optional(read_event_vars),
-        "notifications": optional(objects_of),
+        "notifications": optional(lambda _, value: normalise_notifications(value, allowed=COMPUTE_ENV_EVENTS)),
         "wait_for_nodes": optional(check_node_count),
         "queue_name": optional(name_of),
         **CONNECTION,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from airflow.sdk import XComArg
 
 from airflow_batch_events.events.catalog import EventName, parse_event_names
-from airflow_batch_events.events.duration import MAX_SECONDS, seconds_of
+from airflow_batch_events.events.duration import seconds_of
 from airflow_batch_events.events.notifications import check_topic_name
 from airflow_batch_events.events.values import NOTHING, mapping_of, name_of
 from airflow_batch_events.exceptions import ParameterError
@@ -167,10 +167,12 @@ def sensor_arguments(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """
     read = dict(kwargs)
     for name in ("poke_interval", "timeout"):
-        if read.get(name) is None:
+        # Airflow hands the DAG's default_args on, and would apply them after this.
+        value = read.get(name, (read.get("default_args") or {}).get(name))
+        if value is None:
             continue
         try:
-            read[name] = seconds_of(name, read[name], most=MAX_SECONDS)
+            read[name] = seconds_of(name, value)
         except ValueError as error:
             raise ParameterError(f"task {kwargs.get('task_id')!r}: {error}") from error
     return read

@@ -12,6 +12,7 @@ from airflow_batch_events.events.catalog import (
     find_job_state,
     parse_event_names,
 )
+from airflow_batch_events.exceptions import ParameterError
 
 
 def test_there_are_nineteen_events():
@@ -49,6 +50,23 @@ def test_an_interrupted_job_is_settled_and_a_starting_one_is_not():
 def test_an_unknown_event_is_refused_with_the_list_of_allowed_ones():
     with pytest.raises(ValueError, match=r"unknown event 'JOB_SUCCEEDED'; allowed here: JOB_RUNNING, JOB_SUCCEED"):
         parse_event_names(["JOB_FAILED", "JOB_SUCCEEDED"])
+
+
+@pytest.mark.parametrize("names", ["JobFailed", ["JOB_FAILED"], ("JOB_FAILED",), {"JOB_FAILED"}, "['JOB_FAILED']"])
+def test_one_name_is_never_read_letter_by_letter(names):
+    assert parse_event_names(names) == [EventName.JOB_FAILED]
+
+
+def test_the_events_of_a_set_have_one_order():
+    names = {"JOB_SUCCEED", "JobFailed", "TASK_FAILED"}
+    assert parse_event_names(names) == [EventName.JOB_SUCCEED, EventName.JOB_FAILED, EventName.TASK_FAILED]
+
+
+@pytest.mark.parametrize("names", [None, 1, b"JOB_FAILED", {"JOB_FAILED": {}}, [None], [["JOB_FAILED"]], "x" * 5000])
+def test_what_is_no_event_name_is_refused_with_the_parameter_s_name(names):
+    with pytest.raises(ParameterError, match=r"^notes") as caught:
+        parse_event_names(names, parameter="notes")
+    assert len(str(caught.value)) < 700
 
 
 def test_an_event_that_is_named_twice_is_refused():

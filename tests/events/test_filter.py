@@ -5,6 +5,7 @@ import pytest
 
 from airflow_batch_events.events.filter import EventFilter
 from airflow_batch_events.events.message import BatchEvent
+from airflow_batch_events.exceptions import ParameterError
 
 EVENT = BatchEvent(
     "TASK_FAILED",
@@ -27,6 +28,10 @@ EVENT = BatchEvent(
         {"env_id": "env-1"},
         {"region": "ap-guangzhou"},
         {"event_vars": {"team": "blue"}},
+        {"events": "TASK_FAILED"},
+        {"events": {"TASK_FAILED", "JOB_FAILED"}},
+        {"job_id": {"job_id": "job-1", "state": "SUCCEED"}},
+        {"job_id": "['job-0', 'job-1']"},
         {"events": ["TASK_FAILED"], "job_name": "*", "event_vars": {"team": "blue", "stage": "prod"}},
     ],
 )
@@ -57,6 +62,34 @@ def test_an_event_without_a_name_matches_no_pattern_but_everything():
     nameless = BatchEvent("JOB_FAILED", batch={"JobId": "job-1"})
     assert EventFilter(job_name="*").matches(nameless)
     assert not EventFilter(job_name="n*").matches(nameless)
+
+
+@pytest.mark.parametrize("value", [7, 1.5, True, "7"])
+def test_a_number_in_event_vars_matches_the_text_that_it_goes_out_as(value):
+    event = BatchEvent("JOB_SUCCEED", vars={"shard": str(value)})
+    assert EventFilter(event_vars={"shard": value}).matches(event)
+    assert not EventFilter(event_vars={"shard": "8"}).matches(event)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ({"events": []}, "events is an empty list"),
+        ({"events": 7}, "events is an int"),
+        ({"job_id": ""}, "job_id is ''"),
+        ({"job_id": [None]}, r"job_id\[0\] is None"),
+        ({"job_name": ""}, "job_name is blank"),
+        ({"task_name": " "}, "task_name is blank"),
+        ({"env_id": True}, "env_id is a bool"),
+        ({"region": ""}, "region is blank"),
+        ({"event_vars": {"shard": None}}, r"event_vars\['shard'\] is None"),
+        ({"event_vars": {"cfg": {"a": 1}}}, r"event_vars\['cfg'\] is a dict"),
+        ({"event_vars": "x"}, "event_vars is text"),
+    ],
+)
+def test_an_empty_or_odd_value_never_widens_a_filter(wanted, words):
+    with pytest.raises(ParameterError, match=words):
+        EventFilter(**wanted)
 
 
 def test_an_event_name_that_does_not_exist_is_refused():

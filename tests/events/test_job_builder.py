@@ -145,10 +145,23 @@ def test_a_template_is_left_for_the_api_to_judge():
         image="{{ params.image }}",
         instance_type="{{ params.instance_type }}",
         failed_action="{{ params.failed_action }}",
+        instances="{{ params.instances }}",
+        retries="{{ params.retries }}",
+        timeout="{{ params.timeout }}",
+        max_concurrent="{% if params.x %}1{% endif %}",
+        priority="{{ params.priority }}",
         input_mappings={"{{ params.source }}": "{{ params.place }}"},
     )
     assert job["Tasks"][0]["ComputeEnv"]["EnvData"]["ImageId"] == "{{ params.image }}"
     assert job["Tasks"][0]["FailedAction"] == "{{ params.failed_action }}"
+    assert job["Tasks"][0]["TaskInstanceNum"] == "{{ params.instances }}"
+    assert (job["Tasks"][0]["Timeout"], job["Priority"]) == ("{{ params.timeout }}", "{{ params.priority }}")
+
+
+def test_numbers_as_text_are_numbers():
+    job = build_job("render", "true", **SERVER, instances="3", retries="2", timeout="60", priority="7")
+    task = job["Tasks"][0]
+    assert (task["TaskInstanceNum"], task["MaxRetryCount"], task["Timeout"], job["Priority"]) == (3, 2, 60, 7)
 
 
 @given(

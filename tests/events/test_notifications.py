@@ -58,6 +58,19 @@ def test_the_guides_sample_is_brought_into_the_apis_form():
 def test_the_apis_own_form_stays_as_it_is():
     built = build_notifications("t", event_vars={"k": "v"})
     assert normalise_notifications(built) == built
+    assert normalise_notifications(str(built)) == normalise_notifications(built[0]) == built
+
+
+@pytest.mark.parametrize(("value", "text"), [(7, "7"), (1.5, "1.5"), (True, "True")])
+def test_a_number_goes_out_as_its_text(value, text):
+    pair = {"Name": "shard", "Value": text}
+    built = build_notifications("t", ["JOB_FAILED"], {"shard": value})
+    assert built[0]["EventConfigs"][0]["EventVars"] == [pair]
+    by_event = build_notifications("t", ["JOB_FAILED"], str({"JobFailed": {"shard": value}}))
+    full = normalise_notifications(
+        [{"TopicName": "t", "EventConfigs": [{"EventName": "JOB_FAILED", "EventVars": [{**pair, "Value": value}]}]}]
+    )
+    assert built == by_event == full
 
 
 @pytest.mark.parametrize(
@@ -69,6 +82,20 @@ def test_the_apis_own_form_stays_as_it_is():
         (lambda: build_notifications("t", ["JOB_DONE"]), "allowed here: JOB_RUNNING"),
         (lambda: build_notifications("t", ["COMPUTE_ENV_CREATED"]), "unknown event 'COMPUTE_ENV_CREATED'"),
         (lambda: build_notifications("t", event_vars={"a": 1, "JOB_FAILED": {}}), "mixes"),
+        (lambda: build_notifications("t", event_vars={"cfg": {"a": 1}}), r"event_vars\['cfg'\] is a mapping: .*text"),
+        (lambda: build_notifications("t", event_vars={"a": None}), r"event_vars\['a'\] is None"),
+        (lambda: build_notifications("t", event_vars={"JOB_FAILED": {"a": [1]}}), r"\['JOB_FAILED'\]\['a'\] is a list"),
+        (lambda: build_notifications("t", event_vars="x"), "event_vars is text"),
+        (lambda: normalise_notifications("x"), "notifications is text"),
+        (lambda: normalise_notifications([]), "notifications is an empty list"),
+        (lambda: normalise_notifications(["x"]), r"notifications\[0\] is text"),
+        (lambda: normalise_notifications([{"TopicName": "t", "EventConfigs": "x"}]), "EventConfigs is a text"),
+        (
+            lambda: normalise_notifications(
+                {"topic_name": "t", "event_configs": [{"event_name": "JobFailed", "event_vars": [{"name": "a"}]}]}
+            ),
+            r"EventVars\['a'\] is None",
+        ),
         (lambda: build_notifications("t", ["JOB_FAILED"], {"JOB_SUCCEED": {"a": 1}}), "allowed here: JOB_FAILED"),
         (lambda: normalise_notifications([{"TopicName": "t"}]), "has no EventConfigs"),
         (lambda: normalise_notifications([{"EventConfigs": [{"EventName": "JOB_FAILED"}]}]), "None cannot be"),

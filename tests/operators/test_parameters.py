@@ -240,6 +240,16 @@ def test_a_duration_is_checked_where_the_dag_is_written(operator, name):
             operator(task_id="t", **{**required_by(operator), name: value})
 
 
+@pytest.mark.parametrize("sensor", [BatchJobSensor, BatchEventSensor, BatchComputeEnvSensor])
+def test_a_duration_in_the_default_arguments_of_a_dag_is_checked_too(sensor):
+    with DAG("d", schedule=None, start_date=START, default_args={"timeout": "90", "poke_interval": "5"}):
+        task = sensor(task_id="t", **required_by(sensor))
+    assert (task.timeout, task.poke_interval) == (90, 5)
+    dag = DAG("d", schedule=None, start_date=START, default_args={"timeout": "soon"})
+    with dag, pytest.raises(ParameterError, match="timeout is 'soon'"):
+        sensor(task_id="t", **required_by(sensor))
+
+
 @pytest.mark.parametrize(
     ("operator", "name", "least"),
     [

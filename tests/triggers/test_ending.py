@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from airflow.triggers.base import TaskFailedEvent, TaskSkippedEvent, TriggerEvent
 
+from airflow_batch_events.exceptions import ParameterError
 from airflow_batch_events.hooks.batch import BatchHook
-from airflow_batch_events.triggers.batch import BatchJobTrigger
+from airflow_batch_events.triggers.batch import BatchJobTrigger, check_rendered
 from airflow_batch_events.triggers.ending import TaskEnd
 
 END = TaskEnd().to_dict()
@@ -68,6 +69,26 @@ async def test_a_job_id_that_a_template_has_made_of_nothing_fails_the_task_with_
 
     assert isinstance(event, TaskFailedEvent)
     assert "job_id is 'None', must be a job id: the task that it comes from was skipped" in capsys.readouterr().out
+
+
+async def test_a_list_that_a_template_has_made_of_text_is_waited_for(cloud: Any) -> None:
+    job_ids = [submit("outcome=succeed"), submit("outcome=succeed")]
+    for value in (str(job_ids), [{"job_id": job_id} for job_id in job_ids]):
+        event = await fire(value)
+        assert [item["job_id"] for item in event.payload["outcomes"]] == job_ids
+
+
+@pytest.mark.parametrize("value", [None, "", "None"])
+@pytest.mark.parametrize("name", ["queue_name", "region", "tencentcloud_conn_id"])
+async def test_what_is_rendered_to_nothing_in_the_triggerer_is_an_error_there_too(
+    cloud: Any, name: str, value: Any
+) -> None:
+    trigger = BatchJobTrigger("job-00000000", end=END)
+    task = SimpleNamespace(**{"template_ext": (), "template_fields": (), name: "{{ given }}"})
+    trigger.task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1, task=task)
+    setattr(trigger, name, value)
+    with pytest.raises(ParameterError, match=f"{name} was given"):
+        check_rendered(trigger)
 
 
 async def test_a_result_that_cannot_be_stored_here_is_left_to_a_worker(cloud: Any) -> None:
