@@ -144,7 +144,11 @@ CMQ = Api(
     },
 )
 
-STS = Api("sts", "STS 2018-08-13, the action that clients of this package use", {"Roles": ("AssumeRole",)})
+STS = Api(
+    "sts",
+    "STS 2018-08-13, the actions that clients of this package use",
+    {"Roles": ("AssumeRole",), "Callers": ("GetCallerIdentity",)},
+)
 
 APIS = (BATCH, TDMQ, CMQ, STS)
 

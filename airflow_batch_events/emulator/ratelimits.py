@@ -20,6 +20,8 @@ RateLimits = Literal["cn", "intl"]
 _TDMQ_USUAL = 20
 _TDMQ = {"DescribeCmqQueueDetail": 100, "SendCmqMsg": 10, "PublishCmqMsg": 10}
 
+_STS = {"GetCallerIdentity": 20}
+
 _BATCH_CN = {
     "SubmitJob": 20,
     "DescribeJob": 50,
@@ -90,8 +92,10 @@ class RateLimiter:
             return True
         if service == "batch":
             rate = _BATCH[self._limits].get(action)
+        elif service == "tdmq":
+            rate = _TDMQ.get(action, _TDMQ_USUAL)
         else:
-            rate = _TDMQ.get(action, _TDMQ_USUAL) if service == "tdmq" else None
+            rate = _STS.get(action) if service == "sts" else None
         return rate is None or self._take((service, action, region, account), rate)
 
     def _take(self, bucket: Hashable, rate: int) -> bool:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Assume a role at STS: one temporary key for each role and process, renewed before it ends.
+Ask STS who we are, and assume a role there: one temporary key for each role and process, renewed before it ends.
 
 How long a key lasts is measured from the cloud's own time, so a machine with a wrong clock renews neither late nor all
 the time. While STS does not answer, a key that has not ended is handed out; nobody waits for STS without need.
@@ -121,6 +121,22 @@ def _read(answer: dict[str, Any]) -> TemporaryKey:
     return TemporaryKey(
         Key(str(parts["TmpSecretId"]), str(parts["TmpSecretKey"]), str(parts["Token"])), float(answer["ExpiredTime"])
     )
+
+
+def get_caller_account() -> Request[str]:
+    """
+    Return the request for the account that the signing key belongs to, whichever of its users or roles has made it.
+
+    Source: API page 1312/66098, 20 requests a second.
+    """
+    return Request("sts", "GetCallerIdentity", {}, _account_id, repeatable=True)
+
+
+def _account_id(answer: dict[str, Any]) -> str:
+    account = answer["AccountId"]
+    if not isinstance(account, str) or not account.strip():
+        raise ValueError(f"AccountId is no text but {type(account).__name__}")
+    return account.strip()
 
 
 class _Session:

@@ -22,6 +22,7 @@ def admitted(limiter: RateLimiter, action: str, *, service: str = "batch", regio
         ("cn", "DescribeCmqQueueDetail", "tdmq", 100),
         ("cn", "CreateCmqTopic", "tdmq", 20),
         ("cn", "AssumeRole", "sts", 1000),
+        ("cn", "GetCallerIdentity", "sts", 20),
         (None, "SubmitJob", "batch", 1000),
     ],
 )

@@ -252,3 +252,21 @@ def test_a_key_that_may_not_do_something_is_not_exchanged_for_that(roles: Roles,
         client.send(batch.describe_jobs(["job-00000000"]))
     assert roles.calls == 1
     assert client.access.key == access.key
+
+
+def test_keys_of_one_account_have_one_owner_and_those_of_another_have_another(home: RunningEmulator) -> None:
+    account = home.call(lambda emulator: emulator.key.account)
+
+    def owner(of: int | None) -> str:
+        key = home.call(lambda emulator: emulator.keys.create(account=of))
+        with SdkClient(CloudAccess.at_endpoint(home.endpoint, key.secret_id, key.secret_key)) as client:
+            return client.send(sts.get_caller_account())
+
+    assert owner(account) == str(account)
+    assert owner(None) != str(account)
+
+
+@pytest.mark.parametrize("odd", [{}, {"AccountId": None}, {"AccountId": ""}, {"AccountId": " "}, {"AccountId": ["1"]}])
+def test_an_answer_that_names_no_account_is_no_answer(odd: dict[str, object]) -> None:
+    with pytest.raises((LookupError, ValueError)):
+        sts.get_caller_account().parse(odd)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""STS: temporary keys for roles."""
+"""STS: temporary keys for roles, and whose key it is."""

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The STS service: AssumeRole.
+The STS service: AssumeRole and GetCallerIdentity.
 
 A role needs no creation: every well-formed name in an account that has a key here is one, and whoever has a key may
 assume it, as the emulator knows no permissions. A session policy is checked for being JSON and restricts nothing.
 
-Source: 1312/48197 and the SDK's list of error codes.
+Source: 1312/48197, 1312/66098 and the SDK's list of error codes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from urllib.parse import unquote
 
@@ -31,7 +32,7 @@ MAX_TAGS = 50
 
 _ROLE = re.compile(
     r"qcs::cam::uin/(?P<account>[0-9]{1,18}):"
-    r"(role|roleName|role/tencentcloudServiceRole|role/tencentcloudServiceRoleName)/[\w.@+=,-]{1,128}",
+    r"(role|roleName|role/tencentcloudServiceRole|role/tencentcloudServiceRoleName)/(?P<name>[\w.@+=,-]{1,128})",
     re.ASCII,
 )
 _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,128}", re.ASCII)
@@ -50,9 +51,28 @@ class AssumeRole(Wire):
     source_identity: str | None = None
 
 
+class GetCallerIdentity(Wire):
+    """Takes nothing."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """
+    Who uses a role's temporary key.
+
+    :param role: The role's name, which here is its id, too.
+    :param name: The session's name.
+    :param principal: The account whose key has assumed the role.
+    """
+
+    role: str
+    name: str
+    principal: int
+
+
 class StsService:
     """
-    The role actions of the STS API 2018-08-13.
+    The actions of the STS API 2018-08-13 that say who somebody is.
 
     :param keys: Where temporary keys are kept; the fronts know them at once.
     :param clock: The emulator's clock, by which they end.
@@ -64,7 +84,11 @@ class StsService:
     def __init__(self, keys: KeyRing, clock: Clock) -> None:
         self._keys = keys
         self._clock = clock
-        self._actions: dict[str, Handler] = {"AssumeRole": self._assume_role}
+        self._sessions: dict[str, Session] = {}
+        self._actions: dict[str, Handler] = {
+            "AssumeRole": self._assume_role,
+            "GetCallerIdentity": self._get_caller_identity,
+        }
 
     @property
     def actions(self) -> Mapping[str, Handler]:
@@ -73,25 +97,47 @@ class StsService:
 
     async def _assume_role(self, params: Params, caller: Caller) -> Params:
         request = read(params, AssumeRole)
-        account = self._account_of(request.role_arn)
+        account, role = self._role_of(request.role_arn)
         _check(request)
         # The cloud answers in whole seconds, and the key ends when it says.
         expires = int(self._clock.time()) + request.duration_seconds
         key = self._keys.issue_temporary(account, expires)
+        self._sessions[key.secret_id] = Session(role, request.role_session_name, caller.account)
         return {
             "Credentials": {"Token": key.token, "TmpSecretId": key.secret_id, "TmpSecretKey": key.secret_key},
             "ExpiredTime": expires,
             "Expiration": datetime.fromtimestamp(expires, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
 
-    def _account_of(self, role_arn: str) -> int:
+    async def _get_caller_identity(self, params: Params, caller: Caller) -> Params:
+        read(params, GetCallerIdentity)
+        account = str(caller.account)
+        session = self._sessions.get(caller.secret_id)
+        if session is None:
+            # Every permanent key here is the account's own.
+            return {
+                "Type": "CAMUser",
+                "AccountId": account,
+                "UserId": account,
+                "PrincipalId": account,
+                "Arn": f"qcs::cam:{account}:uin/{account}",
+            }
+        return {
+            "Type": "CAMRole",
+            "AccountId": account,
+            "UserId": f"{session.role}:{session.name}",
+            "PrincipalId": str(session.principal),
+            "Arn": f"qcs::sts:{account}:assumed-role/{session.role}",
+        }
+
+    def _role_of(self, role_arn: str) -> tuple[int, str]:
         found = _ROLE.fullmatch(role_arn)
         if found is None:
             raise ApiError("InvalidParameter.ParamError", f"RoleArn {role_arn[:200]!r} is not the name of a role.")
         account = int(found["account"])
         if not self._keys.has_account(account):
             raise ApiError("ResourceNotFound.RoleNotFound", f"There is no account {account} here, so no such role.")
-        return account
+        return account, found["name"]
 
 
 def _check(request: AssumeRole) -> None:

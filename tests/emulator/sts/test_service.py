@@ -26,6 +26,10 @@ class Sts:
         caller = Caller(self.key.secret_id, self.key.account, "ap-guangzhou")
         return await self._service.actions["AssumeRole"](sent, caller)
 
+    async def who_is(self, key: Key, **params: Any) -> dict[str, Any]:
+        caller = Caller(key.secret_id, key.account, "ap-guangzhou")
+        return await self._service.actions["GetCallerIdentity"](params, caller)
+
 
 @pytest.fixture
 def sts() -> Sts:
@@ -87,3 +91,30 @@ async def test_what_is_wrong_with_a_request_has_the_documented_code(
 async def test_what_else_a_session_may_have_is_accepted(sts: Sts) -> None:
     policy = "%7B%22version%22%3A%20%222.0%22%7D"
     await sts.assume(Policy=policy, ExternalId="team:blue", Tags=[{"Key": "a", "Value": "1"}], SourceIdentity="42")
+
+
+async def test_a_caller_learns_whose_its_key_is(sts: Sts) -> None:
+    account = str(sts.key.account)
+    answer = await sts.who_is(sts.key)
+    assert answer == {
+        "Type": "CAMUser",
+        "AccountId": account,
+        "UserId": account,
+        "PrincipalId": account,
+        "Arn": f"qcs::cam:{account}:uin/{account}",
+    }
+
+
+async def test_a_role_s_key_belongs_to_the_account_of_the_role(sts: Sts) -> None:
+    other = sts.keys.create()
+    given = await sts.assume(RoleArn=f"qcs::cam::uin/{other.account}:roleName/batch", RoleSessionName="me")
+    key = sts.keys.find(given["Credentials"]["TmpSecretId"])
+    assert key is not None
+    answer = await sts.who_is(key)
+    assert (answer["Type"], answer["AccountId"], answer["UserId"]) == ("CAMRole", str(other.account), "batch:me")
+    assert answer["PrincipalId"] == str(sts.key.account)
+
+
+async def test_asking_who_one_is_takes_no_parameter(sts: Sts) -> None:
+    with pytest.raises(ApiError, match="UnknownParameter"):
+        await sts.who_is(sts.key, UserId="1")
