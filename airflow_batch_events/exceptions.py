@@ -9,7 +9,10 @@ One class per cause, so that a retry policy can tell them apart.
     │   ├── CredentialsError                 no key, a role or key that was refused, a clock off
     │   ├── ParameterError                   a parameter of a task holds what it does not take
     │   ├── QueueMissingError                the queue of a wait does not exist
-    │   └── JobChangedError                  the job description is not the one that was submitted
+    │   ├── JobChangedError                  the job description is not the one that was submitted
+    │   └── IdentityChangedError             the account, region or endpoint is not the one that was used
+    ├── IdentityUnknownError                 could not find out whether it is the same account; a later try may
+    ├── SubmissionRecordError                what earlier tries have noted cannot be read or written
     ├── CloudError                           the cloud's answer was an error, or there was none
     │   ├── TransportError                   no usable answer: time-out, cut connection, HTTP status
     │   ├── ApiError                         a TC3 API (Batch, TDMQ) answered with an error code
@@ -87,6 +90,18 @@ class QueueMissingError(ConfigurationError):
 
 class JobChangedError(ConfigurationError):
     """An earlier try has submitted another job description; a retry will not help, ``on_changed_job`` will."""
+
+
+class IdentityChangedError(ConfigurationError):
+    """An earlier try has submitted elsewhere or as somebody else; nothing was submitted, and a retry will not help."""
+
+
+class IdentityUnknownError(BatchEventsError):
+    """Whether an earlier try's key belongs to the same account could not be found out; nothing was submitted."""
+
+
+class SubmissionRecordError(BatchEventsError):
+    """What earlier tries have noted cannot be read or written; nothing was submitted. A retry helps if that passes."""
 
 
 class CloudError(BatchEventsError):

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from msgspec import structs
+
 from airflow_batch_events.events import termination
 from airflow_batch_events.events.catalog import JobState
 from airflow_batch_events.events.outcome import DEFAULT_GRACE, JobWait, Outcome
@@ -23,6 +25,7 @@ from airflow_batch_events.exceptions import (
     CredentialsError,
 )
 from airflow_batch_events.hooks.connection import TencentCloudHook
+from airflow_batch_events.identity import Identity, has_sts
 from airflow_batch_events.job_output import explain, read_output
 from airflow_batch_events.protocol import batch
 
@@ -41,6 +44,10 @@ RETRY_SEEN = 15.0
 
 VISIBILITY_CHECK = 5.0
 """Seconds between looks at a job that is not visible yet."""
+
+STS_TIMEOUT = 5.0
+"""Seconds for STS to say whose a key is; a submission does not wait for it much longer."""
+
 
 _SUBMIT_ADVICE: dict[type[ApiError], str] = {
     ApiQuotaError: "Nothing was submitted: delete jobs that are no longer needed (on_finish_action, "
@@ -81,6 +88,41 @@ class BatchHook(TencentCloudHook):
                 f"The {request.service} API refused the keys of {self.access.source} (SecretId as login, SecretKey as "
                 f"password, token in extra; used was {self.client.access.identity}): {error}"
             ) from error
+
+    def identify(self, earlier: Identity | None = None) -> Identity:
+        """
+        Return where and as whom this connection submits; STS is asked whose the key is where nothing else says it.
+
+        :param earlier: What an earlier try has noted: its key's account is known, and what was submitted elsewhere
+            needs no account to differ.
+        """
+        now = Identity.of(self.access)
+        if now.account:
+            return now
+        if earlier is not None and earlier.key_id == now.key_id:
+            return structs.replace(now, account=earlier.account)
+        if earlier is not None and not earlier.is_same_place(now):
+            return now
+        return structs.replace(now, account=self._find_account())
+
+    def _find_account(self) -> str:
+        from airflow_batch_events.protocol import sts
+        from airflow_batch_events.protocol.retry import RetryPolicy
+        from airflow_batch_events.protocol.sdk import SdkClient
+
+        if not has_sts(self.access):
+            return ""
+        patience = RetryPolicy(retries=1, throttled_retries=2)
+        try:
+            with SdkClient(self.access, timeout=STS_TIMEOUT, retry=patience) as client:
+                return client.send(sts.get_caller_account())
+        except BatchEventsError as error:
+            self.log.info(
+                "STS does not say whose the key of %s is, so a retry with another key will be refused: %s",
+                self.access.source,
+                error,
+            )
+            return ""
 
     def submit_job(self, job: dict[str, Any], placement: dict[str, Any], client_token: str | None = None) -> str:
         """

@@ -79,11 +79,23 @@ class CmqHook(TencentCloudHook):
         except QueueNotFoundError:
             self.log.debug("The queue service knows the keys")
 
-    def _call(self, use: Callable[[CmqClient], Awaitable[T]]) -> T:
+    def check_queue(self, queue_name: str) -> None:
+        """
+        Check that a queue can be read with these keys, without taking a message from anybody; takes seconds at most.
+
+        :param queue_name: The queue.
+        :raises QueueNotFoundError: When there is no such queue.
+        :raises CmqError: When the queue service refuses to say.
+        :raises TransportError: When it does not answer.
+        :raises ConfigurationError: When the connection has no ``cmq_endpoint``.
+        """
+        self._call(lambda client: client.check_queue(queue_name), retries=1)
+
+    def _call(self, use: Callable[[CmqClient], Awaitable[T]], *, retries: int = 3) -> T:
         from airflow_batch_events.protocol.cmq import CmqClient
 
         async def call() -> T:
-            async with CmqClient(self.access) as client:
+            async with CmqClient(self.access, retries=retries) as client:
                 return await use(client)
 
         return asyncio.run(call())

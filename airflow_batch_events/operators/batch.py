@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
 
-from airflow_batch_events.events.catalog import JOB_EVENTS, JobState, find_job_state
+from airflow_batch_events.events.catalog import JOB_EVENTS, JobState
 from airflow_batch_events.events.duration import seconds_of
 from airflow_batch_events.events.notifications import (
     NOTIFICATION_TARGET,
@@ -22,23 +23,17 @@ from airflow_batch_events.events.notifications import (
 from airflow_batch_events.events.outcome import NOT_STARTED, RECONCILE_INTERVAL, TIMEOUT, Outcome, Source
 from airflow_batch_events.events.values import name_of
 from airflow_batch_events.exceptions import (
-    ApiParameterError,
-    ApiQuotaError,
-    ApiRefusedError,
-    ApiThrottledError,
     BatchEventsError,
-    CloudError,
-    ConfigurationError,
-    JobChangedError,
-    JobStateUnknownError,
 )
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
+from airflow_batch_events.operators.before_submitting import check_description, check_queue, check_wait
 from airflow_batch_events.operators.job_life import (
     BatchDeleteJobOperator,
     BatchRetryJobsOperator,
     BatchTerminateJobOperator,
 )
+from airflow_batch_events.operators.job_submission import submit_once
 from airflow_batch_events.operators.parameters import (
     CONNECTION,
     ParameterMixin,
@@ -49,7 +44,7 @@ from airflow_batch_events.operators.parameters import (
 )
 from airflow_batch_events.operators.waiting import JobWaitMixin, check_choice, timeout_of
 from airflow_batch_events.operators.workerless import refuse_callbacks
-from airflow_batch_events.state import OnChangedJob, Step, Submission, SubmissionStore, decide, digest_of
+from airflow_batch_events.state import OnChangedJob, Submission, SubmissionStore
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -102,6 +97,8 @@ class BatchSubmitJobOperator(ParameterMixin, JobWaitMixin, BaseOperator):
     :param cancel_on_kill: Whether the job is ended when a user ends the waiting task: marks it, or clears it. A task
         that was cleared while it waited then submits a new job; otherwise it reattaches to the one that runs.
     :param cancel_on_timeout: Whether the job is ended when ``execution_timeout`` or ``start_timeout`` passes.
+    :param cancel_on_error: Whether the job is ended when the task fails because it could not wait for it: keys that
+        were taken away, a queue that was deleted. Otherwise it runs on, and a retry reattaches to it.
     :param end_from_trigger: Whether a deferred wait also ends in the triggerer, so that no worker is needed to end the
         task. It implies ``deferrable``; success callbacks, outlets, ``log_output`` and ``on_finish_action`` need a
         worker and are refused; failure callbacks run in the DAG processor, without the exception. A wait that
@@ -110,8 +107,9 @@ class BatchSubmitJobOperator(ParameterMixin, JobWaitMixin, BaseOperator):
         ``delete`` every job that ended SUCCEED or FAILED; an account may have 1,000 jobs, the ended ones included.
     :param log_output: Whether the ends of the output of a job that succeeded go to the task's log as well.
     :param durable: Whether to remember the job between tries, so that a retry reattaches to it.
-    :param on_changed_job: What to do when the job description of a later try differs while the job of an earlier one
-        runs or has succeeded: ``fail``, or ``submit`` the new one, whatever becomes of the old one.
+    :param on_changed_job: What to do when a later try has another job description, or would submit to another account,
+        region or endpoint, while the job of an earlier one runs or has succeeded: ``fail``, or ``submit`` the new one,
+        whatever becomes of the old one.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
     :param region: Overrides the connection's region. (templated)
     :raises ParameterError: For a parameter that holds something else, or that was given and is rendered to nothing.
@@ -162,6 +160,7 @@ class BatchSubmitJobOperator(ParameterMixin, JobWaitMixin, BaseOperator):
         start_timeout: float | str | timedelta | None = None,
         cancel_on_kill: bool = True,
         cancel_on_timeout: bool = True,
+        cancel_on_error: bool = True,
         end_from_trigger: bool = False,
         on_finish_action: OnFinishAction = "keep",
         log_output: bool = False,
@@ -186,6 +185,7 @@ class BatchSubmitJobOperator(ParameterMixin, JobWaitMixin, BaseOperator):
         self.start_timeout = self.read(optional(seconds_of), "start_timeout", start_timeout)
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
+        self.cancel_on_error = cancel_on_error
         self.end_from_trigger = end_from_trigger
         self.on_finish_action = on_finish_action
         self.log_output = log_output
@@ -213,35 +213,76 @@ class BatchSubmitJobOperator(ParameterMixin, JobWaitMixin, BaseOperator):
     def execute(self, context: Context) -> Any:
         """Submit the job, or reattach to the one that an earlier try has submitted, and wait."""
         self.read_parameters()
-        submission = self._ensure_submitted(context)
-        job_id = submission.job_id
-        if job_id is None:
-            raise RuntimeError("a submission that was sent has a job id")
-        context["ti"].xcom_push(key=JOB_ID_XCOM, value=job_id)
-        self.write_links(context, job_id, self.topic_name)
-        if not self.wait_for_completion:
-            self.emit_outcome(context, {"job_id": job_id})
-            return job_id
-        if self.deferrable and self.cancel_on_kill:
-            SubmissionStore(context, durable=self.durable).waits(submission)
-        self._awaited_job_id = job_id
+        description = self._describe_job()
+        check_description(job=description, placement=self.placement)
+        check_wait(self, reads_queue=self._reads_queue)
+        store = SubmissionStore(context, durable=self.durable)
+        submission, job_id = submit_once(
+            self.hook,
+            store,
+            description,
+            self.placement,
+            on_changed_job=self.on_changed_job,
+            check=partial(check_queue, self, reads_queue=self._reads_queue),
+        )
         try:
-            outcomes = self.wait_for_jobs([job_id], timeout=timeout_of(self.execution_timeout))
-        except AirflowTaskTimeout:
-            # Let through, it would end the job as on_kill does, whatever cancel_on_timeout says.
-            outcomes = [Outcome(job_id, TIMEOUT, succeeded=False, reason=TIME_IS_OVER, source=Source.DEADLINE.value)]
-        return self._conclude(context, outcomes)
+            outcomes = self._wait(context, store, submission, job_id)
+        except AirflowSkipException:
+            raise
+        except Exception as error:
+            self._give_up(job_id, error)
+            raise
+        return job_id if outcomes is None else self._conclude(context, outcomes)
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Take what the trigger fired: return the outcome, or fail with what failed and why."""
         self.read_parameters(*CONNECTION)
         SubmissionStore(context, durable=self.durable).resumed()
-        return self._conclude(context, self.outcomes_of(event))
+        try:
+            outcomes = self.outcomes_of(event)
+        except Exception as error:
+            for job_id in _awaited_in(event):
+                self._give_up(job_id, error)
+            raise
+        return self._conclude(context, outcomes)
 
     def on_kill(self) -> None:
         """End the job that this task waits for on its worker."""
         if self.cancel_on_kill and self._awaited_job_id is not None:
             self.log.info("The task was ended: %s", self.hook.terminate_job(self._awaited_job_id))
+
+    @property
+    def _reads_queue(self) -> bool:
+        return self.deferrable and self.wait_for_completion
+
+    def _wait(
+        self, context: Context, store: SubmissionStore, submission: Submission, job_id: str
+    ) -> list[Outcome] | None:
+        """Wait as the task is told to; None for a task that does not wait."""
+        if self.wait_for_completion:
+            self._awaited_job_id = job_id
+        try:
+            context["ti"].xcom_push(key=JOB_ID_XCOM, value=job_id)
+            self.write_links(context, job_id, self.topic_name)
+            if not self.wait_for_completion:
+                self.emit_outcome(context, {"job_id": job_id})
+                return None
+            if self.deferrable and self.cancel_on_kill:
+                store.waits(submission)
+            return self.wait_for_jobs([job_id], timeout=timeout_of(self.execution_timeout))
+        except AirflowTaskTimeout:
+            if not self.wait_for_completion:
+                raise
+            # Let through, it would end the job as on_kill does, whatever cancel_on_timeout says.
+            return [Outcome(job_id, TIMEOUT, succeeded=False, reason=TIME_IS_OVER, source=Source.DEADLINE.value)]
+
+    def _give_up(self, job_id: str, error: Exception) -> None:
+        """Say what becomes of a job that nobody waits for any more, and end it unless told otherwise."""
+        if self.cancel_on_error:
+            fate = self.hook.terminate_job(job_id)
+        else:
+            fate = f"job {job_id} runs on: a retry finds it again, BatchTerminateJobOperator or the console ends it"
+        self.log.error("The task cannot wait for its job (%s): %s", type(error).__name__, fate)
 
     def _conclude(self, context: Context, outcomes: Sequence[Outcome]) -> dict[str, Any]:
         self.log_end(outcomes)
@@ -272,74 +313,15 @@ class BatchSubmitJobOperator(ParameterMixin, JobWaitMixin, BaseOperator):
         if outcome.state not in doomed:
             return
         store = SubmissionStore(context, durable=self.durable)
-        submission = store.load()
-        if submission is not None and submission.job_id == outcome.job_id:
-            store.ended(submission, outcome.state)
         try:
+            submission = store.load()
+            if submission is not None and submission.job_id == outcome.job_id:
+                store.ended(submission, outcome.state)
             self.hook.delete_job(outcome.job_id)
             self.log.info("Deleted job %s", outcome.job_id)
         except BatchEventsError as error:
             # The job has ended and its result is known; that it is still listed must not change the result.
             self.log.warning("Cannot delete job %s: %s", outcome.job_id, error)
-
-    def _ensure_submitted(self, context: Context) -> Submission:
-        description = self._describe_job()
-        digest = digest_of({"Job": description, "Placement": self.placement})
-        store = SubmissionStore(context, durable=self.durable)
-        last = store.load()
-        state = self._state_of(last)
-        if last is not None and store.was_cleared(last):
-            state = self._end_cleared(last, state)
-        step = decide(last, state, digest, self.on_changed_job)
-        if step is Step.REFUSE and last is not None:
-            raise JobChangedError(
-                f"An earlier try has submitted another job description ({last.job_id or 'its job id is not known'}): "
-                f"change it back, clear the task's state, or set on_changed_job='submit'"
-            )
-        if step in (Step.REATTACH, Step.RETURN) and last is not None:
-            self.log.info("Found job %s of an earlier try; nothing is submitted", last.job_id)
-            return last
-        if last is None or step is Step.SUBMIT_ANEW:
-            last = store.intend(last.number + 1 if last else 1, digest)
-        self.log.info("Submitting job %r, submission %d of this task", description.get("JobName"), last.number)
-        try:
-            job_id = self.hook.submit_job(description, self.placement, last.token)
-        except (ConfigurationError, ApiParameterError, ApiQuotaError, ApiRefusedError, ApiThrottledError):
-            store.refused(last)
-            raise
-        self.log.info("Submitted job %s in %s", job_id, self.hook.access.region)
-        return store.submitted(last, job_id)
-
-    def _end_cleared(self, submission: Submission, state: str | None) -> str | None:
-        """End the job of a wait that a user has ended by clearing the task, and return its state."""
-        # The triggerer may come later than this try, or not at all.
-        known = find_job_state(state) if state else None
-        if submission.job_id is None or state is None or (known is not None and known.is_settled):
-            return state
-        report = self.hook.terminate_job(submission.job_id)
-        self.log.info("The task was cleared while it waited: %s", report)
-        state = self._state_of(submission)
-        known = find_job_state(state) if state else None
-        if known is not None and not known.is_settled:
-            raise JobStateUnknownError(
-                f"The task was cleared while it waited for job {submission.job_id}, which must have ended before "
-                f"another one is submitted; nothing was submitted: {report}"
-            )
-        return state
-
-    def _state_of(self, submission: Submission | None) -> str | None:
-        """Return the state of an earlier try's job; None only when the API surely does not know it."""
-        if submission is None or submission.job_id is None:
-            return None
-        if submission.final_state is not None:
-            return submission.final_state
-        try:
-            return self.hook.get_lasting_job_state(submission.job_id)
-        except CloudError as error:
-            raise JobStateUnknownError(
-                f"Cannot find out what became of job {submission.job_id}, which an earlier try has submitted; nothing "
-                f"was submitted: {error}"
-            ) from error
 
     def _describe_job(self) -> dict[str, Any]:
         if self.topic_name is not None:
@@ -351,3 +333,9 @@ class BatchSubmitJobOperator(ParameterMixin, JobWaitMixin, BaseOperator):
         if self.job.get("Notifications"):
             raise ValueError("job has Notifications of its own: leave them out, or leave out topic_name/notifications")
         return {"NotificationTarget": NOTIFICATION_TARGET, **self.job, "Notifications": notifications}
+
+
+def _awaited_in(event: object) -> Sequence[str]:
+    """Return the jobs that a trigger has waited for, as far as it says so."""
+    job_ids = event.get("job_id") if isinstance(event, Mapping) else None
+    return [job_ids] if isinstance(job_ids, str) else job_ids or ()

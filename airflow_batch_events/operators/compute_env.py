@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
@@ -30,7 +31,8 @@ from airflow_batch_events.events.values import name_of, text_of, texts_of
 from airflow_batch_events.exceptions import ApiRefusedError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink, CmqTopicLink
-from airflow_batch_events.operators.env_creation import create_once
+from airflow_batch_events.operators.before_submitting import check_description, check_queue, check_wait
+from airflow_batch_events.operators.env_creation import create_once, saying_what_is_left
 from airflow_batch_events.operators.parameters import (
     CONNECTION,
     ParameterMixin,
@@ -167,24 +169,32 @@ class BatchCreateComputeEnvOperator(ParameterMixin, EnvWaitMixin, BaseOperator):
         wanted = desired if self.wait_for_nodes is None else check_node_count("wait_for_nodes", self.wait_for_nodes)
         if wanted > desired:
             raise ValueError(f"wait_for_nodes is {wanted}, but DesiredComputeNodeCount of compute_env is {desired}")
-        env_id = create_once(self.hook, SubmissionStore(context), description, self.placement)
-        context["ti"].xcom_push(key=ENV_ID_XCOM, value=env_id)
-        self.write_links(context, env_id)
-        if self.topic_name is not None:
-            CmqTopicLink.persist(context, self.hook.access, self.topic_name)
-        if wanted == 0:
-            return env_id
-        wait = NodeWait(
-            env_id,
-            wanted,
-            max_failed_nodes=self.max_failed_nodes,
-            creation_retries=creation_retries_of(description),
+        reads_queue = self.deferrable and wanted > 0
+        check_description(compute_env=description, placement=self.placement)
+        check_wait(self, reads_queue=reads_queue)
+        store = SubmissionStore(context)
+        env_id = create_once(
+            self.hook, store, description, self.placement, check=partial(check_queue, self, reads_queue=reads_queue)
         )
-        return self._conclude(self.wait_until_nodes_run(wait, timeout=timeout_of(self.execution_timeout)))
+        with saying_what_is_left(env_id):
+            context["ti"].xcom_push(key=ENV_ID_XCOM, value=env_id)
+            self.write_links(context, env_id)
+            if self.topic_name is not None:
+                CmqTopicLink.persist(context, self.hook.access, self.topic_name)
+            if wanted == 0:
+                return env_id
+            wait = NodeWait(
+                env_id,
+                wanted,
+                max_failed_nodes=self.max_failed_nodes,
+                creation_retries=creation_retries_of(description),
+            )
+            return self._conclude(self.wait_until_nodes_run(wait, timeout=timeout_of(self.execution_timeout)))
 
     def execute_complete(self, context: Context, event: Any = None) -> str:
         """Take what the trigger fired: return the environment's id, or fail with the cloud's reason."""
-        return self._conclude(self.outcome_of(event))
+        with saying_what_is_left(event.get("env_id") if isinstance(event, Mapping) else None):
+            return self._conclude(self.outcome_of(event))
 
     def _conclude(self, outcome: EnvOutcome) -> str:
         if outcome.error is not None:
@@ -295,6 +305,9 @@ class BatchModifyComputeEnvOperator(ParameterMixin, EnvWaitMixin, BaseOperator):
         count = None if self.desired_nodes is None else check_node_count("desired_nodes", self.desired_nodes)
         if all(value is None for value in (count, self.name, self.description, self.instance_types)):
             raise ValueError("nothing is to be changed: set desired_nodes, name, description or instance_types")
+        reads_queue = self.deferrable and count is not None and self.wait_for_completion
+        check_wait(self, reads_queue=reads_queue)
+        check_queue(self, reads_queue=reads_queue)
         self.write_links(context, self.env_id)
         self._modify(count)
         if count is None or not self.wait_for_completion:

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+
+from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_batch_events.events.environment import DEFAULT_GRACE
 from airflow_batch_events.exceptions import (
@@ -21,19 +24,26 @@ from airflow_batch_events.exceptions import (
     ApiRefusedError,
     ApiThrottledError,
     CloudError,
+    ComputeEnvNotFoundError,
     ComputeEnvStateUnknownError,
     ConfigurationError,
+    IdentityChangedError,
     JobChangedError,
 )
 from airflow_batch_events.hooks.batch import VISIBILITY_CHECK, BatchHook
 from airflow_batch_events.protocol import batch
-from airflow_batch_events.state import Step, Submission, SubmissionStore, decide, digest_of
+from airflow_batch_events.state import Step, Submission, SubmissionStore, decide, digest_of, moved_from
 
 log = logging.getLogger(__name__)
 
 
 def create_once(
-    hook: BatchHook, store: SubmissionStore, description: Mapping[str, Any], placement: Mapping[str, Any]
+    hook: BatchHook,
+    store: SubmissionStore,
+    description: Mapping[str, Any],
+    placement: Mapping[str, Any],
+    *,
+    check: Callable[[], None] = lambda: None,
 ) -> str:
     """
     Create the environment, or find the one that an earlier try has created.
@@ -42,12 +52,23 @@ def create_once(
     :param store: What earlier tries of the task have noted.
     :param description: The API's ``NamedComputeEnv`` object.
     :param placement: The API's ``Placement`` object.
+    :param check: Called when an environment is about to be created; raises what must keep it from being.
     :return: The environment's id.
+    :raises IdentityChangedError: When an earlier try has created one elsewhere, or as somebody else.
+    :raises IdentityUnknownError: When it cannot be found out whether that was somebody else.
     :raises JobChangedError: When an earlier try has created one from another description.
     :raises ComputeEnvStateUnknownError: When it cannot be found out whether that one still exists.
+    :raises SubmissionRecordError: When what earlier tries have noted cannot be read, or nothing can be noted.
     """
     digest = digest_of({"ComputeEnv": description, "Placement": placement})
     last = store.load()
+    identity = hook.identify(last.identity if last else None) if store.is_durable else None
+    if last is not None and (moved := moved_from(last, identity)):
+        raise IdentityChangedError(
+            f"An earlier try has created an environment elsewhere ({last.job_id or 'its id is not known'}), which "
+            f"costs money until it is deleted there: {'; '.join(moved)}. Nothing was created: change the connection "
+            f"and the region back, or delete that environment and start a new DAG run"
+        )
     step = decide(last, _state_of(hook, last), digest, "fail")
     if step is Step.REFUSE and last is not None:
         raise JobChangedError(
@@ -56,9 +77,13 @@ def create_once(
         )
     if last is not None and last.job_id is not None and step is not Step.SUBMIT_ANEW:
         log.info("Found %s of an earlier try; nothing is created", last.job_id)
+        store.found(last, identity)
         return last.job_id
+    check()
     if last is None or step is Step.SUBMIT_ANEW:
-        last = store.intend(last.number + 1 if last else 1, digest)
+        last = store.intend(last.number + 1 if last else 1, digest, identity)
+    elif last.was_refused:
+        last = store.intend(last.number, digest, identity)
     try:
         env_id = hook.send(batch.create_compute_env(description, placement, last.token))
     except ApiQuotaError as error:
@@ -71,6 +96,26 @@ def create_once(
     log.info("Created %s in %s", env_id, hook.access.region)
     store.submitted(last, env_id)
     return env_id
+
+
+@contextmanager
+def saying_what_is_left(env_id: object) -> Iterator[None]:
+    """
+    Say in the log of a task that fails what becomes of the environment that it has created.
+
+    :param env_id: The environment.
+    """
+    try:
+        yield
+    except (ComputeEnvNotFoundError, AirflowSkipException):
+        raise
+    except Exception:
+        log.error(
+            "The environment %s is left as it is, and costs money as long as it exists: a later try of this task finds "
+            "it, and BatchDeleteComputeEnvOperator(env_id=..., drain=True) deletes it",
+            env_id or "of this task",
+        )
+        raise
 
 
 def _state_of(hook: BatchHook, submission: Submission | None) -> str | None:

@@ -15,7 +15,12 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from airflow_batch_events.exceptions import CmqCredentialsError, ConfigurationError, TransportError
+from airflow_batch_events.exceptions import (
+    CmqCredentialsError,
+    CmqStaleHandleError,
+    ConfigurationError,
+    TransportError,
+)
 from airflow_batch_events.protocol.cmq_wire import (
     FORM,
     NO_MESSAGE,
@@ -161,6 +166,20 @@ class CmqClient:
         """Delete one message; return why it was not deleted, or None."""
         failures = await self.delete(queue_name, [receipt_handle])
         return failures[0] if failures else None
+
+    async def check_queue(self, queue_name: str) -> None:
+        """
+        Prove that a queue exists at this address for this key, without taking a message from anybody.
+
+        :param queue_name: The queue.
+        :raises QueueNotFoundError: When there is no such queue.
+        :raises CmqError: When the service refuses to say.
+        """
+        try:
+            # No receipt handle is so short: only a queue that exists can answer that it does not know this one.
+            await self.delete(queue_name, ["0"])
+        except CmqStaleHandleError:
+            return
 
     async def send(self, queue_name: str, body: str, *, delay_seconds: int = 0) -> str:
         """

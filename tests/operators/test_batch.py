@@ -273,7 +273,7 @@ def test_keys_that_are_refused_name_the_connection_and_its_fields(monkeypatch, c
         f'"batch_endpoint": "{cloud.endpoint}"}}}}',
     )
     with pytest.raises(CredentialsError, match=r"connection 'wrong' \(SecretId as login"):
-        submit(tencentcloud_conn_id="wrong").run()
+        submit(tencentcloud_conn_id="wrong", queue_name=None).run()
 
 
 def test_a_job_is_terminated_and_the_operator_says_what_became_of_it(cloud):

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What is refused before anything is submitted, because nobody would be there to see how it ends.
+
+A job that has been submitted costs money whether or not its task can wait for it, and so does an environment. What can
+be known to be wrong is looked for first; what cannot be found out right now (a queue service that does not answer)
+keeps nothing from being submitted.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_batch_events.events.duration import seconds_of
+from airflow_batch_events.exceptions import (
+    CloudError,
+    CmqCredentialsError,
+    CmqParameterError,
+    ConfigurationError,
+    CredentialsError,
+    QueueMissingError,
+    QueueNotFoundError,
+)
+from airflow_batch_events.hooks.cmq import CmqHook
+from airflow_batch_events.queue_names import HOSTNAME, check_queue_name
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from airflow_batch_events.hooks.batch import BatchHook
+
+log = logging.getLogger(__name__)
+
+MAX_REQUEST_BYTES = 10 * 1024 * 1024
+"""What the API takes in one request."""
+
+LEAST_SECONDS = 0.01
+"""The shortest interval: one that is 0 would ask without a pause."""
+
+
+class WaitingTask(Protocol):
+    """What is looked at of an operator that submits something and waits for it."""
+
+    tencentcloud_conn_id: str
+    region: str | None
+    queue_name: str | None
+    execution_timeout: timedelta | None
+
+    @property
+    def hook(self) -> BatchHook:
+        """The Batch API with the task's connection."""
+        ...
+
+
+def check_description(**parts: Any) -> None:
+    """
+    Refuse a description that cannot be written as JSON, or is too long for the API.
+
+    :param parts: The parameters by name, each with what a request would carry of it.
+    :raises ConfigurationError: Naming the parameter and the place in it, never a value: descriptions hold passwords.
+    """
+    size = 0
+    for name, part in parts.items():
+        try:
+            _check_json(name, part)
+            size += len(json.dumps(part))
+        except RecursionError:
+            raise ConfigurationError(f"{name} is nested too deeply, or contains itself") from None
+    if size > MAX_REQUEST_BYTES:
+        raise ConfigurationError(
+            f"{' and '.join(parts)} have {size} bytes as JSON, more than the {MAX_REQUEST_BYTES} of a request: keep "
+            f"large inputs in object storage and name them in the description"
+        )
+
+
+def check_wait(task: WaitingTask, *, reads_queue: bool) -> None:
+    """
+    Refuse what the wait of a task could not use, and turn its durations into seconds.
+
+    :param task: The task.
+    :param reads_queue: Whether the wait is going to read the task's queue.
+    :raises ConfigurationError: When the connection cannot be used, or no queue can have that name.
+    :raises ValueError: For a duration, naming the parameter and what it takes.
+    """
+    access = task.hook.access
+    for name in ("poll_interval", "reconcile_interval", "start_timeout"):
+        value = getattr(task, name, None)
+        if value is not None:
+            setattr(task, name, seconds_of(name, value, least=LEAST_SECONDS))
+    if task.execution_timeout is not None:
+        seconds_of("execution_timeout", task.execution_timeout)
+    if task.queue_name is not None:
+        check_queue_name(task.queue_name)
+        if reads_queue:
+            access.required_cmq_endpoint  # noqa: B018 - raises ConfigurationError where it is missing
+
+
+def check_queue(task: WaitingTask, *, reads_queue: bool) -> None:
+    """
+    Refuse a queue that the wait of a task could not read; one call to the queue service.
+
+    :param task: The task.
+    :param reads_queue: Whether the wait is going to read the task's queue.
+    :raises QueueMissingError: When there is no such queue.
+    :raises CredentialsError: When the queue service refuses the keys.
+    :raises ConfigurationError: When it refuses the name.
+    """
+    name = task.queue_name
+    # Only the triggerer knows what its host is called.
+    if name is None or not reads_queue or HOSTNAME in name:
+        return
+    hook = CmqHook(task.tencentcloud_conn_id, task.region)
+    where = f"at {hook.access.required_cmq_endpoint} of {hook.access.source}"
+    try:
+        hook.check_queue(name)
+    except QueueNotFoundError as error:
+        raise QueueMissingError(
+            f"Queue {name!r} does not exist {where}; nothing was submitted. Create it and subscribe it to the topic "
+            f"that is notified (airflow-batch-events provision), or correct queue_name or the connection"
+        ) from error
+    except CmqCredentialsError as error:
+        raise CredentialsError(f"The queue service {where} refused the keys; nothing was submitted: {error}") from error
+    except CmqParameterError as error:
+        raise ConfigurationError(
+            f"The queue service {where} refuses queue_name {name!r}; nothing was submitted: {error}"
+        ) from error
+    except CloudError as error:
+        # The wait does not need the queue: until it can be read, the API is looked at more often.
+        log.warning("Cannot find out whether queue %r exists %s, going on without: %s", name, where, error)
+
+
+def _check_json(place: str, value: Any) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise ConfigurationError(f"{place} has a key of type {type(key).__name__}, where keys must be text")
+            _check_json(f"a key of {place}", key)
+            _check_json(f"{place}[{key:.60}]" if key.isprintable() else f"{place}[{key[:60]!r}]", item)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _check_json(f"{place}[{index}]", item)
+    elif isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ConfigurationError(f"{place} holds half a character (a lone surrogate)") from None
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ConfigurationError(f"{place} is not a finite number")
+    elif isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise ConfigurationError(f"{place} is a number of more than 64 bits")
+    elif value is not None:
+        raise ConfigurationError(
+            f"{place} is a {type(value).__name__}, where text, numbers, lists and dictionaries may be"
+        )
