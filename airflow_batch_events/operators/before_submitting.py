@@ -10,7 +10,6 @@ keeps nothing from being submitted.
 from __future__ import annotations
 
 import json
-import logging
 import math
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from airflow_batch_events.hooks.batch import BatchHook
-
-log = logging.getLogger(__name__)
 
 MAX_REQUEST_BYTES = 10 * 1024 * 1024
 """What the API takes in one request."""
@@ -129,7 +126,7 @@ def check_queue(task: WaitingTask, *, reads_queue: bool) -> None:
         ) from error
     except CloudError as error:
         # The wait does not need the queue: until it can be read, the API is looked at more often.
-        log.warning("Cannot find out whether queue %r exists %s, going on without: %s", name, where, error)
+        hook.log.warning("Cannot find out whether queue %r exists %s, going on without: %s", name, where, error)
 
 
 def _check_json(place: str, value: Any) -> None:

@@ -8,7 +8,6 @@ and nobody is asked about it who cannot know it, because "no such job" is what a
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -26,8 +25,6 @@ from airflow_batch_events.exceptions import (
 )
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.state import OnChangedJob, Step, Submission, SubmissionStore, decide, digest_of, moved_from
-
-log = logging.getLogger(__name__)
 
 
 def submit_once(
@@ -60,32 +57,32 @@ def submit_once(
     last = store.load()
     identity = hook.identify(last.identity if last else None) if store.is_durable else None
     if last is not None and (moved := moved_from(last, identity)):
-        _leave_behind(last, moved, on_changed_job)
+        _leave_behind(hook, last, moved, on_changed_job)
         step, identity = Step.SUBMIT_ANEW, hook.identify()
     else:
         step = _decide(hook, store, last, digest, on_changed_job)
     if step in (Step.REATTACH, Step.RETURN) and last is not None and last.job_id is not None:
-        log.info("Found job %s of an earlier try; nothing is submitted", last.job_id)
+        hook.log.info("Found job %s of an earlier try; nothing is submitted", last.job_id)
         return store.found(last, identity), last.job_id
     check()
     if last is None or step is Step.SUBMIT_ANEW:
         last = store.intend(last.number + 1 if last else 1, digest, identity)
     elif last.was_refused:
         last = store.intend(last.number, digest, identity)
-    log.info("Submitting job %r, submission %d of this task", description.get("JobName"), last.number)
+    hook.log.info("Submitting job %r, submission %d of this task", description.get("JobName"), last.number)
     try:
         job_id = hook.submit_job(description, placement, last.token)
     except (ConfigurationError, ApiParameterError, ApiQuotaError, ApiRefusedError, ApiThrottledError):
         store.refused(last)
         raise
     except CloudError:
-        log.error("Whether the job was submitted is not known: a retry of this task gets it, if there is one")
+        hook.log.error("Whether the job was submitted is not known: a retry of this task gets it, if there is one")
         raise
-    log.info("Submitted job %s in %s", job_id, hook.access.region)
+    hook.log.info("Submitted job %s in %s", job_id, hook.access.region)
     return store.submitted(last, job_id), job_id
 
 
-def _leave_behind(submission: Submission, moved: list[str], on_changed_job: OnChangedJob) -> None:
+def _leave_behind(hook: BatchHook, submission: Submission, moved: list[str], on_changed_job: OnChangedJob) -> None:
     """Refuse to submit here what an earlier try has submitted elsewhere, unless that is what was asked for."""
     job, points = submission.job_id or "a job whose id is not known", "; ".join(moved)
     if on_changed_job == "fail":
@@ -93,7 +90,7 @@ def _leave_behind(submission: Submission, moved: list[str], on_changed_job: OnCh
             f"An earlier try has submitted {job} elsewhere, where it may still run: {points}. Nothing was submitted: "
             f"change the connection and the region back, or set on_changed_job='submit' to submit the job here as well"
         )
-    log.warning("Submitting anew, while %s of an earlier try may still run elsewhere: %s", job, points)
+    hook.log.warning("Submitting anew, while %s of an earlier try may still run elsewhere: %s", job, points)
 
 
 def _decide(
@@ -118,7 +115,7 @@ def _end_cleared(hook: BatchHook, submission: Submission, state: str | None) -> 
     if submission.job_id is None or state is None or (known is not None and known.is_settled):
         return state
     report = hook.terminate_job(submission.job_id)
-    log.info("The task was cleared while it waited: %s", report)
+    hook.log.info("The task was cleared while it waited: %s", report)
     state = _state_of(hook, submission)
     known = find_job_state(state) if state else None
     if known is not None and not known.is_settled:
