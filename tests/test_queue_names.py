@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_batch_events.exceptions import ConfigurationError
 from airflow_batch_events.provision import Wanted
-from airflow_batch_events.queue_names import fill_in, queue_name_here
+from airflow_batch_events.queue_names import check_queue_name, fill_in, queue_name_here
 
 HOSTS = st.text(st.sampled_from("abcXYZ019.-_ é"), min_size=1, max_size=120).filter(lambda host: host.strip(". -_é"))
 
@@ -58,3 +58,21 @@ def test_long_names_of_different_hosts_stay_different(numbers):
 def test_a_task_cannot_create_the_queues_of_the_triggerers_hosts():
     with pytest.raises(ConfigurationError, match=r"provision --queue 'airflow-\{hostname\}' on each of their hosts"):
         Wanted("topic", "airflow-{hostname}")
+
+
+@pytest.mark.parametrize("name", ["airflow-batch-events", "a", "Q_1", "q" * 64, "airflow-{hostname}", "{hostname}"])
+def test_a_name_that_a_queue_can_have_is_taken(name):
+    assert check_queue_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", "1st", "-a", "a b", " a", "a\n", "a\0", "名", "q" * 65, "a{", "{host}", "a/{hostname}", None, 7, ["a"]]
+)
+def test_a_name_that_no_queue_can_have_is_refused(name):
+    with pytest.raises(ConfigurationError, match=r"queue_name is .* cannot be a queue's name"):
+        check_queue_name(name)
+
+
+@given(HOSTS)
+def test_what_a_host_fills_in_is_a_name_that_a_queue_can_have(host):
+    assert check_queue_name(fill_in("airflow-{hostname}", host))

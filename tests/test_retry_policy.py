@@ -27,12 +27,15 @@ MINUTES = {
     exceptions.TransportError: 1,
     exceptions.JobStateUnknownError: 1,
     exceptions.ComputeEnvStateUnknownError: 1,
+    exceptions.IdentityUnknownError: 1,
+    exceptions.SubmissionRecordError: 1,
 }
 NEVER = [
     exceptions.ConfigurationError,
     exceptions.CredentialsError,
     exceptions.QueueMissingError,
     exceptions.JobChangedError,
+    exceptions.IdentityChangedError,
     exceptions.ApiCredentialsError,
     exceptions.ApiParameterError,
     exceptions.CmqCredentialsError,

@@ -2,9 +2,9 @@
 """
 What is refused before anything is submitted, because nobody would be there to see how it ends.
 
-A job that has been submitted costs money whether or not its task can wait for it, and so does an environment. What can
-be known to be wrong is looked for first; what cannot be found out right now (a queue service that does not answer)
-keeps nothing from being submitted.
+A job that has been submitted costs money whether or not its task can wait for it, and so does an environment; the same
+holds for jobs that run again and for nodes that are added. What can be known to be wrong is looked for first; what
+cannot be found out right now (a queue service that does not answer) keeps nothing from being submitted.
 """
 
 from __future__ import annotations

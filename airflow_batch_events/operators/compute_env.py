@@ -398,6 +398,8 @@ class BatchDeleteComputeEnvOperator(ParameterMixin, EnvWaitMixin, BaseOperator):
     def execute(self, context: Context) -> None:
         """Delete the environment."""
         self.read_parameters()
+        check_wait(self, reads_queue=self.deferrable)
+        check_queue(self, reads_queue=self.deferrable)
         self.write_links(context, self.env_id)
         self._conclude(self.remove(Removal(self.env_id, drain=self.drain), timeout=self.timeout))
 

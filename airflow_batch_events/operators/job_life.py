@@ -17,6 +17,7 @@ from airflow_batch_events.exceptions import BatchJobTimeoutError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
+from airflow_batch_events.operators.before_submitting import check_queue, check_wait
 from airflow_batch_events.operators.parameters import CONNECTION, ParameterMixin, Reader, optional
 from airflow_batch_events.operators.verdict import find_failure, result_of
 from airflow_batch_events.operators.waiting import JobWaitMixin, timeout_of
@@ -132,6 +133,9 @@ class BatchRetryJobsOperator(ParameterMixin, JobWaitMixin, BaseOperator):
         """Retry the jobs, and wait."""
         self.read_parameters()
         job_ids = [self.job_id] if isinstance(self.job_id, str) else list(self.job_id)
+        reads_queue = self.deferrable and self.wait_for_completion
+        check_wait(self, reads_queue=reads_queue)
+        check_queue(self, reads_queue=reads_queue)
         self.write_links(context, job_ids[0])
         self.hook.retry_jobs(job_ids)
         self.log.info("Retried %s", ", ".join(job_ids))

@@ -16,14 +16,18 @@ from airflow_batch_events.emulator.faults import Fault
 from airflow_batch_events.events.job_builder import build_job
 from airflow_batch_events.exceptions import ConfigurationError, CredentialsError, QueueMissingError
 from airflow_batch_events.hooks.batch import BatchHook
-from airflow_batch_events.operators.batch import BatchSubmitJobOperator
+from airflow_batch_events.operators.batch import BatchRetryJobsOperator, BatchSubmitJobOperator
 from airflow_batch_events.operators.before_submitting import check_description
-from airflow_batch_events.operators.compute_env import BatchCreateComputeEnvOperator, BatchModifyComputeEnvOperator
+from airflow_batch_events.operators.compute_env import (
+    BatchCreateComputeEnvOperator,
+    BatchDeleteComputeEnvOperator,
+    BatchModifyComputeEnvOperator,
+)
 from airflow_batch_events.protocol import batch
 from airflow_batch_events.protocol.retry import RetryPolicy
 
 numbers = itertools.count(1)
-SIDE_EFFECTS = ("SubmitJob", "CreateComputeEnv", "ModifyComputeEnv")
+SIDE_EFFECTS = ("SubmitJob", "RetryJobs", "CreateComputeEnv", "ModifyComputeEnv", "DeleteComputeEnv")
 
 
 @pytest.fixture(autouse=True)
@@ -84,11 +88,25 @@ def modify(**settings):
     return TaskRunner(lambda: BatchModifyComputeEnvOperator(**given))
 
 
+def retry(**settings):
+    given = {"task_id": "t", "job_id": "job-12345678", "deferrable": True, **settings}
+    return TaskRunner(lambda: BatchRetryJobsOperator(**given))
+
+
+def delete(**settings):
+    given = {"task_id": "t", "env_id": "env-12345678", "deferrable": True, **settings}
+    return TaskRunner(lambda: BatchDeleteComputeEnvOperator(**given))
+
+
 def effects(cloud):
     return sum(cloud.count(action) for action in SIDE_EFFECTS)
 
 
-EVERY_OPERATOR = pytest.mark.parametrize("make", [submit, create, modify], ids=["job", "environment", "change"])
+EVERY_OPERATOR = pytest.mark.parametrize(
+    "make",
+    [submit, retry, create, modify, delete],
+    ids=["job", "retried job", "environment", "changed environment", "deleted environment"],
+)
 ODD_SECONDS = ["soon", "", "nan", "inf", float("nan"), float("inf"), -1, 0, True, [1], {}, 10**400, "1e999"]
 
 
@@ -113,6 +131,15 @@ def test_a_duration_is_taken_in_every_form_in_which_people_write_it(name, value,
 @pytest.mark.parametrize("make", [submit, create], ids=["job", "environment"])
 def test_an_interval_is_taken_in_every_form_by_every_operator(make, value):
     assert make(poll_interval=value, deferrable=False).run()
+
+
+@EVERY_OPERATOR
+@pytest.mark.parametrize("value", ["soon", float("nan"), 0, [1]], ids=repr)
+def test_an_interval_that_makes_no_sense_is_refused_by_every_operator(cloud, make, value):
+    before = effects(cloud)
+    with pytest.raises(ValueError, match="poll_interval"):
+        make(poll_interval=value).run()
+    assert effects(cloud) == before
 
 
 @EVERY_OPERATOR

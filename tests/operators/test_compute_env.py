@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
 from airflow.serialization.encoders import encode_trigger
+from support.small_cloud import address_of
 from support.tasks import TaskRunner
 
 from airflow_batch_events.emulator.batch.settings import Delays, Quotas
@@ -20,7 +22,9 @@ from airflow_batch_events.exceptions import (
     ComputeEnvTimeoutError,
     ConfigurationError,
     CredentialsError,
+    IdentityChangedError,
     JobChangedError,
+    SubmissionRecordError,
 )
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.operators.compute_env import (
@@ -247,6 +251,65 @@ def test_a_description_that_cannot_be_is_refused_before_anything_is_created(clou
 
 def test_a_number_that_a_template_has_made_a_text_is_a_number():
     assert shown(create(env("1")).run()).desired_node_count == 1
+
+
+@pytest.fixture
+def elsewhere(cloud, monkeypatch):
+    """Let the default connection lead to another region, another account, another endpoint or a role."""
+    with start_emulator() as other:
+
+        def edit(how):
+            connection = address_of(other if how == "endpoint" else cloud).connection()
+            if how == "account":
+                key = cloud.call(lambda emulator: emulator.keys.create())
+                connection |= {"login": key.secret_id, "password": key.secret_key}
+            account = cloud.call(lambda emulator: emulator.key.account)
+            connection["extra"] |= {
+                "region": {"region": "ap-shanghai"},
+                "role": {"role_arn": f"qcs::cam::uin/{account}:roleName/envs"},
+            }.get(how, {})
+            monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(connection))
+
+        yield edit
+
+
+@pytest.mark.parametrize("how", ["endpoint", "account", "region", "role"])
+def test_a_retry_elsewhere_creates_no_second_environment_and_says_that_the_first_costs_money(cloud, elsewhere, how):
+    task = create(wait_for_nodes=0)
+    env_id = task.run()
+    elsewhere(how)
+    before = cloud.count(service="batch")
+    with pytest.raises(IdentityChangedError, match=f"{env_id}.*costs money.*Nothing was created"):
+        task.run()
+    assert cloud.count(service="batch") == before
+    assert created(cloud) == 1
+
+
+def test_a_key_that_was_exchanged_finds_the_environment(cloud, monkeypatch):
+    task = create(wait_for_nodes=0)
+    env_id = task.run()
+    key = cloud.call(lambda emulator: emulator.keys.create(account=emulator.key.account))
+    connection = address_of(cloud).connection() | {"login": key.secret_id, "password": key.secret_key}
+    monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(connection))
+    assert task.run() == env_id
+    assert created(cloud) == 1
+
+
+def test_a_record_that_cannot_be_read_creates_nothing(cloud):
+    task = create(wait_for_nodes=0)
+    task.store["tencent_batch_submission"] = {"number": "first"}
+    with pytest.raises(SubmissionRecordError):
+        task.run()
+    assert created(cloud) == 0
+
+
+@BOTH_WAYS
+def test_a_wait_that_fails_leaves_the_environment_and_says_that_it_costs_money(cloud, deferrable, caplog):
+    broken = env(1, EnvData={"ImageId": "img-badimage"}, ResourceMaxRetryCount=100)
+    with pytest.raises(ComputeEnvFailedError):
+        create(broken, max_failed_nodes=0, deferrable=deferrable).run()
+    assert "is left as it is, and costs money as long as it exists" in caplog.text
+    assert created(cloud) == 1
 
 
 # Modify.

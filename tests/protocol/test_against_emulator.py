@@ -132,6 +132,9 @@ async def test_a_long_poll_answers_as_soon_as_something_arrives(queues: CmqClien
 async def test_what_does_not_exist_is_named(queues: CmqClient, api: AsyncSdkClient) -> None:
     with pytest.raises(QueueNotFoundError, match="'none'"):
         await queues.receive("none")
+    with pytest.raises(QueueNotFoundError, match="'none'"):
+        await queues.check_queue("none")
+    await queues.check_queue("jobs")
     with pytest.raises(TopicNotFoundError, match="'none'"):
         await queues.publish("none", "x")
     await api.send(tdmq.create_topic("lonely"))
