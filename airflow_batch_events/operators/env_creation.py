@@ -93,6 +93,9 @@ def create_once(
     except (ConfigurationError, ApiParameterError, ApiRefusedError, ApiThrottledError):
         store.refused(last)
         raise
+    except CloudError:
+        log.error("Whether the environment was created is not known: a retry of this task gets it, if there is one")
+        raise
     log.info("Created %s in %s", env_id, hook.access.region)
     store.submitted(last, env_id)
     return env_id

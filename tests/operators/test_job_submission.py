@@ -154,9 +154,15 @@ def test_an_intent_without_an_answer_is_not_sent_to_another_place(task, other_cl
     assert task.run() == job_id
 
 
-def test_a_key_that_was_exchanged_changes_nothing_and_is_asked_for_once(task):
+def temporary_key_of(cloud, *, account):
+    return cloud.call(lambda emulator: emulator.keys.issue_temporary(account, emulator.clock.time() + 7200))
+
+
+@pytest.mark.parametrize("issue", [key_of, temporary_key_of], ids=["permanent", "temporary"])
+def test_a_key_that_was_exchanged_changes_nothing_and_is_asked_for_once(task, issue):
     job_id = task.run()
-    task.connect(task.cloud, key=key_of(task.cloud, account=account_of(task.cloud)))
+    key = issue(task.cloud, account=account_of(task.cloud))
+    task.connect(task.cloud, key=key, token=key.token)
     before = task.cloud.count("GetCallerIdentity")
     assert task.run() == job_id
     assert task.run() == job_id
