@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, TaskDeferralError, TaskDeferralTimeout
 
 from airflow_batch_events.events.catalog import JOB_EVENTS, JobState
 from airflow_batch_events.events.duration import seconds_of
@@ -22,9 +22,7 @@ from airflow_batch_events.events.notifications import (
 )
 from airflow_batch_events.events.outcome import NOT_STARTED, RECONCILE_INTERVAL, TIMEOUT, Outcome, Source
 from airflow_batch_events.events.values import name_of
-from airflow_batch_events.exceptions import (
-    BatchEventsError,
-)
+from airflow_batch_events.exceptions import BatchEventsError, SubmissionRecordError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
 from airflow_batch_events.operators.before_submitting import check_description, check_queue, check_wait
@@ -230,7 +228,7 @@ class BatchSubmitJobOperator(ParameterMixin, JobWaitMixin, BaseOperator):
         except AirflowSkipException:
             raise
         except Exception as error:
-            self._give_up(job_id, error)
+            self._give_up(job_id, error, is_ended=self.cancel_on_error)
             raise
         return job_id if outcomes is None else self._conclude(context, outcomes)
 
@@ -242,9 +240,20 @@ class BatchSubmitJobOperator(ParameterMixin, JobWaitMixin, BaseOperator):
             outcomes = self.outcomes_of(event)
         except Exception as error:
             for job_id in _awaited_in(event):
-                self._give_up(job_id, error)
+                self._give_up(job_id, error, is_ended=self.cancel_on_error)
             raise
         return self._conclude(context, outcomes)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume the task, or end the job of a wait that Airflow itself has ended: no event says so then."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except (TaskDeferralError, TaskDeferralTimeout) as error:
+            is_over = isinstance(error, TaskDeferralTimeout)
+            job_id = self._find_submitted(context)
+            if job_id is not None:
+                self._give_up(job_id, error, is_ended=self.cancel_on_timeout if is_over else self.cancel_on_error)
+            raise
 
     def on_kill(self) -> None:
         """End the job that this task waits for on its worker."""
@@ -276,9 +285,22 @@ class BatchSubmitJobOperator(ParameterMixin, JobWaitMixin, BaseOperator):
             # Let through, it would end the job as on_kill does, whatever cancel_on_timeout says.
             return [Outcome(job_id, TIMEOUT, succeeded=False, reason=TIME_IS_OVER, source=Source.DEADLINE.value)]
 
-    def _give_up(self, job_id: str, error: Exception) -> None:
-        """Say what becomes of a job that nobody waits for any more, and end it unless told otherwise."""
-        if self.cancel_on_error:
+    def _find_submitted(self, context: Context) -> str | None:
+        """Return the job of a task that was deferred."""
+        try:
+            submission = SubmissionStore(context, durable=self.durable).load()
+        except SubmissionRecordError as error:
+            self.log.warning("%s", error)
+            submission = None
+        if submission is not None and submission.job_id is not None:
+            return submission.job_id
+        ti = context["ti"]
+        pushed = ti.xcom_pull(task_ids=ti.task_id, key=JOB_ID_XCOM, map_indexes=ti.map_index)
+        return pushed if isinstance(pushed, str) else None
+
+    def _give_up(self, job_id: str, error: Exception, *, is_ended: bool) -> None:
+        """Say what becomes of a job that nobody waits for any more."""
+        if is_ended:
             fate = self.hook.terminate_job(job_id)
         else:
             fate = f"job {job_id} runs on: a retry finds it again, BatchTerminateJobOperator or the console ends it"

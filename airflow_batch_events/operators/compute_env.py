@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
 from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS
 from airflow_batch_events.events.duration import seconds_of
@@ -195,6 +196,11 @@ class BatchCreateComputeEnvOperator(ParameterMixin, EnvWaitMixin, BaseOperator):
         """Take what the trigger fired: return the environment's id, or fail with the cloud's reason."""
         with saying_what_is_left(event.get("env_id") if isinstance(event, Mapping) else None):
             return self._conclude(self.outcome_of(event))
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume the task, or say what is left of a wait that Airflow itself has ended: no event comes then."""
+        with saying_what_is_left(errors=(TaskDeferralError, TaskDeferralTimeout)):
+            return super().resume_execution(next_method, next_kwargs, context)
 
     def _conclude(self, outcome: EnvOutcome) -> str:
         if outcome.error is not None:

@@ -102,17 +102,18 @@ def create_once(
 
 
 @contextmanager
-def saying_what_is_left(env_id: object) -> Iterator[None]:
+def saying_what_is_left(env_id: object = None, errors: tuple[type[Exception], ...] = (Exception,)) -> Iterator[None]:
     """
     Say in the log of a task that fails what becomes of the environment that it has created.
 
     :param env_id: The environment.
+    :param errors: What fails the task.
     """
     try:
         yield
     except (ComputeEnvNotFoundError, AirflowSkipException):
         raise
-    except Exception:
+    except errors:
         log.error(
             "The environment %s is left as it is, and costs money as long as it exists: a later try of this task finds "
             "it, and BatchDeleteComputeEnvOperator(env_id=..., drain=True) deletes it",

@@ -8,7 +8,8 @@ import json
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.bases.operator import TriggerFailureReason
+from airflow.sdk.exceptions import AirflowSkipException, TaskDeferralError, TaskDeferralTimeout
 from support.small_cloud import PLACEMENT, address_of
 from support.tasks import TaskRunner
 
@@ -341,6 +342,35 @@ def test_a_wait_that_failed_in_the_triggerer_ends_its_job_unless_told_otherwise(
     with pytest.raises(QueueMissingError, match="it is gone"):
         task.make().execute_complete(task.context(), payload)
     assert has_ended(job_id) == cancels
+
+
+@pytest.mark.parametrize(
+    ("reason", "setting", "error"),
+    [
+        (TriggerFailureReason.TRIGGER_FAILURE, "cancel_on_error", TaskDeferralError),
+        (TriggerFailureReason.TRIGGER_TIMEOUT, "cancel_on_timeout", TaskDeferralTimeout),
+    ],
+    ids=["the trigger raised", "Airflow's own time-out"],
+)
+@pytest.mark.parametrize("cancels", [True, False], ids=["ended", "runs on"])
+@pytest.mark.parametrize("durable", [True, False], ids=["durable", "not durable"])
+def test_a_wait_that_airflow_has_ended_ends_its_job_unless_told_otherwise(reason, setting, error, cancels, durable):
+    task = submit(job=job("scripted: duration=300"), wait_for_completion=False, durable=durable, **{setting: cancels})
+    job_id = task.run()
+    context = task.context()
+    context["ti"].xcom_pull = lambda *, task_ids, key, map_indexes: {"job_id": job_id}[key]
+    with pytest.raises(error):
+        task.make().resume_execution("__fail__", {"error": reason}, context)
+    assert has_ended(job_id) == cancels
+
+
+def test_a_task_that_is_resumed_with_an_event_concludes():
+    task = submit(wait_for_completion=False)
+    job_id = task.run()
+    outcome = {"job_id": job_id, "state": "SUCCEED", "succeeded": True, "source": "event"}
+    event = {"status": "ended", "job_id": [job_id], "outcomes": [outcome]}
+    result = task.make().resume_execution("execute_complete", {"event": event}, task.context())
+    assert result["state"] == "SUCCEED"
 
 
 def test_a_queue_that_is_deleted_before_the_wait_begins_ends_the_job(cloud):

@@ -5,6 +5,8 @@ import json
 from datetime import timedelta
 
 import pytest
+from airflow.sdk.bases.operator import TriggerFailureReason
+from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 from airflow.serialization.encoders import encode_trigger
 from support.small_cloud import address_of
 from support.tasks import TaskRunner
@@ -310,6 +312,14 @@ def test_a_wait_that_fails_leaves_the_environment_and_says_that_it_costs_money(c
         create(broken, max_failed_nodes=0, deferrable=deferrable).run()
     assert "is left as it is, and costs money as long as it exists" in caplog.text
     assert created(cloud) == 1
+
+
+@pytest.mark.parametrize("error", [TaskDeferralError, TaskDeferralTimeout])
+def test_a_wait_that_airflow_has_ended_says_that_the_environment_costs_money(error, caplog):
+    reasons = {TaskDeferralError: "Trigger failure", TaskDeferralTimeout: TriggerFailureReason.TRIGGER_TIMEOUT}
+    with pytest.raises(error):
+        create().make().resume_execution("__fail__", {"error": reasons[error]}, create().context())
+    assert "costs money as long as it exists" in caplog.text
 
 
 # Modify.
