@@ -110,7 +110,7 @@ def check_queue(task: WaitingTask, *, reads_queue: bool) -> None:
     if name is None or not reads_queue or HOSTNAME in name:
         return
     hook = CmqHook(task.tencentcloud_conn_id, task.region)
-    where = f"at {hook.access.required_cmq_endpoint} of {hook.access.source}"
+    where = f"at {hook.access.required_cmq_endpoint} ({hook.access.region}, {hook.access.source})"
     try:
         hook.check_queue(name)
     except QueueNotFoundError as error:
