@@ -15,8 +15,7 @@ from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, Tas
 from airflow_batch_events.events.catalog import JOB_EVENTS, JobState
 from airflow_batch_events.events.duration import seconds_of
 from airflow_batch_events.events.notifications import (
-    NOTIFICATION_TARGET,
-    build_notifications,
+    DEFAULT_JOB_EVENTS,
     normalise_notifications,
     read_event_vars,
 )
@@ -32,6 +31,7 @@ from airflow_batch_events.operators.job_life import (
     BatchTerminateJobOperator,
 )
 from airflow_batch_events.operators.job_submission import submit_once
+from airflow_batch_events.operators.notifying import NotifyMixin
 from airflow_batch_events.operators.parameters import (
     CONNECTION,
     ParameterMixin,
@@ -63,7 +63,7 @@ JOB_ID_XCOM = "job_id"
 TIME_IS_OVER = "the task's execution_timeout passed before the job ended"
 
 
-class BatchSubmitJobOperator(ParameterMixin, JobWaitMixin, BaseOperator):
+class BatchSubmitJobOperator(ParameterMixin, NotifyMixin, JobWaitMixin, BaseOperator):
     """
     Submit a Tencent Cloud Batch job and, if wanted, wait for it by event.
 
@@ -194,12 +194,7 @@ class BatchSubmitJobOperator(ParameterMixin, JobWaitMixin, BaseOperator):
         self._awaited_job_id: str | None = None
         check_choice("on_finish_action", on_finish_action, OnFinishAction)
         check_choice("on_changed_job", on_changed_job, OnChangedJob)
-        if topic_name is not None and notifications is not None:
-            raise ValueError(
-                "topic_name and notifications are both set: name the topic and its events, or give the full list"
-            )
-        if topic_name is None and (events is not None or event_vars is not None):
-            raise ValueError("events and event_vars need a topic_name to publish to")
+        self.check_notifying()
         if end_from_trigger:
             refuse_callbacks(self)
             if on_finish_action != "keep" or log_output:
@@ -211,7 +206,7 @@ class BatchSubmitJobOperator(ParameterMixin, JobWaitMixin, BaseOperator):
     def execute(self, context: Context) -> Any:
         """Submit the job, or reattach to the one that an earlier try has submitted, and wait."""
         self.read_parameters()
-        description = self._describe_job()
+        description = self.with_notifications("job", self.job, JOB_EVENTS, DEFAULT_JOB_EVENTS)
         check_description(job=description, placement=self.placement)
         check_wait(self, reads_queue=self._reads_queue)
         store = SubmissionStore(context, durable=self.durable)
@@ -344,17 +339,6 @@ class BatchSubmitJobOperator(ParameterMixin, JobWaitMixin, BaseOperator):
         except BatchEventsError as error:
             # The job has ended and its result is known; that it is still listed must not change the result.
             self.log.warning("Cannot delete job %s: %s", outcome.job_id, error)
-
-    def _describe_job(self) -> dict[str, Any]:
-        if self.topic_name is not None:
-            notifications = build_notifications(self.topic_name, self.events, self.event_vars)
-        elif self.notifications is not None:
-            notifications = normalise_notifications(self.notifications)
-        else:
-            return dict(self.job)
-        if self.job.get("Notifications"):
-            raise ValueError("job has Notifications of its own: leave them out, or leave out topic_name/notifications")
-        return {"NotificationTarget": NOTIFICATION_TARGET, **self.job, "Notifications": notifications}
 
 
 def _awaited_in(event: object) -> Sequence[str]:

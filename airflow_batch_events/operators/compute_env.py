@@ -24,7 +24,6 @@ from airflow_batch_events.events.duration import seconds_of
 from airflow_batch_events.events.environment import EnvOutcome, NodeWait, Removal, creation_retries_of
 from airflow_batch_events.events.notifications import (
     NOTIFICATION_TARGET,
-    build_notifications,
     normalise_notifications,
     read_event_vars,
 )
@@ -34,6 +33,7 @@ from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink, CmqTopicLink
 from airflow_batch_events.operators.before_submitting import check_description, check_queue, check_wait
 from airflow_batch_events.operators.env_creation import create_once, saying_what_is_left
+from airflow_batch_events.operators.notifying import NotifyMixin
 from airflow_batch_events.operators.parameters import (
     CONNECTION,
     ParameterMixin,
@@ -60,7 +60,7 @@ BUSY_CHECK = 5.0
 """Seconds between those tries."""
 
 
-class BatchCreateComputeEnvOperator(ParameterMixin, EnvWaitMixin, BaseOperator):
+class BatchCreateComputeEnvOperator(ParameterMixin, NotifyMixin, EnvWaitMixin, BaseOperator):
     """
     Create a Tencent Cloud Batch compute environment and, if wanted, wait until its nodes run.
 
@@ -155,18 +155,20 @@ class BatchCreateComputeEnvOperator(ParameterMixin, EnvWaitMixin, BaseOperator):
         self.poll_interval = self.read_interval("poll_interval", poll_interval)
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
-        if topic_name is not None and notifications is not None:
-            raise ValueError(
-                "topic_name and notifications are both set: name the topic and its events, or give the full list"
-            )
-        if topic_name is None and (events is not None or event_vars is not None):
-            raise ValueError("events and event_vars need a topic_name to publish to")
+        self.check_notifying()
 
     def execute(self, context: Context) -> Any:
         """Create the environment, or find the one that an earlier try has created, and wait."""
         self.read_parameters()
-        description = self._describe_env()
-        desired = description["DesiredComputeNodeCount"]
+        desired = check_node_count(
+            "DesiredComputeNodeCount of compute_env", self.compute_env.get("DesiredComputeNodeCount")
+        )
+        description = self.with_notifications(
+            "compute_env",
+            {"NotificationTarget": NOTIFICATION_TARGET, **self.compute_env, "DesiredComputeNodeCount": desired},
+            COMPUTE_ENV_EVENTS,
+            COMPUTE_ENV_EVENTS,
+        )
         wanted = desired if self.wait_for_nodes is None else check_node_count("wait_for_nodes", self.wait_for_nodes)
         if wanted > desired:
             raise ValueError(f"wait_for_nodes is {wanted}, but DesiredComputeNodeCount of compute_env is {desired}")
@@ -207,23 +209,6 @@ class BatchCreateComputeEnvOperator(ParameterMixin, EnvWaitMixin, BaseOperator):
             raise outcome.error
         self.log.info("%d nodes of %s run", outcome.running_nodes, outcome.env_id)
         return outcome.env_id
-
-    def _describe_env(self) -> dict[str, Any]:
-        description = {"NotificationTarget": NOTIFICATION_TARGET, **self.compute_env}
-        count = check_node_count("DesiredComputeNodeCount of compute_env", description.get("DesiredComputeNodeCount"))
-        description["DesiredComputeNodeCount"] = count
-        if self.topic_name is not None:
-            events = COMPUTE_ENV_EVENTS if self.events is None else self.events
-            notifications = build_notifications(self.topic_name, events, self.event_vars, allowed=COMPUTE_ENV_EVENTS)
-        elif self.notifications is not None:
-            notifications = normalise_notifications(self.notifications, allowed=COMPUTE_ENV_EVENTS)
-        else:
-            return description
-        if self.compute_env.get("Notifications"):
-            raise ValueError(
-                "compute_env has Notifications of its own: leave them out, or leave out topic_name/notifications"
-            )
-        return {**description, "Notifications": notifications}
 
 
 class BatchModifyComputeEnvOperator(ParameterMixin, EnvWaitMixin, BaseOperator):
