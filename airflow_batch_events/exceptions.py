@@ -14,7 +14,8 @@ One class per cause, so that a retry policy can tell them apart.
     ├── IdentityUnknownError                 could not find out whether it is the same account; a later try may
     ├── SubmissionRecordError                what earlier tries have noted cannot be read or written
     ├── CloudError                           the cloud's answer was an error, or there was none
-    │   ├── TransportError                   no usable answer: time-out, cut connection, HTTP status
+    │   ├── TransportError                   no usable answer: cut connection, HTTP status, HTML
+    │   │   └── CallTimeoutError             ... and none within the bound of the call
     │   ├── ApiError                         a TC3 API (Batch, TDMQ) answered with an error code
     │   │   ├── ApiCredentialsError          AuthFailure.*, UnauthorizedOperation.*
     │   │   ├── ApiThrottledError            RequestLimitExceeded.*
@@ -109,7 +110,11 @@ class CloudError(BatchEventsError):
 
 
 class TransportError(CloudError):
-    """No usable answer: a time-out, a cut connection, an HTTP status. Nothing is known of the effect; retry."""
+    """No usable answer: a cut connection, an HTTP status, HTML. Nothing is known of the effect; retry."""
+
+
+class CallTimeoutError(TransportError):
+    """The whole answer had not come within the bound of the call; retry, with a longer bound for a slow API."""
 
 
 class ApiError(CloudError):

@@ -24,6 +24,7 @@ from airflow_batch_events.commands.common import Output, add_account_arguments, 
 from airflow_batch_events.commands.eavesdrop import temporary_queue
 from airflow_batch_events.exceptions import ApiNotFoundError, BatchEventsError, QueueNotFoundError
 from airflow_batch_events.protocol import batch, tdmq
+from airflow_batch_events.protocol.clock import CloudClock
 from airflow_batch_events.protocol.cmq import CmqClient
 from airflow_batch_events.protocol.credentials import CloudAccess
 from airflow_batch_events.protocol.sdk import SdkClient
@@ -85,15 +86,14 @@ def examine(access: CloudAccess, topic_name: str, queue_name: str, *, with_probe
     :param queue_name: The queue that waits read.
     :param with_probe: Whether to publish a probe and receive it.
     """
-    dates: list[float] = []
-    with SdkClient(access, on_date=dates.append) as client:
+    with SdkClient(access) as client:
         try:
             client.send(batch.describe_jobs())
         except BatchEventsError as error:
             yield Finding("Batch API", False, str(error))
             return
         yield Finding("Batch API", True, f"{access.source} may list jobs in {access.region}")
-        yield _examine_clock(dates)
+        yield _examine_clock(client.clock)
         try:
             topic, queue = _describe(client, topic_name, queue_name)
         except BatchEventsError as error:
@@ -106,10 +106,8 @@ def examine(access: CloudAccess, topic_name: str, queue_name: str, *, with_probe
             yield _probe(client, access, topic_name)
 
 
-def _examine_clock(dates: list[float]) -> Finding:
-    if not dates:
-        return Finding("clock", True, "the cloud's answers do not tell the time")
-    drift = time.time() - dates[-1]
+def _examine_clock(clock: CloudClock) -> Finding:
+    drift = time.time() - clock.signing_time()
     if abs(drift) <= MAX_DRIFT:
         return Finding("clock", True, f"this machine's clock is within {MAX_DRIFT:g} s of the cloud's")
     return Finding("clock", False, f"this machine's clock is off by {drift:+.0f} s: set it; the API refuses at 300 s")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -67,6 +66,17 @@ class CmqHook(TencentCloudHook):
             carry_out_rewind(client.send, plan)
         return plan
 
+    def check_queue(self, queue_name: str) -> None:
+        """
+        Prove that a queue exists, without taking a message from anybody.
+
+        :raises QueueNotFoundError: When there is no such queue at this address.
+        :raises CmqError: When the queue service refuses the keys or the name.
+        :raises TransportError: When it does not answer.
+        :raises ConfigurationError: When the connection has no ``cmq_endpoint``.
+        """
+        self._call(lambda client: client.check_queue(queue_name))
+
     def check(self) -> None:
         """
         Check that the queue service accepts the keys, by asking for a queue that cannot exist.
@@ -75,7 +85,7 @@ class CmqHook(TencentCloudHook):
         :raises ConfigurationError: When the connection has no ``cmq_endpoint``.
         """
         try:
-            self.receive("connection-test-of-airflow-batch-events")
+            self.check_queue("connection-test-of-airflow-batch-events")
         except QueueNotFoundError:
             self.log.debug("The queue service knows the keys")
 
@@ -93,9 +103,15 @@ class CmqHook(TencentCloudHook):
 
     def _call(self, use: Callable[[CmqClient], Awaitable[T]], *, retries: int = 3) -> T:
         from airflow_batch_events.protocol.cmq import CmqClient
+        from airflow_batch_events.protocol.loop_thread import LoopThread
 
         async def call() -> T:
             async with CmqClient(self.access, retries=retries) as client:
                 return await use(client)
 
-        return asyncio.run(call())
+        # In a thread, because this one may run an event loop itself.
+        thread = LoopThread()
+        try:
+            return thread.run(call)
+        finally:
+            thread.close()

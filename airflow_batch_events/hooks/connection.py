@@ -13,13 +13,13 @@ connection reaches clients that run for weeks.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook
 from airflow.sdk.configuration import conf
@@ -27,6 +27,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import amask_secret, mask_secret
 
 from airflow_batch_events.exceptions import ConfigurationError, CredentialsError
+from airflow_batch_events.protocol.settings import endpoint_of, key_part, region_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -60,24 +61,24 @@ def account_from_connection(connection: Connection, region: str | None = None) -
     source = f"connection {connection.conn_id!r}"
     if connection.conn_type != CONN_TYPE:
         raise ConfigurationError(f"{source} is of type {connection.conn_type!r}: it must be of type {CONN_TYPE!r}")
-    extra = connection.extra_dejson
-    region = region or extra.get("region")
-    if not region:
+    extra = _extra(connection, source)
+    region = extra.get("region") if region is None or region == "" else region
+    if not _is_given(region):
         raise ConfigurationError(
             f"{source} has no region: set 'region' in its extra, for example ap-guangzhou, or the task's region"
         )
     return Account(
         place={
-            "region": region,
-            "cmq_endpoint": extra.get("cmq_endpoint") or None,
-            "batch_endpoint": extra.get("batch_endpoint") or None,
-            "tdmq_endpoint": extra.get("tdmq_endpoint") or None,
-            "sts_endpoint": extra.get("sts_endpoint") or None,
+            "region": region_of(source, region),
+            "cmq_endpoint": _endpoint(extra, "cmq_endpoint", source),
+            "batch_endpoint": _endpoint(extra, "batch_endpoint", source),
+            "tdmq_endpoint": _endpoint(extra, "tdmq_endpoint", source),
+            "sts_endpoint": _endpoint(extra, "sts_endpoint", source),
             "verify": _verification(extra, source),
-            "proxy": extra.get("proxy") or None,
+            "proxy": _proxy(extra, source),
             "source": source,
         },
-        key=_key(connection, source),
+        key=_key(connection, extra, source),
         role=_role(extra, source),
     )
 
@@ -94,8 +95,12 @@ def access_from_connection(
     :raises ConfigurationError: Naming the connection and the field.
     :raises CloudError: When a role cannot be assumed, because STS does not answer.
     """
-    access = account_from_connection(connection, region).resolve(refused)
-    for secret in _secrets_of(access):
+    account = account_from_connection(connection, region)
+    # Before anything is looked up, and again for what was found.
+    for secret in _unmasked(_secrets_of_account(account)):
+        mask_secret(secret)
+    access = account.resolve(refused)
+    for secret in _unmasked((access.secret_key, access.token)):
         mask_secret(secret)
     return access
 
@@ -186,8 +191,11 @@ async def _aread(conn_id: str, region: str | None, refused: CloudAccess | None, 
         connection = await _aget_connection(conn_id)
     except AirflowNotFoundException as error:
         raise missing(conn_id) from error
-    access = await account_from_connection(connection, region).aresolve(refused)
-    for secret in _secrets_of(access):
+    account = account_from_connection(connection, region)
+    for secret in _unmasked(_secrets_of_account(account)):
+        await amask_secret(secret)
+    access = await account.aresolve(refused)
+    for secret in _unmasked((access.secret_key, access.token)):
         await amask_secret(secret)
     renew_at = reread_at if access.renew_at is None else min(reread_at, access.renew_at)
     return replace(access, renew_at=renew_at, renewal=ConnectionRenewal(conn_id, region))
@@ -201,44 +209,93 @@ async def _aget_connection(conn_id: str) -> Connection:
         return await asyncio.to_thread(BaseHook.get_connection, conn_id)
 
 
-def _key(connection: Connection, source: str) -> Key | None:
+def _extra(connection: Connection, source: str) -> dict[str, Any]:
+    value: Any = connection.extra
+    # A text in the text is an object that was encoded twice.
+    for _ in range(2):
+        if isinstance(value, str) and value.strip():
+            value = _decoded(value, source)
+    if value is None or value == "":
+        return {}
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"{source}: extra is of type {type(value).__name__} but must be a JSON object")
+    return value
+
+
+def _decoded(text: str, source: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    raise ConfigurationError(f"{source}: extra is no JSON: it must be a JSON object")
+
+
+def _is_given(value: object) -> bool:
+    """Whether a field was filled in; Airflow's form leaves an empty text or null."""
+    return value is not None and value != ""
+
+
+def _key(connection: Connection, extra: Mapping[str, Any], source: str) -> Key | None:
     from airflow_batch_events.protocol.credentials import Key
 
-    login, password = connection.login, connection.password
-    token = connection.extra_dejson.get("token") or None
-    if login and password:
-        return Key(login, password, token)
-    if login or password or token:
-        field = "login (SecretId)" if not login else "password (SecretKey)"
+    login, password, token = connection.login, connection.password, extra.get("token")
+    if _is_given(login) and _is_given(password):
+        return Key(
+            key_part(source, "login (SecretId)", login),
+            key_part(source, "password (SecretKey)", password),
+            key_part(source, "token", token) if _is_given(token) else None,
+        )
+    if any(map(_is_given, (login, password, token))):
+        field = "login (SecretId)" if not _is_given(login) else "password (SecretKey)"
         raise CredentialsError(
             f"{source} has no {field}: fill it in, or leave SecretId, SecretKey and token empty for the machine's key"
         )
     return None
 
 
+def _endpoint(extra: Mapping[str, Any], name: str, source: str) -> str | None:
+    value = extra.get(name)
+    return endpoint_of(source, name, value) if _is_given(value) else None
+
+
+def _proxy(extra: Mapping[str, Any], source: str) -> str | None:
+    from airflow_batch_events.protocol.proxy import parse_proxy
+
+    value = extra.get("proxy")
+    if not _is_given(value):
+        return None
+    parse_proxy(source, "proxy", value)
+    return str(value)
+
+
 def _role(extra: Mapping[str, Any], source: str) -> Role | None:
     from airflow_batch_events.protocol import sts
 
-    arn = extra.get("role_arn")
-    if not arn:
+    given = {name: value for name, value in extra.items() if _is_given(value)}
+    if "role_arn" not in given:
         return None
-    duration = extra.get("role_duration_seconds") or sts.DEFAULT_DURATION
-    try:
-        seconds = int(duration)
-    except (TypeError, ValueError):
-        raise ConfigurationError(f"{source}: role_duration_seconds is {duration!r} but must be a number") from None
+    duration = given.get("role_duration_seconds", sts.DEFAULT_DURATION)
     return sts.Role(
-        str(arn),
-        session_name=str(extra.get("role_session_name") or sts.DEFAULT_SESSION_NAME),
-        duration_seconds=seconds,
-        external_id=extra.get("role_external_id") or None,
+        given["role_arn"],
+        session_name=given.get("role_session_name", sts.DEFAULT_SESSION_NAME),
+        duration_seconds=_whole_seconds(duration, source),
+        external_id=given.get("role_external_id"),
         source=source,
     )
 
 
+def _whole_seconds(value: object, source: str) -> int:
+    # A form's field is text, and so is what a URI holds.
+    seconds = float(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds == seconds // 1:
+        return int(seconds)
+    shown = repr(value) if isinstance(value, str) else f"of type {type(value).__name__}"
+    raise ConfigurationError(f"{source}: role_duration_seconds is {shown} but must be whole seconds")
+
+
 def _verification(extra: Mapping[str, Any], source: str) -> bool | str:
     verify = extra.get("verify")
-    if verify is None or verify == "" or verify is True or str(verify).lower() == "true":
+    if not _is_given(verify) or verify is True or str(verify).lower() == "true":
         return conf.get(CONFIG_SECTION, "ca_bundle", fallback="") or True
     if verify is False or str(verify).lower() == "false":
         return False
@@ -251,13 +308,24 @@ def _verification(extra: Mapping[str, Any], source: str) -> bool | str:
 _masked: set[int] = set()
 
 
-def _secrets_of(access: CloudAccess) -> Iterator[str]:
+def _unmasked(secrets: Iterable[str | None]) -> Iterator[str]:
     """Return what has to be masked and was not yet; Airflow masks only what it finds in a connection itself."""
-    proxy_password = urlsplit(access.proxy).password if access.proxy is not None else None
-    for secret in (access.secret_key, access.token, proxy_password):
+    for secret in secrets:
         if secret and hash(secret) not in _masked:
             _masked.add(hash(secret))
             yield secret
+
+
+def _secrets_of_account(account: Account) -> Iterator[str | None]:
+    from airflow_batch_events.protocol.proxy import parse_proxy, secrets_of_environment
+
+    if account.key is not None:
+        yield from (account.key.secret_key, account.key.token)
+    if account.role is not None:
+        yield account.role.external_id
+    if account.place["proxy"] is not None:
+        yield from parse_proxy(account.place["source"], "proxy", account.place["proxy"]).secrets
+    yield from secrets_of_environment()
 
 
 def missing(conn_id: str) -> ConfigurationError:

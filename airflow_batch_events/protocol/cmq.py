@@ -10,17 +10,20 @@ unknown effect may arrive twice: delivery is at least once anyway.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from airflow_batch_events.exceptions import (
+    CallTimeoutError,
     CmqCredentialsError,
     CmqStaleHandleError,
     ConfigurationError,
     TransportError,
 )
+from airflow_batch_events.protocol.clock import CloudClock
 from airflow_batch_events.protocol.cmq_wire import (
     FORM,
     NO_MESSAGE,
@@ -28,6 +31,7 @@ from airflow_batch_events.protocol.cmq_wire import (
     OK,
     PARTLY_DELETED,
     PATH,
+    STALE_HANDLE,
     Answer,
     DeleteFailure,
     Message,
@@ -38,13 +42,15 @@ from airflow_batch_events.protocol.cmq_wire import (
     signed_form,
 )
 from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.reasons import reason_of, status_reason
 from airflow_batch_events.protocol.renewal import CORRECTIONS, Holder
 from airflow_batch_events.protocol.retry import RetryPolicy
-from airflow_batch_events.protocol.servertime import ServerTime
 from airflow_batch_events.protocol.transport import CONNECT_TIMEOUT, open_session
 
 if TYPE_CHECKING:
     import aiohttp
+
+log = logging.getLogger(__name__)
 
 __all__ = ["CmqClient", "DeleteFailure", "Message"]
 
@@ -58,7 +64,10 @@ MAX_WAIT = 30
 """Seconds that a long poll can wait at the most."""
 
 ANSWER_TIMEOUT = 10.0
-"""Seconds that an answer may take beyond the time for which it was asked to wait."""
+"""Seconds that the whole of an answer may take beyond the time for which it was asked to wait."""
+
+MAX_ANSWER = 97 * 2**20
+"""Bytes of an answer: 16 messages of 1 MB, each byte at the worst written as six (``\\u0001``), and what is around."""
 
 
 class CmqClient:
@@ -68,9 +77,8 @@ class CmqClient:
     :param access: The key, which is renewed where the access can be, and the queue service's address.
     :param signature_method: ``HmacSHA256`` or ``HmacSHA1``.
     :param retries: Repeats after a failure that may pass, with growing pauses; 0 makes every call once.
-    :param on_date: Called with the Unix seconds of every answer's ``Date`` header.
     :param sleep: Waits between repeats.
-    :param server_time: The time to sign with; by default this machine's, corrected by the cloud's answers.
+    :param clock: The cloud's time, to sign with; learns from every answer.
     :raises ConfigurationError: When ``access`` has no ``cmq_endpoint``.
     """
 
@@ -80,21 +88,26 @@ class CmqClient:
         *,
         signature_method: SignatureMethod = "HmacSHA256",
         retries: int = 3,
-        on_date: Callable[[float], None] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        server_time: ServerTime | None = None,
+        clock: CloudClock | None = None,
     ) -> None:
+        self.clock = clock or CloudClock()
         self._holder = Holder(access)
         self._endpoint = access.required_cmq_endpoint
         self._host = self._endpoint.partition("://")[2]
         self._signature_method = signature_method
         self._retry = RetryPolicy(retries=retries, throttled_retries=retries)
         self._sleep = sleep
-        self._time = server_time or ServerTime(on_date)
         self._session: aiohttp.ClientSession | None = None
+        self._where = self._endpoint
+        self._proxy_headers: dict[str, str] | None = None
+        self._told: set[str] = set()
 
     async def __aenter__(self) -> CmqClient:
-        self._session = await open_session(self._holder.access, self._endpoint)
+        self._session, proxy = await open_session(self._holder.access, self._endpoint)
+        if proxy is not None:
+            self._where = f"{self._endpoint} through the proxy {proxy.address}"
+            self._proxy_headers = proxy.headers
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -132,6 +145,15 @@ class CmqClient:
             good_codes=(OK, NO_MESSAGE),
             wait=MAX_WAIT if wait_seconds is None else wait_seconds,
         )
+        if answer.unreadable and queue_name not in self._told:
+            self._told.add(queue_name)
+            log.warning(
+                "Queue %r at %s has messages that cannot be read (%d in one answer): they are left to its dead-letter "
+                "policy; this is said once",
+                queue_name,
+                self._endpoint,
+                answer.unreadable,
+            )
         return answer.messages or []
 
     async def receive_one(self, queue_name: str, *, wait_seconds: int | None = 3) -> Message | None:
@@ -230,6 +252,25 @@ class CmqClient:
             ids += [sent.message_id for sent in answer.sent or []]
         return ids
 
+    async def check_queue(self, queue_name: str) -> None:
+        """
+        Prove that a queue exists at this address for this key, without taking a message from anybody.
+
+        It asks for the deletion of a message that cannot exist, which the service refuses one way where there is such
+        a queue, and another where there is none.
+
+        :param queue_name: The queue.
+        :raises QueueNotFoundError: When there is no such queue.
+        :raises CmqError: When the key is refused, or the name cannot be one.
+        :raises TransportError: When there is no usable answer.
+        """
+        await self._call(
+            "BatchDeleteMessage",
+            queue_name,
+            {"queueName": queue_name, **numbered("receiptHandle", ["0"])},
+            good_codes=(OK, STALE_HANDLE, PARTLY_DELETED, NOTHING_DELETED),
+        )
+
     async def _call(
         self, action: str, name: str, params: dict[str, str], *, good_codes: Sequence[int] = (OK,), wait: float = 0.0
     ) -> Answer:
@@ -242,58 +283,95 @@ class CmqClient:
         self, action: str, name: str, params: dict[str, str], good_codes: Sequence[int], wait: float
     ) -> Answer:
         for _ in range(CORRECTIONS):
-            access, signed_at = await self._holder.arefresh(), self._time.now()
-            answer = await self._post(action, params, signed_at, wait)
+            access, signed_at = await self._holder.refresh(), self.clock.signing_time()
+            answer = await self._post(action, params, good_codes, wait)
             if answer.code in good_codes:
                 return answer
             error = error_of(action, name, answer)
             # This machine's clock is off, as the refusal itself has told: sign once more with the cloud's time. Or the
             # key was exchanged meanwhile: sign once more with the present one.
             if not isinstance(error, CmqCredentialsError) or not (
-                self._time.would_differ(signed_at) or await self._holder.aexchange(access, error)
+                self.clock.would_differ(signed_at) or await self._holder.exchange(access, error)
             ):
                 raise error
-        answer = await self._post(action, params, self._time.now(), wait)
+        answer = await self._post(action, params, good_codes, wait)
         if answer.code in good_codes:
             return answer
         raise error_of(action, name, answer)
 
-    async def _post(self, action: str, params: dict[str, str], timestamp: float, wait: float) -> Answer:
-        import aiohttp
-
+    async def _post(self, action: str, params: dict[str, str], good_codes: Sequence[int], wait: float) -> Answer:
         if self._session is None:
             raise RuntimeError("the client is not open: use it in an `async with` block")
+        form = self._signed(action, params)
+        bound = wait + ANSWER_TIMEOUT
+        told = f"{action}: no answer from {self._where}"
+        failure: TransportError
+        try:
+            status, date, content = await _exchange(
+                self._session, self._endpoint + PATH, form, bound, self._proxy_headers
+            )
+        # Whatever the library raises: its text must not leave.
+        except Exception as error:  # noqa: BLE001
+            if isinstance(error, asyncio.TimeoutError) and "Connect" not in type(error).__name__:
+                failure = CallTimeoutError(f"{told}: timed out after {bound:g} s")
+            else:
+                failure = TransportError(f"{told}: {reason_of(error)}")
+        else:
+            return self._understood(action, status, date, content, good_codes)
+        raise failure
+
+    def _understood(
+        self, action: str, status: int, date: str | None, content: bytes, good_codes: Sequence[int]
+    ) -> Answer:
+        answer: Answer | None = None
+        if status != HTTPStatus.OK:
+            reason = status_reason(status)
+        elif len(content) > MAX_ANSWER:
+            reason = f"more than {MAX_ANSWER} bytes"
+        else:
+            try:
+                answer = parse_answer(content)
+            except ValueError:
+                reason = "something that is not understood"
+        self.clock.learn(date, is_good=answer is not None and answer.code in good_codes)
+        if answer is None:
+            raise TransportError(f"{action}: {self._where} answered {reason}")
+        return answer
+
+    def _signed(self, action: str, params: dict[str, str]) -> bytes:
         key = self._holder.access.key
         common = {
             "Action": action,
             "SecretId": key.secret_id,
-            "Timestamp": str(int(timestamp)),
+            "Timestamp": str(int(self.clock.signing_time())),
             "Nonce": str(random.randrange(1, 2**63)),
             "SignatureMethod": self._signature_method,
         }
         if key.token is not None:
             common["Token"] = key.token
-        form = signed_form(self._host, {**params, **common}, key.secret_key, self._signature_method)
-        bounds = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT, sock_read=wait + ANSWER_TIMEOUT)
-        try:
-            async with self._session.post(
-                self._endpoint + PATH, data=form, headers={"Content-Type": FORM}, timeout=bounds, allow_redirects=False
-            ) as response:
-                self._time.learn(response.headers.get("Date"))
-                content = await response.read()
-        except (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError) as error:
-            # Without its cause, which holds the proxy's URL, password included.
-            reason = str(error) if isinstance(error, OSError) else f"HTTP {error.status} {error.message}"
-            raise TransportError(f"{action}: no way to {self._endpoint} through the proxy: {reason}") from None
-        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
-            reason = str(error) or type(error).__name__
-            raise TransportError(f"{action}: no answer from {self._endpoint}: {reason}") from error
-        if response.status != HTTPStatus.OK:
-            raise TransportError(f"{action}: {self._endpoint} answered HTTP {response.status}")
-        try:
-            return parse_answer(content)
-        except ValueError as error:
-            raise TransportError(f"{action}: {self._endpoint} answered something that is not understood") from error
+        return signed_form(self._host, {**params, **common}, key.secret_key, self._signature_method)
+
+
+async def _exchange(
+    session: aiohttp.ClientSession, url: str, form: bytes, bound: float, proxy_headers: dict[str, str] | None
+) -> tuple[int, str | None, bytes]:
+    import aiohttp
+
+    async with session.post(
+        url,
+        data=form,
+        headers={"Content-Type": FORM},
+        timeout=aiohttp.ClientTimeout(total=bound, connect=CONNECT_TIMEOUT),
+        allow_redirects=False,
+        proxy_headers=proxy_headers,
+    ) as response:
+        content = bytearray()
+        if response.status == HTTPStatus.OK:
+            async for part in response.content.iter_any():
+                content += part
+                if len(content) > MAX_ANSWER:
+                    break
+        return response.status, response.headers.get("Date"), bytes(content)
 
 
 def batches(bodies: Sequence[str]) -> Iterator[list[str]]:

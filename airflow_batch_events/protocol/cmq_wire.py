@@ -14,7 +14,7 @@ import hmac
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 import msgspec
@@ -43,6 +43,7 @@ FORM = "application/x-www-form-urlencoded"
 
 OK = 0
 NO_MESSAGE = 7000
+STALE_HANDLE = 4430
 PARTLY_DELETED = 6010
 NOTHING_DELETED = 6020
 
@@ -111,7 +112,7 @@ class Answer(
         "failures": "errorList",
     },
 ):
-    """What the service answers; each action fills its own fields."""
+    """What the service answers; each action fills its own fields, and ``unreadable`` counts left-out messages."""
 
     code: int
     message: str = ""
@@ -120,25 +121,97 @@ class Answer(
     sent: list[SentMessage] | None = None
     messages: list[Message] | None = None
     failures: list[DeleteFailure] | None = None
+    unreadable: int = 0
 
 
 # Numbers may come as strings; anything else that is not as documented is an error.
 _decoder = msgspec.json.Decoder(Answer, strict=False)
+
+_MAX_DIGITS = 18
+_LATEST = 1e11
 
 
 def parse_answer(content: bytes) -> Answer:
     """
     Read an answer.
 
-    :raises ValueError: When it is not one.
+    One message that is not as documented must not hide the others of its batch for ever: what is wrong with it is left
+    out where it is not needed, and else the message is.
+
+    :raises ValueError: When it is not one, whatever is wrong with it.
     """
     try:
-        return _decoder.decode(content)
-    except msgspec.ValidationError:
-        raise
+        try:
+            return _decoder.decode(content)
+        except ValueError:
+            return _read_by_entries(json.loads(content.decode(errors="replace"), parse_int=_whole))
+    except (RecursionError, MemoryError):
+        pass
+    raise ValueError("the answer is nested too deeply")
+
+
+def _read_by_entries(answer: Any) -> Answer:
+    if not isinstance(answer, dict):
+        raise ValueError(f"the answer is a {type(answer).__name__}")
+    entries = answer.pop("msgInfoList", None)
+    failures = answer.pop("errorList", None)
+    answer.pop("unreadable", None)
+    read = msgspec.convert(answer, Answer, strict=False)
+    if isinstance(entries, list):
+        messages = [message for message in map(_read_message, entries) if message is not None]
+        read = msgspec.structs.replace(read, messages=messages, unreadable=len(entries) - len(messages))
+    if isinstance(failures, list):
+        read = msgspec.structs.replace(
+            read, failures=[failure for failure in map(_read_failure, failures) if failure is not None]
+        )
+    return read
+
+
+def _read_message(entry: Any) -> Message | None:
+    if not isinstance(entry, dict):
+        return None
+    body, identifiers = entry.get("msgBody"), [_identifier(entry.get(name)) for name in ("msgId", "receiptHandle")]
+    enqueued = _time(entry.get("enqueueTime"))
+    if not isinstance(body, str) or not all(identifiers) or enqueued is None:
+        return None
+    count = entry.get("dequeueCount")
+    return Message(
+        body=body,
+        message_id=identifiers[0],
+        receipt_handle=identifiers[1],
+        enqueue_time=enqueued,
+        next_visible_time=_time(entry.get("nextVisibleTime")) or 0.0,
+        dequeue_count=count if isinstance(count, int) and not isinstance(count, bool) else None,
+    )
+
+
+def _read_failure(entry: Any) -> DeleteFailure | None:
+    try:
+        return msgspec.convert(entry, DeleteFailure, strict=False)
     except ValueError:
-        # One body that is no proper Unicode must not hide the others of its batch for ever.
-        return msgspec.convert(json.loads(content.decode(errors="replace")), Answer, strict=False)
+        return None
+
+
+def _identifier(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) else ""
+
+
+def _time(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        return None
+    # Also not a number: it compares as false.
+    return seconds if 0 <= seconds <= _LATEST else None
+
+
+def _whole(digits: str) -> int | float:
+    # Python refuses to read thousands of digits, and nothing in an answer has more than these.
+    return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
 
 
 def source_string(method: str, host: str, params: Mapping[str, str]) -> str:

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import urlsplit
 
-from airflow_batch_events.exceptions import ConfigurationError, CredentialsError
+from airflow_batch_events.exceptions import ConfigurationError
+from airflow_batch_events.protocol.proxy import parse_proxy
+from airflow_batch_events.protocol.settings import endpoint_of, key_part, region_of
 
 ENDPOINT_FIELDS = ("cmq_endpoint", "batch_endpoint", "tdmq_endpoint", "sts_endpoint")
 
@@ -74,7 +75,7 @@ class CloudAccess:
     :param tdmq_endpoint: ``scheme://host[:port]`` of the TDMQ API; None for the public one.
     :param sts_endpoint: ``scheme://host[:port]`` of STS, where a role is assumed; None for the public one.
     :param verify: Whether to check TLS certificates, or the path of a CA bundle to check them with.
-    :param proxy: URL of an HTTP proxy; None leaves the choice to the environment.
+    :param proxy: URL of a proxy, as :func:`parse_proxy` takes it; None leaves the choice to the environment.
     :param source: Where these settings come from, for messages.
     :param role_arn: The role whose temporary key this is.
     :param identity: Whose key this is, in words; by default the beginning of the SecretId.
@@ -101,21 +102,19 @@ class CloudAccess:
     renewal: Renewal | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name in ("secret_id", "secret_key"):
-            value = getattr(self, name)
-            if not value:
-                raise CredentialsError(f"{self.source} has no {name}: create a key in the console and fill it in")
-            if value != value.strip():
-                raise CredentialsError(f"{self.source}: {name} begins or ends with a blank, take it away")
-        if not self.region or self.region != self.region.strip():
-            raise ConfigurationError(f"{self.source} has no region: set it, for example ap-guangzhou")
+        key_part(self.source, "secret_id", self.secret_id)
+        key_part(self.source, "secret_key", self.secret_key)
+        if self.token is not None:
+            key_part(self.source, "token", self.token)
+        region_of(self.source, self.region)
         for name in ENDPOINT_FIELDS:
             value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, name, self._checked(name, value))
-        if self.proxy is not None and not urlsplit(self.proxy).hostname:
-            # A proxy's URL may hold a password, so the message does not repeat it.
-            raise ConfigurationError(f"{self.source}: proxy must look like http://host:port")
+                object.__setattr__(self, name, endpoint_of(self.source, name, value))
+        if self.proxy is not None:
+            parse_proxy(self.source, "proxy", self.proxy)
+        if not isinstance(self.verify, bool | str):
+            raise ConfigurationError(f"{self.source}: verify must be true, false or the path of a CA bundle")
         if not self.identity:
             object.__setattr__(self, "identity", f"key {self.key.shown}")
 
@@ -166,17 +165,3 @@ class CloudAccess:
                 f'request address) into the connection\'s extra, {{"cmq_endpoint": "https://..."}}'
             )
         return self.cmq_endpoint
-
-    def _checked(self, name: str, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            has_host = parts.scheme in ("http", "https") and bool(parts.hostname)
-            is_bare = parts.path in ("", "/") and not (parts.query or parts.fragment or parts.username)
-            parts.port  # noqa: B018 - raises ValueError for a port that is no number
-        except ValueError:
-            has_host = is_bare = False
-        if not (has_host and is_bare) or value != value.strip():
-            raise ConfigurationError(
-                f"{self.source}: {name} is {value!r} but must be http:// or https://, a host and perhaps a port"
-            )
-        return value.rstrip("/")

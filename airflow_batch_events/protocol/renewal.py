@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from airflow_batch_events.exceptions import ApiCredentialsError, BatchEventsError, CmqCredentialsError
-from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.credentials import CloudAccess, Renewal
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ AGAIN_AFTER = 60.0
 """Seconds until a renewal that has failed is tried again, unless the key is refused before."""
 
 BOUND = 30.0
-"""Seconds that a renewal may hold up a call in an event loop."""
+"""Seconds that a renewal may hold up a call."""
 
 CORRECTIONS = 2
 """How often a refused request is signed anew: once for a clock that is off, once for a key that has ended."""
@@ -38,31 +38,48 @@ def is_key_refused(error: Exception) -> bool:
     return isinstance(error, CmqCredentialsError)
 
 
+Renew = Callable[[Renewal, "CloudAccess | None"], Awaitable[CloudAccess]]
+
+
+async def renew_async(renewal: Renewal, refused: CloudAccess | None) -> CloudAccess:
+    """Ask for the present access in the running loop, as triggers do."""
+    return await renewal.arenew(refused)
+
+
+async def renew_in_thread(renewal: Renewal, refused: CloudAccess | None) -> CloudAccess:
+    """Ask for the present access as tasks do, which have no asynchronous way to their connections."""
+    return await asyncio.to_thread(renewal.renew, refused)
+
+
 class Holder:
     """
     Hold an access for a client.
 
     :param access: What the client was made from.
     :param monotonic: The clock of ``renew_at``.
+    :param renew: How a renewal is asked.
     """
 
-    def __init__(self, access: CloudAccess, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, access: CloudAccess, monotonic: Callable[[], float] = time.monotonic, renew: Renew = renew_async
+    ) -> None:
         self._monotonic = monotonic
+        self._renew = renew
         self._take(access)
 
-    def refresh(self) -> CloudAccess:
-        """Return the access to sign with, renewed if it is due; may block."""
+    async def refresh(self) -> CloudAccess:
+        """Return the access to sign with, renewed if it is due."""
         if self.access.renewal is not None and self._monotonic() >= self._due:
             try:
-                self._take(self.access.renewal.renew(None))
+                self._take(await asyncio.wait_for(self._renew(self.access.renewal, None), BOUND))
             # Whatever keeps the connection or the role from being read, the old key may still be good.
             except Exception as error:  # noqa: BLE001
                 self._postpone(error)
         return self.access
 
-    def exchange(self, refused: CloudAccess, error: Exception) -> bool:
+    async def exchange(self, refused: CloudAccess, error: Exception) -> bool:
         """
-        Look for another key after a refusal; may block.
+        Look for another key after a refusal.
 
         :param refused: What the refused request was signed with.
         :param error: The refusal.
@@ -72,27 +89,7 @@ class Holder:
             return False
         if self.access.key == refused.key and refused.renewal is not None:
             try:
-                self._take(refused.renewal.renew(refused))
-            except Exception as failure:  # noqa: BLE001
-                self._postpone(failure)
-        return self.access.key != refused.key
-
-    async def arefresh(self) -> CloudAccess:
-        """Return the access to sign with, renewed if it is due."""
-        if self.access.renewal is not None and self._monotonic() >= self._due:
-            try:
-                self._take(await asyncio.wait_for(self.access.renewal.arenew(None), BOUND))
-            except Exception as error:  # noqa: BLE001
-                self._postpone(error)
-        return self.access
-
-    async def aexchange(self, refused: CloudAccess, error: Exception) -> bool:
-        """Look for another key after a refusal; the parameters are those of :meth:`exchange`."""
-        if not is_key_refused(error):
-            return False
-        if self.access.key == refused.key and refused.renewal is not None:
-            try:
-                self._take(await asyncio.wait_for(refused.renewal.arenew(refused), BOUND))
+                self._take(await asyncio.wait_for(self._renew(refused.renewal, refused), BOUND))
             except Exception as failure:  # noqa: BLE001
                 self._postpone(failure)
         return self.access.key != refused.key

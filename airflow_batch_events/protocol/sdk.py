@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Send requests to the TC3 APIs (Batch, TDMQ, STS) through the vendor's SDK, blocking or not.
+Send requests to the TC3 APIs (Batch, TDMQ, STS), blocking or not.
 
-A request is a value that ``batch.py`` or ``tdmq.py`` builds; the two clients here differ only in how they send it.
-Whatever goes wrong leaves as one of our exceptions. A write whose effect is unknown is never repeated unless the
-request says that a repeat does no harm.
+A request is a value that ``batch.py``, ``tdmq.py`` or ``sts.py`` builds. :class:`AsyncSdkClient` sends it;
+:class:`SdkClient` drives one of these from code that blocks. Whatever goes wrong leaves as one of our exceptions. A
+write whose effect is unknown is never repeated unless the request says that a repeat does no harm.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from http import HTTPStatus
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from airflow_batch_events.exceptions import (
     ApiCredentialsError,
@@ -25,117 +27,46 @@ from airflow_batch_events.exceptions import (
     ApiRefusedError,
     ApiServerError,
     ApiThrottledError,
-    CloudError,
+    CallTimeoutError,
     ConfigurationError,
     TransportError,
 )
+from airflow_batch_events.protocol.clock import CloudClock
 from airflow_batch_events.protocol.credentials import CloudAccess
-from airflow_batch_events.protocol.renewal import CORRECTIONS, Holder
+from airflow_batch_events.protocol.loop_thread import LoopThread
+from airflow_batch_events.protocol.reasons import status_reason
+from airflow_batch_events.protocol.renewal import CORRECTIONS, Holder, renew_async, renew_in_thread
 from airflow_batch_events.protocol.request import Request, Service
 from airflow_batch_events.protocol.retry import RetryPolicy
-from airflow_batch_events.protocol.servertime import ServerTime
-from airflow_batch_events.protocol.transport import check_bundle, open_http_client
 
 if TYPE_CHECKING:
-    import httpx
+    from airflow_batch_events.protocol.http_line import HttpLine
+    from airflow_batch_events.protocol.vendor import Signer
 
 T = TypeVar("T")
 
-# The SDK is imported where it is first needed, off the event loop: it takes a third of a second.
+MAX_STRETCH = 4
+"""How many times its timeout a call gets at the most, where the API answers rightly but slowly."""
+
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What reading an answer raises that is not as documented."""
 
 
-class SdkClient:
-    """
-    Send requests and block until they are answered; for one thread.
-
-    :param access: Key, region and addresses; the key is renewed where the access can be.
-    :param timeout: Seconds for a connection, and seconds without a byte, after which a call is given up.
-    :param retry: Which failed calls are made again.
-    :param on_date: Called with the Unix seconds of every answer's ``Date`` header.
-    :param sleep: Waits between repeats.
-    :param server_time: The time to sign with; by default this machine's, corrected by the cloud's answers.
-    """
-
-    def __init__(
-        self,
-        access: CloudAccess,
-        *,
-        timeout: float = 15.0,
-        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
-        on_date: Callable[[float], None] | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-        server_time: ServerTime | None = None,
-    ) -> None:
-        self._holder = Holder(access)
-        self._timeout = timeout
-        self._retry = retry
-        self._sleep = sleep
-        self._time = server_time or ServerTime(on_date)
-        self._products: dict[Service, Any] = {}
-
-    @property
-    def access(self) -> CloudAccess:
-        """What requests are signed with at present."""
-        return self._holder.access
-
-    def __enter__(self) -> SdkClient:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections; a later call opens new ones."""
-        products, self._products = self._products, {}
-        for product in products.values():
-            product.close()
-
-    def send(self, request: Request[T]) -> T:
-        """
-        Make the call.
-
-        :return: What the request's parser makes of the answer.
-        :raises ApiError: The subclass for the error code.
-        :raises TransportError: When there is no usable answer.
-        :raises ConfigurationError: When the CA bundle cannot be read, or a parameter cannot be written as JSON.
-        """
-        _check_params(request)
-        response = self._retry.call(lambda: self._try(request), repeatable=request.repeatable, sleep=self._sleep)
-        return _parse(request, response)
-
-    def _try(self, request: Request[T]) -> dict[str, Any]:
-        for _ in range(CORRECTIONS):
-            access, signed_at = self._holder.refresh(), self._time.now()
-            try:
-                return self._call(request)
-            except ApiCredentialsError as error:
-                # A refusal that tells that this machine's clock is off is worth one more try with the cloud's time,
-                # and one of a key that has been exchanged meanwhile is worth one with the present key.
-                if not self._time.would_differ(signed_at) and not self._holder.exchange(access, error):
-                    raise
-        return self._call(request)
-
-    def _call(self, request: Request[T]) -> dict[str, Any]:
-        from airflow_batch_events.protocol import vendor
-
-        product = self._products.get(request.service)
-        if product is None:
-            check_bundle(self.access)
-            product = vendor.sync_client(request.service, self.access, self._timeout, self._time)
-            self._products[request.service] = product
-        vendor.sign_as(product, self.access.key)
-        try:
-            answer = product.call_json(request.action, request.params)
-        except (*vendor.FAILURES, TransportError) as error:
-            raise _explain(request, error, self.access) from error
-        return _unwrap(request, answer, self.access)
+class _Line(NamedTuple):
+    signer: Signer
+    http: HttpLine
 
 
 class AsyncSdkClient:
     """
     Send requests without blocking the event loop; any number at once.
 
-    The parameters are those of :class:`SdkClient`.
+    :param access: Key, region and addresses; the key is renewed where the access can be.
+    :param timeout: Seconds for the whole of a call, from connecting to the last byte. After a call that took longer
+        the next ones get twice as long, up to four times, until one is answered within the timeout.
+    :param retry: Which failed calls are made again.
+    :param sleep: Waits between repeats.
+    :param clock: The cloud's time, to sign with; learns from every answer.
     """
 
     def __init__(
@@ -144,18 +75,18 @@ class AsyncSdkClient:
         *,
         timeout: float = 15.0,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
-        on_date: Callable[[float], None] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        server_time: ServerTime | None = None,
+        clock: CloudClock | None = None,
     ) -> None:
-        self._holder = Holder(access)
+        self.clock = clock or CloudClock()
+        self._holder = Holder(access, renew=renew_async)
         self._timeout = timeout
+        self._stretch = 1
         self._retry = retry
         self._sleep = sleep
-        self._time = server_time or ServerTime(on_date)
         self._opening = asyncio.Lock()
-        self._http: httpx.AsyncClient | None = None
-        self._products: dict[Service, Any] = {}
+        self._context: ssl.SSLContext | None = None
+        self._lines: dict[Service, _Line] = {}
 
     @property
     def access(self) -> CloudAccess:
@@ -170,73 +101,142 @@ class AsyncSdkClient:
 
     async def aclose(self) -> None:
         """Close the connections; a later call opens new ones."""
-        http, self._http = self._http, None
-        self._products = {}
-        if http is not None:
-            await http.aclose()
+        for line in self._forget().values():
+            await line.http.aclose()
 
-    async def send(self, request: Request[T]) -> T:
+    async def send(self, request: Request[T], *, timeout: float | None = None) -> T:
         """
         Make the call.
 
+        :param request: The call.
+        :param timeout: Seconds for the whole of each try, instead of the client's.
         :return: What the request's parser makes of the answer.
         :raises ApiError: The subclass for the error code.
+        :raises CallTimeoutError: When the whole answer had not come in that time.
         :raises TransportError: When there is no usable answer.
         :raises ConfigurationError: When the CA bundle cannot be read, or a parameter cannot be written as JSON.
         """
         _check_params(request)
 
-        async def once() -> dict[str, Any]:
-            return await self._try(request)
+        async def once() -> T:
+            return await self._try(request, timeout)
 
-        response = await self._retry.acall(once, repeatable=request.repeatable, sleep=self._sleep)
-        return _parse(request, response)
+        return await self._retry.acall(once, repeatable=request.repeatable, sleep=self._sleep)
 
-    async def _try(self, request: Request[T]) -> dict[str, Any]:
+    async def _try(self, request: Request[T], timeout: float | None) -> T:
         for _ in range(CORRECTIONS):
-            access, signed_at = await self._holder.arefresh(), self._time.now()
+            access, signed_at = await self._holder.refresh(), self.clock.signing_time()
             try:
-                return await self._call(request)
+                return await self._call(request, timeout)
             except ApiCredentialsError as error:
-                if not self._time.would_differ(signed_at) and not await self._holder.aexchange(access, error):
+                # A refusal that tells that this machine's clock is off is worth one more try with the cloud's time,
+                # and one of a key that has been exchanged meanwhile is worth one with the present key.
+                if not self.clock.would_differ(signed_at) and not await self._holder.exchange(access, error):
                     raise
-        return await self._call(request)
+        return await self._call(request, timeout)
 
-    async def _call(self, request: Request[T]) -> dict[str, Any]:
-        product = await self._open(request.service)
-
-        import httpx
-
-        from airflow_batch_events.protocol import vendor
-
-        # The SDK signs before it waits for anything, so calls with an older key are not touched.
-        vendor.sign_as(product, self.access.key)
+    async def _call(self, request: Request[T], timeout: float | None) -> T:
+        line = await self._open(request.service)
+        signed = line.signer.sign(request.action, request.params, self.access.key, self.clock.signing_time())
+        bound, began = timeout or self._timeout * self._stretch, time.monotonic()
         try:
-            answer = await product.call_and_deserialize(request.action, request.params, dict)
-        except (*vendor.FAILURES, TransportError, httpx.HTTPError) as error:
-            raise _explain(request, error, self.access) from error
-        return _unwrap(request, answer, self.access)
+            answer = await line.http.exchange(request.action, signed, bound)
+        except CallTimeoutError:
+            self._stretch = min(self._stretch * 2, MAX_STRETCH)
+            raise
+        if time.monotonic() - began < self._timeout:
+            self._stretch = 1
+        is_good = False
+        try:
+            if answer.status != HTTPStatus.OK:
+                reason = status_reason(answer.status)
+                raise TransportError(f"{request.action}: no usable answer from {line.http.where}: {reason}")
+            value = _read(request, answer.content)
+            is_good = True
+        finally:
+            self.clock.learn(answer.date, is_good=is_good)
+        return value
 
-    async def _open(self, service: Service) -> Any:
+    async def _open(self, service: Service) -> _Line:
         async with self._opening:
-            if self._http is None:
-                self._http = await open_http_client(self.access, timeout=self._timeout, on_response=self._on_response)
-            if service not in self._products:
-                self._products[service] = await asyncio.to_thread(
-                    _async_product, service, self.access, self._http, self._time
-                )
-            return self._products[service]
+            if service not in self._lines:
+                self._lines[service] = await asyncio.to_thread(self._make, service)
+            return self._lines[service]
 
-    async def _on_response(self, response: httpx.Response) -> None:
-        self._time.learn(response.headers.get("Date"))
-        if response.status_code != 200:
-            raise TransportError(f"HTTP {response.status_code}")
+    def _make(self, service: Service) -> _Line:
+        # Imported here, off the event loop: the SDK and httpx take a fifth of a second.
+        from airflow_batch_events.protocol import transport, vendor
+        from airflow_batch_events.protocol.http_line import HttpLine
+
+        access, endpoint = self.access, _endpoint(service, self.access)
+        self._context = self._context or transport.tls_context(access)
+        return _Line(vendor.Signer(service, endpoint, access.region), HttpLine(access, endpoint, self._context))
+
+    def _forget(self) -> dict[Service, _Line]:
+        """Begin anew, for another event loop; return what has to be closed in the present one."""
+        lines, self._lines = self._lines, {}
+        self._opening, self._context = asyncio.Lock(), None
+        return lines
 
 
-def _async_product(service: Service, access: CloudAccess, http: httpx.AsyncClient, server_time: ServerTime) -> Any:
-    from airflow_batch_events.protocol import vendor
+class SdkClient:
+    """
+    Send requests and block until they are answered; for one thread, which may run an event loop.
 
-    return vendor.async_client(service, access, http, server_time)
+    Drives an :class:`AsyncSdkClient` in a thread of its own, so that there is one way to talk to the APIs. The thread
+    ends with :meth:`close`, with the last reference to the client, or with the interpreter. The parameters are those
+    of :class:`AsyncSdkClient`; ``sleep`` blocks.
+    """
+
+    def __init__(
+        self,
+        access: CloudAccess,
+        *,
+        timeout: float = 15.0,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+        sleep: Callable[[float], None] = time.sleep,
+        clock: CloudClock | None = None,
+    ) -> None:
+        self._client = AsyncSdkClient(access, timeout=timeout, clock=clock)
+        # What blocks is asked for keys, as everywhere in a task, but not in the thread of a loop.
+        self._client._holder = Holder(access, renew=renew_in_thread)
+        self._thread = LoopThread(self._client.aclose, self._client._forget)
+        self._retry = retry
+        self._sleep = sleep
+
+    @property
+    def access(self) -> CloudAccess:
+        """What requests are signed with at present."""
+        return self._client.access
+
+    @property
+    def clock(self) -> CloudClock:
+        """The cloud's time."""
+        return self._client.clock
+
+    def __enter__(self) -> SdkClient:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; a later call opens new ones."""
+        self._thread.close()
+
+    def send(self, request: Request[T], *, timeout: float | None = None) -> T:
+        """
+        Make the call; the parameters and errors are those of :meth:`AsyncSdkClient.send`.
+
+        An exception that a signal handler raises meanwhile (Airflow's time-out of a task) cancels the call.
+        """
+        _check_params(request)
+        # The repeats are counted here, so that their pauses end with such an exception, too.
+        return self._retry.call(
+            lambda: self._thread.run(lambda: self._client._try(request, timeout)),
+            repeatable=request.repeatable,
+            sleep=self._sleep,
+        )
 
 
 _ERRORS: dict[str, type[ApiError]] = {
@@ -265,9 +265,6 @@ _ERRORS: dict[str, type[ApiError]] = {
     "ServiceUnavailable": ApiServerError,
 }
 
-_NO_ANSWER_CODES = ("ClientNetworkError", "ServerNetworkError")
-"""Codes that the SDK makes up when there is no answer."""
-
 
 def api_error(action: str, code: str, message: str, request_id: str | None = None) -> ApiError:
     """Return the exception for an error code: the class goes by the code's first word."""
@@ -278,49 +275,36 @@ def api_error(action: str, code: str, message: str, request_id: str | None = Non
     return kind(action, code, message, request_id)
 
 
-def _explain(request: Request[T], error: Exception, access: CloudAccess) -> CloudError:
-    code = getattr(error, "code", None)
-    if isinstance(code, str) and code not in _NO_ANSWER_CODES:
-        return api_error(
-            request.action, code, str(getattr(error, "message", "")), getattr(error, "requestId", None) or None
-        )
-    reason = getattr(error, "message", None) or str(error) or type(error).__name__
-    if isinstance(error, LookupError | TypeError | ValueError):
-        reason = f"something that is not understood ({type(error).__name__}: {error})"
-    return TransportError(f"{request.action}: no usable answer from {_endpoint(request, access)}: {reason}")
-
-
-def _unwrap(request: Request[T], answer: Any, access: CloudAccess) -> dict[str, Any]:
-    response = answer.get("Response") if isinstance(answer, dict) else None
-    if not isinstance(response, dict):
-        raise TransportError(f"{request.action}: the answer from {_endpoint(request, access)} has no Response")
-    # The SDK looks for errors only under two exact Content-Types; under any other it passes them as results.
-    error = response.get("Error")
-    if isinstance(error, dict):
-        raise api_error(request.action, str(error.get("Code")), str(error.get("Message")), response.get("RequestId"))
-    return response
-
-
-def _parse(request: Request[T], response: dict[str, Any]) -> T:
+def _read(request: Request[T], content: bytes) -> T:
+    failure: TransportError
     try:
-        return request.parse(response)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise TransportError(
-            f"{request.action}: the answer is not understood ({type(error).__name__}: {error})"
-        ) from error
+        response = json.loads(content)["Response"]
+        error = response.get("Error")
+        if error is None:
+            return request.parse(response)
+        code, message = error["Code"], error.get("Message")
+        if isinstance(code, str):
+            raise api_error(request.action, code, str(message), response.get("RequestId"))
+        failure = TransportError(f"{request.action}: the answer is not understood (an error without a code)")
+    except _UNREADABLE as error:
+        # Not its text, which quotes the answer, and an answer may hold keys; a field's name is no secret.
+        field = f" {error.args[0]!r}" if isinstance(error, KeyError) and isinstance(error.args[0], str) else ""
+        failure = TransportError(f"{request.action}: the answer is not understood ({type(error).__name__}{field})")
+    raise failure
 
 
 def _check_params(request: Request[T]) -> None:
+    reason = None
     try:
-        json.dumps(request.params)
+        json.dumps(request.params, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"{request.action}: the parameters cannot be written as JSON: {error}") from error
+        reason = str(error)
+    except RecursionError:
+        reason = "they are nested too deeply"
+    if reason is not None:
+        raise ConfigurationError(f"{request.action}: the parameters cannot be written as JSON: {reason}")
 
 
-def _endpoint(request: Request[T], access: CloudAccess) -> str:
-    configured = {
-        "batch": access.batch_endpoint,
-        "tdmq": access.tdmq_endpoint,
-        "sts": access.sts_endpoint,
-    }[request.service]
-    return configured or f"{request.service}.tencentcloudapi.com"
+def _endpoint(service: Service, access: CloudAccess) -> str:
+    configured = {"batch": access.batch_endpoint, "tdmq": access.tdmq_endpoint, "sts": access.sts_endpoint}[service]
+    return configured or f"https://{service}.tencentcloudapi.com"

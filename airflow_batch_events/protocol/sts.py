@@ -20,15 +20,17 @@ from airflow_batch_events.exceptions import (
     ApiError,
     ApiServerError,
     ApiThrottledError,
+    CallTimeoutError,
     CloudError,
     ConfigurationError,
     CredentialsError,
 )
+from airflow_batch_events.protocol.clock import EARLIEST, LATEST, CloudClock
 from airflow_batch_events.protocol.credentials import CloudAccess, Key
 from airflow_batch_events.protocol.request import Request
 from airflow_batch_events.protocol.retry import NO_RETRY
 from airflow_batch_events.protocol.sdk import SdkClient
-from airflow_batch_events.protocol.servertime import ServerTime
+from airflow_batch_events.protocol.settings import key_part, text_of
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +48,14 @@ TRY_AGAIN_AFTER = 30.0
 MIN_AGE = 1.0
 """Seconds for which a key that is refused stays, so that many refusals at once lead to one new key."""
 
+MIN_LIFE = 60.0
+"""Seconds for which a key is used at the least, unless it is refused."""
+
+PATIENCE, MAX_PATIENCE = 10.0, 40.0
+"""Seconds for a call of STS, and the most that it gets after others have taken too long."""
+
 _MAX_SESSIONS = 64
+_ARN = re.compile(r"qcs::[!-~]{1,1000}")
 _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,128}", re.ASCII)
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,128}", re.ASCII)
 
@@ -67,11 +76,20 @@ class Role:
     arn: str
     session_name: str = DEFAULT_SESSION_NAME
     duration_seconds: int = DEFAULT_DURATION
-    external_id: str | None = None
+    external_id: str | None = field(default=None, repr=False)
     source: str = field(default="the given settings", compare=False)
 
     def __post_init__(self) -> None:
-        if not self.arn.startswith("qcs::") or self.arn != self.arn.strip():
+        for name, value in (("role_arn", self.arn), ("role_session_name", self.session_name)):
+            text_of(self.source, name, value)
+        if self.external_id is not None:
+            text_of(self.source, "role_external_id", self.external_id)
+        if isinstance(self.duration_seconds, bool) or not isinstance(self.duration_seconds, int):
+            raise ConfigurationError(
+                f"{self.source}: role_duration_seconds is of type {type(self.duration_seconds).__name__} but must be "
+                f"whole seconds"
+            )
+        if not _ARN.fullmatch(self.arn):
             raise ConfigurationError(
                 f"{self.source}: role_arn is {self.arn!r} but must look like "
                 f"qcs::cam::uin/100000000001:roleName/airflow"
@@ -118,9 +136,12 @@ def assume_role(role: Role) -> Request[TemporaryKey]:
 
 def _read(answer: dict[str, Any]) -> TemporaryKey:
     parts = answer["Credentials"]
-    return TemporaryKey(
-        Key(str(parts["TmpSecretId"]), str(parts["TmpSecretKey"]), str(parts["Token"])), float(answer["ExpiredTime"])
-    )
+    names = ("TmpSecretId", "TmpSecretKey", "Token")
+    secret_id, secret_key, token = (key_part("the answer of STS", name, parts[name]) for name in names)
+    expires = float(answer["ExpiredTime"])
+    if not EARLIEST <= expires <= LATEST:
+        raise ValueError("ExpiredTime is no time")
+    return TemporaryKey(Key(secret_id, secret_key, token), expires)
 
 
 def get_caller_account() -> Request[str]:
@@ -145,6 +166,7 @@ class _Session:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.key: Key | None = None
+        self.patience = PATIENCE
         self.issued = self.renew_at = self.ends = float("-inf")
 
     def is_good(self, refused: Key | None, now: float) -> bool:
@@ -193,11 +215,14 @@ def assume(base: CloudAccess, role: Role, refused: Key | None = None) -> CloudAc
 
 
 def _renew(session: _Session, base: CloudAccess, role: Role) -> None:
-    server_time = ServerTime()
-    with SdkClient(replace(base, renewal=None), timeout=10.0, retry=NO_RETRY, server_time=server_time) as client:
+    clock = CloudClock()
+    with SdkClient(replace(base, renewal=None), timeout=session.patience, retry=NO_RETRY, clock=clock) as client:
         try:
             temporary = client.send(assume_role(role))
         except (ApiServerError, ApiThrottledError):
+            raise
+        except CallTimeoutError:
+            session.patience = min(2 * session.patience, MAX_PATIENCE)
             raise
         except ApiError as error:
             raise CredentialsError(
@@ -205,7 +230,9 @@ def _renew(session: _Session, base: CloudAccess, role: Role) -> None:
                 f"role_arn, or let the key call sts:AssumeRole and name its owner in the role's trust policy"
             ) from error
     now = time.monotonic()
-    lasts = temporary.expires - server_time.now()
+    session.patience = PATIENCE
+    # A key that seems to have ended when it comes must not be asked for with every call.
+    lasts = max(temporary.expires - clock.signing_time(), MIN_LIFE)
     session.key, session.issued, session.ends = temporary.key, now, now + lasts
     session.renew_at = session.ends - min(RENEW_BEFORE, lasts / 2)
     log.info("Assumed the role %s with %s for %.0f s", role.arn, base.identity, lasts)

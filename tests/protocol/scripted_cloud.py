@@ -13,10 +13,11 @@ import json
 import ssl
 from collections import deque
 from dataclasses import dataclass
-from email.utils import formatdate
+from email.utils import formatdate, parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
+from airflow_batch_events.protocol.clock import CloudClock
 from airflow_batch_events.protocol.credentials import CloudAccess
 
 SECRET_ID = "AKIDEXAMPLEEXAMPLEEXAMPLEEXAMPLE0000"
@@ -53,6 +54,19 @@ class Reply:
         if self.date is not None:
             head.append(f"Date: {formatdate(self.date, usegmt=True)}")
         return ("\r\n".join(head) + "\r\n\r\n").encode() + self.body
+
+
+class Dates(CloudClock):
+    """A clock that keeps what it learns: Unix seconds, and whether the answer was a good one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.learned: list[tuple[float, bool]] = []
+
+    def learn(self, date: float | str | None, *, is_good: bool) -> None:
+        super().learn(date, is_good=is_good)
+        if isinstance(date, str):
+            self.learned.append((parsedate_to_datetime(date).timestamp(), is_good))
 
 
 class ScriptedCloud:

@@ -16,7 +16,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from protocol.scripted_cloud import SECRET_ID, SECRET_KEY, Asked, ScriptedCloud
+from protocol.scripted_cloud import SECRET_ID, SECRET_KEY, Asked, Dates, ScriptedCloud
 
 from airflow_batch_events.exceptions import (
     CmqCredentialsError,
@@ -260,7 +260,7 @@ async def test_retries_can_be_switched_off(cloud: ScriptedCloud) -> None:
     [
         (b"oops", 500, "HTTP 500"),
         (b"<html>", 200, "not understood"),
-        (b'{"code":0,"msgInfoList":[{}]}', 200, "not understood"),
+        (b'{"code":"x","msgInfoList":[]}', 200, "not understood"),
         (b"", 302, "HTTP 302"),
     ],
 )
@@ -293,7 +293,7 @@ async def test_a_server_that_hangs_is_given_up(cloud: ScriptedCloud, monkeypatch
     monkeypatch.setattr("airflow_batch_events.protocol.cmq.ANSWER_TIMEOUT", 0.1)
     cloud.hang()
     async with CmqClient(cloud.access, retries=0) as client:
-        with pytest.raises(TransportError, match="Timeout on reading"):
+        with pytest.raises(TransportError, match=r"timed out after 0\.1 s"):
             await client.receive("jobs", wait_seconds=0)
 
 
@@ -331,17 +331,17 @@ async def test_connections_are_kept(cloud: ScriptedCloud, client: CmqClient) -> 
 
 async def test_a_machine_with_a_wrong_clock_signs_with_the_clouds_time(cloud: ScriptedCloud) -> None:
     date = time.time() + 7200
-    dates: list[float] = []
+    clock = Dates()
     cloud.answer(REFUSED, date=date)
     cloud.answer(EMPTY, date=date, times=2)
-    async with CmqClient(cloud.access, retries=0, on_date=dates.append) as client:
+    async with CmqClient(cloud.access, retries=0, clock=clock) as client:
         assert await client.receive("jobs") == []
         assert await client.receive("jobs") == []
     first, second, third = (int(asked.form["Timestamp"]) for asked in cloud.asked)
     assert abs(first - time.time()) < 60
     assert abs(second - date) < 60
     assert abs(third - date) < 60
-    assert dates == [int(date)] * 3
+    assert clock.learned == [(int(date), False), (int(date), True), (int(date), True)]
 
 
 @pytest.mark.parametrize("off", [0.0, 7200.0])
@@ -417,7 +417,7 @@ async def test_a_proxys_password_is_sent_to_it_and_never_shown(cloud: ScriptedCl
 async def test_a_proxy_where_nobody_listens_is_named_without_its_password(cloud: ScriptedCloud) -> None:
     access = replace(cloud.access, proxy="http://me:pa55word@127.0.0.1:9")
     async with CmqClient(access, retries=0) as client:
-        with pytest.raises(TransportError, match=r"through the proxy: .*127\.0\.0\.1:9") as error:
+        with pytest.raises(TransportError, match=r"through the proxy 127\.0\.0\.1:9: ") as error:
             await client.receive("jobs")
     assert "pa55word" not in "".join(traceback.format_exception(error.value))
 

@@ -136,7 +136,7 @@ def test_a_body_that_is_no_unicode_does_not_hide_the_others_of_its_batch() -> No
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"<html>", b"[]", b'{"message":""}', b'{"code":"x"}', b'{"code":0,"msgInfoList":[{}]}', b"\xff"]
+    "content", [b"", b"<html>", b"[]", b'{"message":""}', b'{"code":"x"}', b"\xff", b"[" * 100_000, b'{"code":NaN}']
 )
 def test_what_is_no_answer_is_an_error(content: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the text differs

@@ -15,7 +15,7 @@ from airflow_batch_events.exceptions import ApiCredentialsError, CmqCredentialsE
 from airflow_batch_events.protocol import batch, tdmq
 from airflow_batch_events.protocol.cmq import CmqClient
 from airflow_batch_events.protocol.credentials import CloudAccess
-from airflow_batch_events.protocol.renewal import AGAIN_AFTER, Holder
+from airflow_batch_events.protocol.renewal import AGAIN_AFTER, Holder, Renew, renew_async, renew_in_thread
 from airflow_batch_events.protocol.retry import NO_RETRY
 from airflow_batch_events.protocol.sdk import AsyncSdkClient, SdkClient
 
@@ -139,41 +139,38 @@ class Monotonic:
         return self.now
 
 
-@pytest.mark.parametrize("is_async", [False, True])
-async def test_a_key_is_renewed_when_it_is_due_and_not_before(is_async: bool) -> None:
+@pytest.mark.parametrize("renew", [renew_async, renew_in_thread])
+async def test_a_key_is_renewed_when_it_is_due_and_not_before(renew: Renew) -> None:
     clock = Monotonic()
     connection = Connection(CloudAccess("AKIDa", SECRET, "r", renew_at=100.0))
-    holder = Holder(connection.renew(None), clock)
+    holder = Holder(connection.renew(None), clock, renew)
     connection.reads.clear()
 
-    async def refresh() -> CloudAccess:
-        return await holder.arefresh() if is_async else holder.refresh()
-
     clock.now = 99.0
-    assert (await refresh()).secret_id == "AKIDa"
+    assert (await holder.refresh()).secret_id == "AKIDa"
     assert connection.reads == []
     connection.access = replace(connection.access, secret_id="AKIDb", renew_at=200.0)
     clock.now = 100.0
-    assert (await refresh()).secret_id == "AKIDb"
-    assert (await refresh()).secret_id == "AKIDb"
+    assert (await holder.refresh()).secret_id == "AKIDb"
+    assert (await holder.refresh()).secret_id == "AKIDb"
     assert connection.reads == [False]
 
 
-@pytest.mark.parametrize("is_async", [False, True])
-async def test_a_renewal_that_fails_leaves_the_old_key_and_is_tried_again(is_async: bool) -> None:
+@pytest.mark.parametrize("renew", [renew_async, renew_in_thread])
+async def test_a_renewal_that_fails_leaves_the_old_key_and_is_tried_again(renew: Renew) -> None:
     clock = Monotonic()
     connection = Connection(CloudAccess("AKIDa", SECRET, "r", renew_at=100.0))
-    holder = Holder(connection.renew(None), clock)
+    holder = Holder(connection.renew(None), clock, renew)
     connection.reads.clear()
     connection.error = OSError("away")
     clock.now = 100.0
     for _ in range(3):
-        assert (await holder.arefresh() if is_async else holder.refresh()).secret_id == "AKIDa"
+        assert (await holder.refresh()).secret_id == "AKIDa"
     assert connection.reads == [False]
     clock.now += AGAIN_AFTER
     connection.error = None
     connection.access = replace(connection.access, secret_id="AKIDb")
-    assert (await holder.arefresh() if is_async else holder.refresh()).secret_id == "AKIDb"
+    assert (await holder.refresh()).secret_id == "AKIDb"
 
 
 def test_waits_with_different_keys_of_one_connection_share_a_principal() -> None:

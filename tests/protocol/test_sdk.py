@@ -11,13 +11,12 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
 import pytest
-from protocol.scripted_cloud import SECRET_ID, SECRET_KEY, Asked, ScriptedCloud
+from protocol.scripted_cloud import SECRET_ID, SECRET_KEY, Asked, Dates, ScriptedCloud
 
 from airflow_batch_events.exceptions import (
     ApiCredentialsError,
@@ -34,6 +33,7 @@ from airflow_batch_events.exceptions import (
     TransportError,
 )
 from airflow_batch_events.protocol import batch, tdmq
+from airflow_batch_events.protocol.clock import CloudClock
 from airflow_batch_events.protocol.credentials import CloudAccess
 from airflow_batch_events.protocol.request import Request
 from airflow_batch_events.protocol.retry import NO_RETRY, RetryPolicy
@@ -60,7 +60,7 @@ class Send(Protocol):
         retry: RetryPolicy = ...,
         timeout: float = ...,
         pauses: list[float] | None = None,
-        on_date: Callable[[float], None] | None = None,
+        clock: CloudClock | None = None,
     ) -> Any: ...
 
 
@@ -70,11 +70,11 @@ async def send_blocking(
     retry: RetryPolicy = NO_RETRY,
     timeout: float = 10.0,
     pauses: list[float] | None = None,
-    on_date: Callable[[float], None] | None = None,
+    clock: CloudClock | None = None,
 ) -> Any:
     def send_all() -> Any:
         sleep = [] if pauses is None else pauses
-        with SdkClient(access, retry=retry, timeout=timeout, on_date=on_date, sleep=sleep.append) as client:
+        with SdkClient(access, retry=retry, timeout=timeout, clock=clock, sleep=sleep.append) as client:
             return [client.send(request) for request in requests][-1]
 
     return await asyncio.to_thread(send_all)
@@ -86,13 +86,13 @@ async def send_async(
     retry: RetryPolicy = NO_RETRY,
     timeout: float = 10.0,
     pauses: list[float] | None = None,
-    on_date: Callable[[float], None] | None = None,
+    clock: CloudClock | None = None,
 ) -> Any:
     async def sleep(seconds: float) -> None:
         if pauses is not None:
             pauses.append(seconds)
 
-    async with AsyncSdkClient(access, retry=retry, timeout=timeout, on_date=on_date, sleep=sleep) as client:
+    async with AsyncSdkClient(access, retry=retry, timeout=timeout, clock=clock, sleep=sleep) as client:
         return [await client.send(request) for request in requests][-1]
 
 
@@ -317,24 +317,24 @@ async def test_a_machine_with_a_wrong_clock_signs_with_the_clouds_time(
     cloud: ScriptedCloud, send: Send, off: float
 ) -> None:
     date = time.time() + off
-    dates: list[float] = []
+    clock = Dates()
     cloud.answer(failure("AuthFailure.SignatureExpire"), date=date)
     cloud.answer(SUBMITTED, date=date, times=2)
-    assert await send(cloud.access, UNSAFE, SAFE, on_date=dates.append) == "job-1"
+    assert await send(cloud.access, UNSAFE, SAFE, clock=clock) == "job-1"
     first, *later = cloud.asked
     assert abs(int(first.headers["x-tc-timestamp"]) - time.time()) < 60
     for asked in later:
         assert abs(int(asked.headers["x-tc-timestamp"]) - date) < 60
         assert_signed(asked, "batch")
-    assert dates == [int(date)] * 3
+    assert clock.learned == [(int(date), False), (int(date), True), (int(date), True)]
 
 
 async def test_an_error_status_tells_the_time_too(cloud: ScriptedCloud, send: Send) -> None:
-    dates: list[float] = []
+    clock = Dates()
     cloud.answer(b"", status=500, date=1_700_000_000)
     with pytest.raises(TransportError):
-        await send(cloud.access, LOOK, on_date=dates.append)
-    assert dates == [1_700_000_000]
+        await send(cloud.access, LOOK, clock=clock)
+    assert clock.learned == [(1_700_000_000, False)]
 
 
 async def test_parameters_that_are_no_json_are_refused_before_anything_is_sent(

@@ -137,8 +137,8 @@ def test_a_short_key_is_renewed_in_the_middle_of_its_life(roles: Roles, clock: M
 def test_a_clock_that_is_hours_off_changes_nothing(
     roles: Roles, clock: Monotonic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = sts.ServerTime
-    monkeypatch.setattr(sts, "ServerTime", lambda: real(wall=lambda: 1_000_000_000.0))
+    real = sts.CloudClock
+    monkeypatch.setattr(sts, "CloudClock", lambda: real(wall=lambda: 1_000_000_000.0))
     access = roles.account().resolve()
     assert access.renew_at is not None
     assert access.renew_at - clock.now == pytest.approx(7200 - 300, abs=5)
