@@ -115,10 +115,15 @@ def get_access(conn_id: str, region: str | None = None, *, refused: CloudAccess 
     :raises ConfigurationError: Naming the connection, and the field or how to create it.
     :raises CloudError: When a role cannot be assumed, because STS does not answer.
     """
+    connection: Connection | None = None
     try:
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException as error:
         raise missing(conn_id) from error
+    except _UNREADABLE as error:
+        kind = type(error).__name__
+    if connection is None:
+        raise _unreadable(conn_id, kind)
     access = access_from_connection(connection, region, refused=refused)
     return replace(access, renewal=ConnectionRenewal(conn_id, region))
 
@@ -187,10 +192,15 @@ _reads: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str
 
 
 async def _aread(conn_id: str, region: str | None, refused: CloudAccess | None, reread_at: float) -> CloudAccess:
+    connection: Connection | None = None
     try:
         connection = await _aget_connection(conn_id)
     except AirflowNotFoundException as error:
         raise missing(conn_id) from error
+    except _UNREADABLE as error:
+        kind = type(error).__name__
+    if connection is None:
+        raise _unreadable(conn_id, kind)
     account = account_from_connection(connection, region)
     for secret in _unmasked(_secrets_of_account(account)):
         await amask_secret(secret)
@@ -213,9 +223,9 @@ def _extra(connection: Connection, source: str) -> dict[str, Any]:
     value: Any = connection.extra
     # A text in the text is an object that was encoded twice.
     for _ in range(2):
-        if isinstance(value, str) and value.strip():
-            value = _decoded(value, source)
-    if value is None or value == "":
+        if isinstance(value, str):
+            value = _decoded(value, source) if value.strip() else None
+    if value is None:
         return {}
     if not isinstance(value, dict):
         raise ConfigurationError(f"{source}: extra is of type {type(value).__name__} but must be a JSON object")
@@ -326,6 +336,17 @@ def _secrets_of_account(account: Account) -> Iterator[str | None]:
     if account.place["proxy"] is not None:
         yield from parse_proxy(account.place["source"], "proxy", account.place["proxy"]).secrets
     yield from secrets_of_environment()
+
+
+_UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
+"""What Airflow raises for a connection whose JSON or URI it cannot read; the texts quote it, passwords included."""
+
+
+def _unreadable(conn_id: str, kind: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"connection {conn_id!r} cannot be read ({kind}): check its JSON or URI; the fields are conn_type "
+        f"({CONN_TYPE!r}), login, password and extra"
+    )
 
 
 def missing(conn_id: str) -> ConfigurationError:

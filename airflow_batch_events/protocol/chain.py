@@ -16,12 +16,16 @@ from typing import Any
 
 from airflow_batch_events.exceptions import CredentialsError
 from airflow_batch_events.protocol.credentials import Key
+from airflow_batch_events.protocol.settings import key_part
 
 BOUND = 20.0
 """Seconds that the chain may take."""
 
 ASK_AGAIN_AFTER = 60.0
 """Seconds after which a temporary key is asked for again; the SDK fetches a new one five minutes before its end."""
+
+_UNUSABLE = "InvalidCredential"
+"""The SDK's code for a key that is empty or has blanks at its ends."""
 
 _lock = threading.Lock()
 _machine: Any = None
@@ -37,17 +41,29 @@ def find_key(source: str, refused: Key | None = None) -> tuple[Key, float | None
     :return: The key, and the monotonic seconds at which to ask again; None when only a refusal is a reason to.
     :raises CredentialsError: When nothing is found; it names the ways out.
     """
+    key, reason = None, ""
     try:
         key = _within(BOUND, lambda: _find(refused))
     # The chain raises whatever its parts do: OSError, KeyError, the SDK's own.
     except Exception as error:  # noqa: BLE001
-        code = getattr(error, "code", None)
-        reason = type(error).__name__ if code is None else f"{type(error).__name__} {code}"
+        reason = " ".join(filter(None, [type(error).__name__, getattr(error, "code", None)]))
+    if key is None and _UNUSABLE in reason:
+        raise CredentialsError(
+            f"{source} has no key, and the one that the vendor's default chain finds where this runs is empty, or "
+            f"begins or ends with a blank or a line break: correct TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY, "
+            f"or ~/.tencentcloud/credentials"
+        )
+    if key is None:
         raise CredentialsError(
             f"{source} has no key (SecretId as login, SecretKey as password), and the vendor's default chain finds "
             f"none where this runs either ({reason}): fill the key in, or set TENCENTCLOUD_SECRET_ID and "
             f"TENCENTCLOUD_SECRET_KEY, or write ~/.tencentcloud/credentials, or give the machine a role"
-        ) from None
+        )
+    where = f"{source} has no key, and the machine's"
+    key_part(where, "SecretId", key.secret_id)
+    key_part(where, "SecretKey", key.secret_key)
+    if key.token is not None:
+        key_part(where, "token", key.token)
     return key, None if key.token is None else time.monotonic() + ASK_AGAIN_AFTER
 
 

@@ -14,7 +14,7 @@ import hmac
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 import msgspec
@@ -50,6 +50,11 @@ NOTHING_DELETED = 6020
 _DIGESTS: Mapping[SignatureMethod, str] = {"HmacSHA1": "sha1", "HmacSHA256": "sha256"}
 
 
+_LATEST = 1e11
+_Identifier = Annotated[str, msgspec.Meta(min_length=1)]
+_Time = Annotated[float, msgspec.Meta(ge=0, le=_LATEST)]
+
+
 class Message(
     msgspec.Struct,
     frozen=True,
@@ -74,9 +79,9 @@ class Message(
     """
 
     body: str
-    message_id: str
-    receipt_handle: str
-    enqueue_time: float
+    message_id: _Identifier
+    receipt_handle: _Identifier
+    enqueue_time: _Time
     next_visible_time: float = 0.0
     dequeue_count: int | None = 0
 
@@ -127,8 +132,7 @@ class Answer(
 # Numbers may come as strings; anything else that is not as documented is an error.
 _decoder = msgspec.json.Decoder(Answer, strict=False)
 
-_MAX_DIGITS = 18
-_LATEST = 1e11
+_MAX_DIGITS = 40
 
 
 def parse_answer(content: bytes) -> Answer:
@@ -181,7 +185,7 @@ def _read_message(entry: Any) -> Message | None:
         receipt_handle=identifiers[1],
         enqueue_time=enqueued,
         next_visible_time=_time(entry.get("nextVisibleTime")) or 0.0,
-        dequeue_count=count if isinstance(count, int) and not isinstance(count, bool) else None,
+        dequeue_count=count if type(count) is int and abs(count) < 2**63 else None,
     )
 
 
@@ -210,7 +214,7 @@ def _time(value: Any) -> float | None:
 
 
 def _whole(digits: str) -> int | float:
-    # Python refuses to read thousands of digits, and nothing in an answer has more than these.
+    # Python refuses to read thousands of digits, and no id or time has so many.
     return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import httpx
@@ -37,7 +37,7 @@ class HttpAnswer:
 
     status: int
     date: str | None
-    content: bytes = b""
+    content: bytes = field(default=b"", repr=False)
 
 
 class HttpLine:

@@ -56,7 +56,9 @@ def reason_of(error: BaseException) -> str:
         return f"the certificate {_CERTIFICATE_FAULTS.get(next(iter(codes), 0), 'is not accepted')}"
     for part in parts:
         if isinstance(part, ssl.SSLError):
-            return f"TLS failed ({part.reason if re.fullmatch('[A-Z0-9_]+', part.reason or '') else 'SSLError'})"
+            # One of OpenSSL's own words, where it comes from there.
+            word = getattr(part, "reason", None) or ""
+            return f"TLS failed ({word if re.fullmatch('[A-Z0-9_]+', word) else type(part).__name__})"
         if isinstance(part, socket.gaierror):
             return "the host's name cannot be resolved"
     for part in parts:

@@ -16,6 +16,7 @@ from airflow_batch_events.exceptions import ConfigurationError, CredentialsError
 _KEY = re.compile(r"[!-~]+")
 _REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _ENDPOINT = re.compile(r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:(?P<port>[0-9]{1,5}))?/?", re.I)
+_FOUR_NUMBERS = re.compile(r"[0-9]+(\.[0-9]+){3}")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _MAX_REGION, _MAX_HOST, _MAX_LABEL = 64, 253, 63
 
@@ -97,13 +98,19 @@ def endpoint_of(source: str, name: str, value: object) -> str:
 def is_host(host: str) -> bool:
     """Whether it is a name that can be looked up, or an address."""
     if host.startswith("["):
-        try:
-            ipaddress.IPv6Address(host[1:-1])
-        except ValueError:
-            return False
-        return True
+        return _is_address(host[1:-1])
+    if _FOUR_NUMBERS.fullmatch(host):
+        return _is_address(host)
     labels = host.removesuffix(".").split(".")
     return len(host) <= _MAX_HOST and all(0 < len(label) <= _MAX_LABEL for label in labels)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def is_port(port: str | None) -> bool:

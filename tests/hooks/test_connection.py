@@ -3,13 +3,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import traceback
 
 import pytest
 from airflow.sdk import BaseHook, Connection
+from airflow.sdk.log import redact
 
-from airflow_batch_events.exceptions import ConfigurationError, CredentialsError
+from airflow_batch_events.exceptions import ConfigurationError, CredentialsError, TransportError
 from airflow_batch_events.hooks import connection as module
-from airflow_batch_events.hooks.connection import access_from_connection, aget_access, get_access
+from airflow_batch_events.hooks.batch import BatchHook
+from airflow_batch_events.hooks.connection import (
+    access_from_connection,
+    account_from_connection,
+    aget_access,
+    get_access,
+)
+from airflow_batch_events.protocol.credentials import ENDPOINT_FIELDS
 
 SECRET = "never-show-this"
 
@@ -82,6 +91,130 @@ def test_a_connection_that_does_not_exist_is_named_with_the_way_to_create_it():
     for read in (lambda: get_access("nowhere"), lambda: asyncio.run(aget_access("nowhere"))):
         with pytest.raises(ConfigurationError, match="connection 'nowhere' does not exist: create it with type"):
             read()
+
+
+GOOD = {"region": "ap-guangzhou"}
+TEXT_FIELDS = ("region", "token", "proxy", *ENDPOINT_FIELDS, "role_arn", "role_session_name", "role_external_id")
+
+
+@pytest.mark.parametrize("value", [7, 1.5, True, False, ["S3CRET"], {"S3CRET": 1}], ids=repr)
+@pytest.mark.parametrize("field", TEXT_FIELDS)
+def test_a_field_of_a_wrong_type_is_named_with_the_connection(field, value):
+    extra = {**GOOD, "role_arn": "qcs::x", field: value}
+    with pytest.raises(
+        ConfigurationError, match=rf"connection 'c': {field} is of type {type(value).__name__}"
+    ) as caught:
+        access_from_connection(make(**extra))
+    assert "S3CRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize("field", [*TEXT_FIELDS, "verify", "role_duration_seconds"])
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_field_that_the_form_left_empty_is_not_given(field, value):
+    if field != "region":
+        account_from_connection(make(**{**GOOD, "role_arn": "qcs::x", field: value}))
+
+
+@pytest.mark.parametrize("value", [True, False, ["900"], {}, "900.5", 900.5, -1, 0, "9" * 400, "\u0669"])
+def test_a_role_s_duration_is_whole_seconds(value):
+    with pytest.raises(ConfigurationError, match="connection 'c': role_duration_seconds is "):
+        account_from_connection(make(**GOOD, role_arn="qcs::x", role_duration_seconds=value))
+
+
+@pytest.mark.parametrize("value", [1, 0, ["true"], "yes", "/etc/ssl"])
+def test_whether_certificates_are_checked_is_true_or_false(value):
+    with pytest.raises(ConfigurationError, match="connection 'c': verify must be true or false"):
+        account_from_connection(make(**GOOD, verify=value))
+
+
+@pytest.mark.parametrize(("login", "password"), [(7, SECRET), ("AKIDx", ["S3CRET"]), (True, True), ({"a": 1}, SECRET)])
+def test_a_key_of_a_wrong_type_is_named_by_its_field(login, password):
+    with pytest.raises(CredentialsError, match=r"connection 'c': (login|password) \(Secret(Id|Key)\) is of type"):
+        account_from_connection(make(login=login, password=password, **GOOD))
+
+
+def with_extra(extra):
+    return Connection(conn_id="c", conn_type="tencentcloud", login="AKIDx", password=SECRET, extra=extra)
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ("[1, 2]", "extra is of type list"),
+        ("7", "extra is of type int"),
+        ("true", "extra is of type bool"),
+        ("S3CRET", "extra is no JSON"),
+        ('{"region": "S3CRET"', "extra is no JSON"),
+        ("[" * 100_000, "extra is no JSON"),
+        (json.dumps(json.dumps(json.dumps(GOOD))), "extra is of type str"),
+        (json.dumps("S3CRET"), "extra is no JSON"),
+        ("null", "has no region"),
+        (" ", "has no region"),
+        ("", "has no region"),
+        (None, "has no region"),
+    ],
+)
+def test_an_extra_that_is_no_object_is_named(extra, words):
+    with pytest.raises(ConfigurationError, match=f"connection 'c':? {words}") as caught:
+        account_from_connection(with_extra(extra))
+    assert "S3CRET" not in str(caught.value)
+
+
+def test_an_extra_that_was_encoded_twice_is_taken():
+    assert account_from_connection(with_extra(json.dumps(json.dumps(GOOD)))).place["region"] == "ap-guangzhou"
+
+
+def test_what_is_not_known_is_ignored_whatever_it_is():
+    assert account_from_connection(make(**GOOD, host=7, secret_key=["x"], unknown={})).place["region"] == "ap-guangzhou"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"conn_type": "tencentcloud", "password": "S3CRET"',
+        '{"conn_type": "tencentcloud", "passwort": "S3CRET"}',
+        '{"conn_type": 7, "password": "S3CRET"}',
+        "tencentcloud://AKIDx:S3CRET#x@host",
+        "{}",
+    ],
+)
+def test_a_connection_that_airflow_cannot_read_is_named_and_not_quoted(monkeypatch, text):
+    monkeypatch.setenv("AIRFLOW_CONN_ODD", text)
+    for read in (lambda: get_access("odd"), lambda: asyncio.run(aget_access("odd"))):
+        with pytest.raises(ConfigurationError, match="connection 'odd'") as caught:
+            read()
+        assert "S3CRET" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_the_connection_s_test_says_what_is_wrong(monkeypatch):
+    text = json.dumps({"conn_type": "tencentcloud", "login": "AKIDx", "password": "S3CRET", "extra": {"region": 7}})
+    monkeypatch.setenv("AIRFLOW_CONN_ODD", text)
+    assert BatchHook("odd").test_connection() == (
+        False,
+        "connection 'odd': region is of type int but must be text",
+    )
+
+
+def test_every_secret_of_a_connection_is_masked_before_anything_is_looked_up(monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://me:Env%23Passw0rd@proxy:3128")
+    connection = make(
+        **GOOD,
+        proxy="http://me:Giv%23Passw0rd@proxy:3128",
+        role_arn="qcs::cam::uin/1:roleName/a",
+        role_external_id="ExternalPassw0rd",
+        sts_endpoint="http://127.0.0.1:9",
+    )
+    with pytest.raises(ConfigurationError):
+        access_from_connection(connection, "no region")
+    monkeypatch.setattr("airflow_batch_events.protocol.account.Account.resolve", _away)
+    with pytest.raises(TransportError):
+        access_from_connection(connection)
+    for secret in ("Env%23Passw0rd", "Env#Passw0rd", "Giv%23Passw0rd", "Giv#Passw0rd", "ExternalPassw0rd"):
+        assert secret not in str(redact(f"before {secret} after"))
+
+
+def _away(*_):
+    raise TransportError("away")
 
 
 class CountingHook(BaseHook):

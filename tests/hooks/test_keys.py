@@ -12,7 +12,7 @@ from airflow.sdk import Connection
 from airflow.sdk.log import redact
 
 from airflow_batch_events.emulator.testing import RunningEmulator
-from airflow_batch_events.exceptions import ConfigurationError, CredentialsError
+from airflow_batch_events.exceptions import ConfigurationError, CredentialsError, QueueNotFoundError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.cmq import CmqHook
 from airflow_batch_events.hooks.connection import access_from_connection, account_from_connection, aget_access
@@ -222,3 +222,15 @@ def test_the_queue_hook_takes_the_new_key_as_well(keys: Keys) -> None:
     keys.connect()
     keys.revoke(old)
     hook.check()
+
+
+def test_a_queue_is_checked_through_the_connection_also_where_a_loop_runs(keys: Keys, cloud: RunningEmulator) -> None:
+    keys.connect()
+
+    async def check() -> None:
+        CmqHook().check_queue("waits")
+        with pytest.raises(QueueNotFoundError, match="'nowhere'"):
+            CmqHook().check_queue("nowhere")
+        assert BatchHook().get_job_states(["job-00000000"]) == {}
+
+    asyncio.run(check())

@@ -48,11 +48,14 @@ class Reply:
     content_type: str
     date: float | None
     cut_after: int | None = None
+    headers: tuple[str, ...] = ()
+    pause: float | None = None
 
     def to_bytes(self) -> bytes:
         head = [f"HTTP/1.1 {self.status} -", f"Content-Type: {self.content_type}", f"Content-Length: {len(self.body)}"]
         if self.date is not None:
             head.append(f"Date: {formatdate(self.date, usegmt=True)}")
+        head += self.headers
         return ("\r\n".join(head) + "\r\n\r\n").encode() + self.body
 
 
@@ -89,10 +92,18 @@ class ScriptedCloud:
         content_type: str = "application/json",
         date: float | None = None,
         times: int = 1,
+        headers: tuple[str, ...] = (),
+        pause: float | None = None,
     ) -> None:
-        """Answer the next requests; anything but bytes is sent as JSON."""
+        """
+        Answer the next requests.
+
+        :param body: Anything but bytes is sent as JSON.
+        :param headers: Further lines of the head.
+        :param pause: Seconds after each byte.
+        """
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self._replies.extend([Reply(content, status, content_type, date)] * times)
+        self._replies.extend([Reply(content, status, content_type, date, headers=headers, pause=pause)] * times)
 
     def cut(self, *, after: bytes = b"", times: int = 1) -> None:
         """Close the connection instead of answering the next requests, perhaps in the middle of the answer."""
@@ -163,6 +174,12 @@ class ScriptedCloud:
             writer.write(content[: head_length + reply.cut_after] if reply.cut_after else b"")
             await writer.drain()
             return False
-        writer.write(content)
-        await writer.drain()
+        if reply.pause is None:
+            writer.write(content)
+            await writer.drain()
+            return True
+        for number in range(len(content)):
+            writer.write(content[number : number + 1])
+            await writer.drain()
+            await asyncio.sleep(reply.pause)
         return True

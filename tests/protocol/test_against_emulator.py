@@ -23,7 +23,7 @@ from airflow_batch_events.exceptions import (
     TopicNotFoundError,
     TransportError,
 )
-from airflow_batch_events.protocol import batch, tdmq
+from airflow_batch_events.protocol import batch, sts, tdmq
 from airflow_batch_events.protocol.cmq import CmqClient
 from airflow_batch_events.protocol.credentials import CloudAccess
 from airflow_batch_events.protocol.retry import NO_RETRY
@@ -271,3 +271,34 @@ async def test_a_submission_whose_answer_was_lost_is_not_submitted_twice(
         job_id = await client.send(batch.submit_job(JOB, PLACEMENT, "token"))
     views = await api.send(batch.describe_jobs())
     assert [view.job_id for view in views] == [job_id]
+
+
+async def test_checking_a_queue_takes_no_message_from_anybody(access: CloudAccess, queues: CmqClient) -> None:
+    await queues.send("jobs", "x")
+    await queues.check_queue("jobs")
+    [message] = await queues.receive("jobs", wait_seconds=0)
+    assert message.dequeue_count == 1
+    with pytest.raises(QueueNotFoundError, match="'nowhere'"):
+        await queues.check_queue("nowhere")
+    async with CmqClient(replace(access, secret_key="wrong")) as stranger:
+        with pytest.raises(CmqCredentialsError):
+            await stranger.check_queue("jobs")
+
+
+@pytest.mark.parametrize("is_blocking", [False, True])
+async def test_a_role_is_assumed_through_either_client(
+    access: CloudAccess, emulator: Emulator, is_blocking: bool
+) -> None:
+    request = sts.assume_role(sts.Role(f"qcs::cam::uin/{emulator.key.account}:roleName/both"))
+
+    def assume() -> sts.TemporaryKey:
+        with SdkClient(access, retry=NO_RETRY) as client:
+            return client.send(request)
+
+    if is_blocking:
+        temporary = await asyncio.to_thread(assume)
+    else:
+        async with AsyncSdkClient(access, retry=NO_RETRY) as client:
+            temporary = await client.send(request)
+    assert temporary.key.token
+    assert temporary.expires > time.time()

@@ -85,6 +85,26 @@ def test_the_environment_comes_first(metadata: Metadata, monkeypatch: pytest.Mon
     assert find_key(SOURCE)[0].secret_id == "AKIDnew"
 
 
+@pytest.mark.parametrize(
+    ("secret_id", "secret_key", "words"),
+    [
+        ("AKIDenv", f"{SECRET}\n", "begins or ends with a blank"),
+        (" AKIDenv", SECRET, "begins or ends with a blank"),
+        ("AKIDenv", f"{SECRET} {SECRET}", "the machine's: SecretKey has a blank, a line break or"),
+        ("AKID\u2014env", SECRET, "the machine's: SecretId has a blank, a line break or"),
+    ],
+)
+def test_a_key_of_the_machine_is_checked_like_a_given_one(
+    metadata: Metadata, monkeypatch: pytest.MonkeyPatch, secret_id: str, secret_key: str, words: str
+) -> None:
+    monkeypatch.setenv("TENCENTCLOUD_SECRET_ID", secret_id)
+    monkeypatch.setenv("TENCENTCLOUD_SECRET_KEY", secret_key)
+    with pytest.raises(CredentialsError, match=f"connection 'c' has no key, and .*{words}") as caught:
+        find_key(SOURCE)
+    assert SECRET not in str(caught.value)
+    assert caught.value.__context__ is None
+
+
 def test_the_profile_file_is_read_each_time(metadata: Metadata, tmp_path: Path) -> None:
     path = tmp_path / ".tencentcloud" / "credentials"
     path.parent.mkdir()
@@ -129,7 +149,7 @@ def test_an_unreadable_profile_is_not_quoted(metadata: Metadata, tmp_path: Path)
     with pytest.raises(CredentialsError, match="MissingSectionHeaderError") as caught:
         find_key(SOURCE)
     assert SECRET not in repr(caught.value)
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None
 
 
 def test_a_metadata_service_that_hangs_is_given_up(metadata: Metadata, monkeypatch: pytest.MonkeyPatch) -> None:

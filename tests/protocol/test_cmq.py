@@ -438,3 +438,34 @@ async def test_closing_the_client_ends_the_calls_under_way(cloud: ScriptedCloud)
     await client.aclose()
     with pytest.raises(TransportError, match="no answer"):
         await asyncio.wait_for(poll, 5)
+
+
+async def test_messages_that_cannot_be_read_are_told_once_a_queue(
+    cloud: ScriptedCloud, client: CmqClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    cloud.answer({**OK, "msgInfoList": [{**INFO, "msgBody": None}, INFO]}, times=3)
+    for queue in ("jobs", "jobs", "others"):
+        assert [message.body for message in await client.receive(queue)] == ["body"]
+    assert [record.args[0] for record in caplog.records if isinstance(record.args, tuple)] == ["jobs", "others"]
+
+
+@pytest.mark.parametrize("code", [0, 4430, 6010, 6020])
+async def test_a_queue_that_refuses_a_message_that_cannot_exist_is_there(
+    cloud: ScriptedCloud, client: CmqClient, code: int
+) -> None:
+    cloud.answer({"code": code, "message": "(10260)receipt handle is invalid"})
+    await client.check_queue("jobs")
+    assert cloud.asked[0].form["Action"] == "BatchDeleteMessage"
+    assert cloud.asked[0].form["receiptHandle.1"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("code", "module", "error"),
+    [(4440, 10100, QueueNotFoundError), (4000, 10100, QueueNotFoundError), (4100, 10030, CmqCredentialsError)],
+)
+async def test_any_other_answer_about_a_queue_is_an_error(
+    cloud: ScriptedCloud, client: CmqClient, code: int, module: int, error: type[Exception]
+) -> None:
+    cloud.answer({"code": code, "message": f"({module})why"})
+    with pytest.raises(error, match="'jobs'"):
+        await client.check_queue("jobs")

@@ -135,6 +135,92 @@ def test_a_body_that_is_no_unicode_does_not_hide_the_others_of_its_batch() -> No
     assert [message.body for message in answer.messages or []] == ["\ud800", "\ufffd", "good"]
 
 
+GOOD = {"msgBody": "good", "msgId": "m", "receiptHandle": "r", "enqueueTime": 1}
+HUGE = 10**400
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"msgBody": None},
+        {"msgBody": 7},
+        {"msgBody": {}},
+        {"msgId": None},
+        {"msgId": ""},
+        {"msgId": []},
+        {"receiptHandle": None},
+        {"receiptHandle": True},
+        {"enqueueTime": None},
+        {"enqueueTime": "soon"},
+        {"enqueueTime": []},
+        {"enqueueTime": -1},
+        {"enqueueTime": HUGE},
+        {"enqueueTime": 1e300},
+        {"enqueueTime": float("nan")},
+        {"enqueueTime": float("-inf")},
+    ],
+    ids=str,
+)
+def test_a_message_that_cannot_be_read_does_not_hide_the_others_of_its_batch(fields: dict[str, object]) -> None:
+    content = json.dumps({"code": 0, "msgInfoList": [{**GOOD, **fields}, GOOD, GOOD]}).encode()
+    answer = parse_answer(content)
+    assert [message.body for message in answer.messages or []] == ["good", "good"]
+    assert answer.unreadable == 1
+
+
+@pytest.mark.parametrize("entry", [None, 7, "x", [], [GOOD], {}])
+def test_what_is_no_message_at_all_does_not_hide_the_others_either(entry: object) -> None:
+    answer = parse_answer(json.dumps({"code": 0, "msgInfoList": [GOOD, entry, GOOD]}).encode())
+    assert len(answer.messages or []) == 2
+    assert answer.unreadable == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"msgId": 12345678901234567890},
+        {"receiptHandle": 2**63},
+        {"dequeueCount": HUGE},
+        {"dequeueCount": "often"},
+        {"nextVisibleTime": float("nan")},
+        {"nextVisibleTime": HUGE},
+        {"nextVisibleTime": []},
+        {"enqueueTime": "1.5"},
+        {"firstDequeueTime": float("inf")},
+    ],
+    ids=str,
+)
+def test_what_is_wrong_with_a_field_that_is_not_needed_costs_no_message(fields: dict[str, object]) -> None:
+    answer = parse_answer(json.dumps({"code": 0, "msgInfoList": [{**GOOD, **fields}]}).encode())
+    [message] = answer.messages or []
+    assert message.body == "good"
+    assert 0 <= message.enqueue_time < 10
+    assert isinstance(message.message_id, str)
+    assert isinstance(message.receipt_handle, str)
+    assert answer.unreadable == 0
+
+
+def test_a_number_of_thousands_of_digits_does_not_hide_a_batch() -> None:
+    content = json.dumps({"code": 0, "msgInfoList": [GOOD, {**GOOD, "enqueueTime": 12321}]}).encode()
+    answer = parse_answer(content.replace(b"12321", b"9" * 5000))
+    assert [message.body for message in answer.messages or []] == ["good"]
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from([*GOOD, "code", "errorList"]), inner),
+)
+
+
+@given(anything)
+def test_any_json_is_an_answer_or_a_value_error(value: object) -> None:
+    for content in (value, {"code": 0, "msgInfoList": value}, {"code": 0, "msgInfoList": [value, GOOD]}):
+        try:
+            parse_answer(json.dumps(content).encode("utf-8", "surrogatepass"))
+        except ValueError:
+            continue
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"<html>", b"[]", b'{"message":""}', b'{"code":"x"}', b"\xff", b"[" * 100_000, b'{"code":NaN}']
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each client through a forward proxy that asks for a password; certificates are in ``test_tls.py``."""
+"""A proxy's URL, and each client through one that asks for a password; certificates are in ``test_tls.py``."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import pytest
 from support.forward_proxy import PASSWORD, ForwardProxy
 
 from airflow_batch_events.emulator.emulator import Emulator
-from airflow_batch_events.exceptions import QueueNotFoundError, TransportError
+from airflow_batch_events.exceptions import ConfigurationError, QueueNotFoundError, TransportError
 from airflow_batch_events.protocol import batch, sts
 from airflow_batch_events.protocol.cmq import CmqClient
 from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.proxy import parse_proxy, proxy_for, secrets_of_environment
 from airflow_batch_events.protocol.retry import NO_RETRY
 from airflow_batch_events.protocol.sdk import AsyncSdkClient, SdkClient
 
@@ -102,3 +103,108 @@ async def test_a_proxy_that_refuses_the_password_is_an_error_without_it(
         assert "wr0ng" not in repr(chain)
         chain = chain.__cause__ or chain.__context__
     assert "wr0ng" not in caplog.text
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment that names no proxy."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("url", "scheme", "address", "user", "password"),
+    [
+        ("http://proxy:3128", "http", "proxy:3128", None, ""),
+        ("HTTPS://Proxy.Example/", "https", "proxy.example", None, ""),
+        ("socks5h://127.0.0.1:1080", "socks5h", "127.0.0.1:1080", None, ""),
+        ("http://[::1]:3128", "http", "[::1]:3128", None, ""),
+        ("http://me@proxy", "http", "proxy", "me", ""),
+        ("http://me:Sup3r%23%40%2F%3FSecr3t@proxy:1", "http", "proxy:1", "me", "Sup3r#@/?Secr3t"),
+        ("http://me:p:a!$&'()*+,;=ss@proxy:1", "http", "proxy:1", "me", "p:a!$&'()*+,;=ss"),
+        ("http://me:%E5%AF%86@proxy:1", "http", "proxy:1", "me", "密"),
+    ],
+)
+def test_a_proxy_that_every_library_reads_alike_is_taken(
+    url: str, scheme: str, address: str, user: str | None, password: str
+) -> None:
+    proxy = parse_proxy("connection 'c'", "proxy", url)
+    assert (proxy.scheme, proxy.address, proxy.user, proxy.password) == (scheme, address, user, password)
+    assert "@" not in proxy.url
+    for secret in proxy.secrets:
+        assert secret not in repr(proxy)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(f"http://me:Sup3r{mark}Secr3t@proxy:3128" for mark in '#/?[]@\\^`{}|<>" \t\n\0%é'),
+        "http://me:Sup3rSecr3t%zz@proxy:3128",
+        "http://me:Sup3rSecr3t%ff@proxy:3128",
+        "http://Sup3r%3Ax:Secr3t@proxy:3128",
+        "http://me:Sup3rSecr3t@proxy:0",
+        "http://me:Sup3rSecr3t@proxy:99999",
+        "http://me:Sup3rSecr3t@proxy:port",
+        "http://me:Sup3rSecr3t@",
+        "http://me:Sup3rSecr3t@proxy..example",
+        "http://me:Sup3rSecr3t@1.2.3.999",
+        "http://me:Sup3rSecr3t@[::g]",
+        "http://me:Sup3rSecr3t@proxy/path",
+        " http://me:Sup3rSecr3t@proxy",
+        "ftp://me:Sup3rSecr3t@proxy",
+        "me:Sup3rSecr3t@proxy:3128",
+        "",
+        8080,
+        None,
+        ["http://me:Sup3rSecr3t@proxy:3128"],
+    ],
+)
+def test_any_other_proxy_is_refused_by_name_and_nothing_of_it_is_quoted(url: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"connection 'c': proxy ") as caught:
+        parse_proxy("connection 'c'", "proxy", url)
+    assert "Sup3r" not in str(caught.value)
+    assert "Secr3t" not in str(caught.value)
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "endpoint", "expected"),
+    [
+        ("http_proxy", "http://api.example", "http://p:1"),
+        ("https_proxy", "https://api.example", "http://p:1"),
+        ("all_proxy", "https://api.example:8443", "http://p:1"),
+        ("https_proxy", "http://api.example", None),
+    ],
+)
+def test_one_function_finds_the_environment_s_proxy_for_both_stacks(
+    environment: pytest.MonkeyPatch, variable: str, endpoint: str, expected: str | None
+) -> None:
+    environment.setenv(variable, "p:1")
+    found = proxy_for("connection 'c'", None, endpoint)
+    assert (found and found.url) == expected
+    environment.setenv("no_proxy", "example")
+    assert proxy_for("connection 'c'", None, endpoint) is None
+    given = proxy_for("connection 'c'", "http://given:2", endpoint)
+    assert given is not None
+    assert given.url == "http://given:2"
+
+
+async def test_an_environment_s_proxy_that_cannot_be_read_is_refused_alike_and_not_quoted(
+    emulator: Emulator, use: Use, environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    environment.setenv("http_proxy", "http://me:Sup3r#Secr3t@127.0.0.1:9")
+    with (
+        caplog.at_level(logging.DEBUG),
+        pytest.raises(ConfigurationError, match="http_proxy of the environment") as caught,
+    ):
+        await use(access_of(emulator))
+    assert "Sup3r" not in str(caught.value) + caplog.text
+    assert list(secrets_of_environment()) == []
+
+
+def test_the_passwords_of_the_environment_s_proxies_are_known_in_both_forms(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("https_proxy", "http://me:a%23b@proxy:1")
+    environment.setenv("no_proxy", "me@example")
+    assert set(secrets_of_environment()) == {"a%23b", "a#b"}

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What HTTP libraries do by themselves, and calls without an end: every client against a server that provokes them.
+
+Each test runs with the blocking client, the asynchronous one and the queue's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from protocol.scripted_cloud import ScriptedCloud
+
+from airflow_batch_events.exceptions import CallTimeoutError, TransportError
+from airflow_batch_events.protocol import batch, http_line, transport
+from airflow_batch_events.protocol import cmq as cmq_module
+from airflow_batch_events.protocol.cmq import CmqClient
+from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.retry import NO_RETRY, RetryPolicy
+from airflow_batch_events.protocol.sdk import AsyncSdkClient, SdkClient
+
+ANSWER = {"code": 7000, "Response": {"JobSet": []}}
+POLL = batch.describe_jobs(["job-1"])
+
+Use = Callable[..., Awaitable[object]]
+
+
+async def use_cmq(access: CloudAccess, calls: int = 1) -> None:
+    async with CmqClient(access, retries=0) as client:
+        for _ in range(calls):
+            assert await client.receive("jobs", wait_seconds=0) == []
+
+
+async def use_async_sdk(access: CloudAccess, calls: int = 1) -> None:
+    async with AsyncSdkClient(access, retry=NO_RETRY, timeout=BOUND) as client:
+        for _ in range(calls):
+            assert await client.send(POLL) == []
+
+
+async def use_blocking_sdk(access: CloudAccess, calls: int = 1) -> None:
+    def send() -> None:
+        with SdkClient(access, retry=NO_RETRY, timeout=BOUND) as client:
+            for _ in range(calls):
+                assert client.send(POLL) == []
+
+    await asyncio.to_thread(send)
+
+
+BOUND = 0.3
+
+
+@pytest.fixture(params=[use_cmq, use_async_sdk, use_blocking_sdk], ids=lambda use: use.__name__)
+def use(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Use:
+    monkeypatch.setattr(cmq_module, "ANSWER_TIMEOUT", BOUND)
+    return request.param
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_no_redirect_is_followed_and_its_target_is_not_told(cloud: ScriptedCloud, use: Use, status: int) -> None:
+    cloud.answer(ANSWER, status=status, headers=(f"Location: {cloud.endpoint}/elsewhere?S3CRET",))
+    with pytest.raises(TransportError, match=f"HTTP {status}, a redirect, and none is followed") as caught:
+        await use(cloud.access)
+    assert len(cloud.asked) == 1
+    assert "elsewhere" not in str(caught.value)
+
+
+async def test_no_netrc_is_read(
+    cloud: ScriptedCloud, use: Use, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / ".netrc"
+    path.write_text("default login me password S3CRET\n")
+    path.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    cloud.answer(ANSWER)
+    await use(cloud.access)
+    assert "basic" not in cloud.asked[0].headers.get("authorization", "").lower()
+
+
+async def test_no_cookie_is_kept(cloud: ScriptedCloud, use: Use) -> None:
+    cloud.answer(ANSWER, times=3, headers=("Set-Cookie: a=b; Path=/",))
+    await use(cloud.access, calls=3)
+    assert [asked.headers.get("cookie") for asked in cloud.asked] == [None] * 3
+
+
+async def test_an_answer_that_drips_is_given_up_as_a_whole_and_the_bound_is_told(
+    cloud: ScriptedCloud, use: Use
+) -> None:
+    cloud.answer(ANSWER, pause=0.05)
+    with pytest.raises(CallTimeoutError, match=r"timed out after 0\.3 s"):
+        await asyncio.wait_for(use(cloud.access), 5)
+
+
+async def test_an_answer_without_an_end_is_given_up(
+    cloud: ScriptedCloud, use: Use, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cmq_module, "MAX_ANSWER", 1000)
+    monkeypatch.setattr(http_line, "MAX_ANSWER", 1000)
+    cloud.answer(b" " * 2000)
+    with pytest.raises(TransportError, match="1000 bytes"):
+        await use(cloud.access)
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["Content-Encoding: gzip", "Transfer-Encoding: chunked", f"X-Long: {'x' * 200_000}", "Content-Length: 5"],
+)
+async def test_an_answer_that_is_no_proper_http_is_a_transport_error(cloud: ScriptedCloud, use: Use, head: str) -> None:
+    cloud.answer(b"no such thing", headers=(head,))
+    with pytest.raises(TransportError):
+        await use(cloud.access)
+
+
+async def test_no_word_of_a_library_leaves(
+    cloud: ScriptedCloud, use: Use, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also not in the causes, which Airflow logs with their tracebacks."""
+
+    async def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("Illegal header value b'S3CRET'") from ValueError("S3CRET")
+
+    monkeypatch.setattr("httpx.AsyncHTTPTransport.handle_async_request", fail)
+    monkeypatch.setattr("aiohttp.ClientSession._request", fail)
+    with caplog.at_level(logging.DEBUG), pytest.raises(TransportError, match="RuntimeError") as caught:
+        await use(cloud.access)
+    assert "S3CRET" not in "".join(traceback.format_exception(caught.value)) + caplog.text
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("renewals", [1])
+async def test_a_slow_api_gets_longer_bounds_one_after_the_other_until_it_is_quick_again(
+    cloud: ScriptedCloud, monkeypatch: pytest.MonkeyPatch, renewals: int
+) -> None:
+    bounds: list[float] = []
+    exchange = http_line.HttpLine.exchange
+    answers = iter([CallTimeoutError("slow")] * 3 + [None] * 3)
+
+    async def slow(self: http_line.HttpLine, action: str, request: object, timeout: float) -> http_line.HttpAnswer:
+        bounds.append(timeout)
+        error = next(answers)
+        if error is not None:
+            raise error
+        return await exchange(self, action, request, timeout)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(http_line.HttpLine, "exchange", slow)
+    cloud.answer(ANSWER, times=3)
+
+    def send() -> None:
+        with SdkClient(cloud.access, retry=RetryPolicy(), sleep=lambda seconds: None) as client:
+            for _ in range(2):
+                assert client.send(POLL) == []
+            assert client.send(POLL, timeout=7.0) == []
+
+    await asyncio.to_thread(send)
+    assert bounds == [15, 30, 60, 60, 15, 7]
+
+
+async def test_unencrypted_requests_that_leave_the_machine_are_warned_about_once(
+    cloud: ScriptedCloud, use: Use, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "_warned", set())
+    cloud.answer(ANSWER, times=3)
+    await use(cloud.access)
+    assert caplog.messages == []
+    away = CloudAccess.at_endpoint("http://cloud.invalid", "AKIDx", "k3y", source="connection 'test'")
+    for _ in range(2):
+        await use(replace(away, proxy=cloud.endpoint))
+    assert [message for message in caplog.messages if "http://cloud.invalid are not encrypted" in message] == [
+        caplog.messages[0]
+    ]
