@@ -123,10 +123,13 @@ def get_provider_info() -> dict[str, Any]:
                         minimum=1,
                         maximum=43200,
                     ),
-                    "role_external_id": _field("Role external id", "If the role's trust policy asks for one."),
+                    "role_external_id": _field(
+                        "Role external id", "If the role's trust policy asks for one.", format="password"
+                    ),
                     "proxy": _field(
                         "Proxy",
-                        "http://host:port, with user:password@ if need be; empty for the environment's.",
+                        "http://host:port, with user:password@ if need be (# / ? [ @ in them percent-encoded); empty "
+                        "for the environment's.",
                         format="password",
                     ),
                     "verify": _field(

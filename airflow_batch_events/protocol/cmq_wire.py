@@ -276,6 +276,9 @@ _ERRORS_BY_MODULE: Mapping[tuple[int, int], type[CmqError]] = {
 
 _MODULE = re.compile(r"\s*(?:\d{1,9}\s*)?\((\d{1,9})\)\s*")
 
+_MAX_TEXT = 2000
+"""Characters of the service's own text that an exception repeats."""
+
 
 def error_of(action: str, name: str, answer: Answer) -> CmqError:
     """
@@ -287,10 +290,10 @@ def error_of(action: str, name: str, answer: Answer) -> CmqError:
     """
     head = _MODULE.match(answer.message)
     module = int(head[1]) if head else None
-    text = answer.message[head.end() :] if head else answer.message
+    text = (answer.message[head.end() :] if head else answer.message)[:_MAX_TEXT]
     kind = _ERRORS_BY_MODULE.get((answer.code, module)) if module is not None else None
     if kind is None and answer.code == 4440:
         kind = TopicNotFoundError if action.endswith("PublishMessage") else QueueNotFoundError
     kind = kind or _ERRORS.get(answer.code, CmqError)
-    request_id = None if answer.request_id is None else str(answer.request_id)
+    request_id = None if answer.request_id is None else str(answer.request_id)[:_MAX_TEXT]
     return kind(action, answer.code, module, text, name, request_id)

@@ -47,7 +47,8 @@ class LoopThread:
         :param make: Makes the coroutine.
         :raises TransportError: When the loop was closed meanwhile.
         """
-        future = asyncio.run_coroutine_threadsafe(make(), self._running())
+        loop = self._running()
+        future = asyncio.run_coroutine_threadsafe(make(), loop)
         try:
             return future.result()
         except concurrent.futures.CancelledError:

@@ -48,6 +48,9 @@ T = TypeVar("T")
 MAX_STRETCH = 4
 """How many times its timeout a call gets at the most, where the API answers rightly but slowly."""
 
+MAX_TEXT = 2000
+"""Characters of an API's own text that an exception repeats."""
+
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What reading an answer raises that is not as documented."""
 
@@ -284,7 +287,13 @@ def _read(request: Request[T], content: bytes) -> T:
             return request.parse(response)
         code, message = error["Code"], error.get("Message")
         if isinstance(code, str):
-            raise api_error(request.action, code, str(message), response.get("RequestId"))
+            request_id = response.get("RequestId")
+            raise api_error(
+                request.action,
+                code[:MAX_TEXT],
+                str(message)[:MAX_TEXT],
+                None if request_id is None else str(request_id)[:MAX_TEXT],
+            )
         failure = TransportError(f"{request.action}: the answer is not understood (an error without a code)")
     except _UNREADABLE as error:
         # Not its text, which quotes the answer, and an answer may hold keys; a field's name is no secret.

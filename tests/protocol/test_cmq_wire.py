@@ -289,3 +289,10 @@ def test_the_module_number_is_taken_out_of_the_text() -> None:
     error = error_of("SendMessage", "q", Answer(4420, "(10250)qps throttling"))
     assert (error.module, error.message) == (10250, "qps throttling")
     assert str(error) == "SendMessage of 'q': 4420 (10250) qps throttling (request unknown)"
+
+
+@pytest.mark.parametrize("message", [f"({'9' * 5000})text", "9" * 100_000, "(\u0669)" + "x" * 100_000])
+def test_a_text_without_an_end_makes_no_error_without_an_end(message: str) -> None:
+    error = error_of("SendMessage", "q", Answer(4000, message, "r" * 100_000))
+    assert type(error) is CmqParameterError
+    assert len(str(error)) < 5000

@@ -28,6 +28,7 @@ from airflow_batch_events.exceptions import (
     ApiRefusedError,
     ApiServerError,
     ApiThrottledError,
+    CallTimeoutError,
     CloudError,
     ConfigurationError,
     TransportError,
@@ -242,6 +243,45 @@ async def test_what_is_no_answer_is_a_transport_error(
     cloud.answer(content, status=status, content_type=content_type)
     with pytest.raises(TransportError, match="DescribeJobs"):
         await send(cloud.access, LOOK)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[" * 100_000,
+        b'{"Response": {"JobSet": [' + b"[" * 100_000,
+        b'{"Response": {"Error": 3}}',
+        b'{"Response": {"Error": {"Code": 3, "Message": "x"}}}',
+        b'{"Response": {"Error": {"Message": "x"}}}',
+        b'{"Response": []}',
+        b'{"Response": "x"}',
+        b'{"Response": {"TotalCount": ' + b"9" * 5000 + b"}}",
+        "\ufeff{}".encode(),
+        b"\x1f\x8b\x08",
+    ],
+)
+async def test_an_answer_that_is_odd_in_any_way_is_an_error_of_ours_that_quotes_nothing(
+    cloud: ScriptedCloud, send: Send, content: bytes
+) -> None:
+    cloud.answer(content)
+    with pytest.raises(TransportError) as caught:
+        await send(cloud.access, LOOK)
+    assert caught.value.__cause__ is caught.value.__context__ is None
+    assert len(str(caught.value)) < 300
+
+
+async def test_an_error_s_text_without_an_end_is_cut(cloud: ScriptedCloud, send: Send) -> None:
+    cloud.answer(failure("InvalidParameter", "x" * 100_000))
+    with pytest.raises(ApiParameterError) as caught:
+        await send(cloud.access, LOOK)
+    assert len(str(caught.value)) < 3000
+
+
+async def test_a_call_may_have_a_bound_of_its_own(cloud: ScriptedCloud) -> None:
+    cloud.hang()
+    async with AsyncSdkClient(cloud.access, retry=NO_RETRY) as client:
+        with pytest.raises(CallTimeoutError, match=r"timed out after 0\.1 s"):
+            await client.send(LOOK, timeout=0.1)
 
 
 async def test_the_http_status_and_the_address_are_told(cloud: ScriptedCloud, send: Send) -> None:
