@@ -125,7 +125,7 @@ def get_access(conn_id: str, region: str | None = None, *, refused: CloudAccess 
     if connection is None:
         raise _unreadable(conn_id, kind)
     access = access_from_connection(connection, region, refused=refused)
-    return replace(access, renewal=ConnectionRenewal(conn_id, region))
+    return replace(access, renewal=TaskConnectionRenewal(conn_id, region))
 
 
 async def aget_access(conn_id: str, region: str | None = None, *, refused: CloudAccess | None = None) -> CloudAccess:
@@ -147,7 +147,7 @@ async def aget_access(conn_id: str, region: str | None = None, *, refused: Cloud
 @dataclass(frozen=True)
 class ConnectionRenewal:
     """
-    Read a connection again.
+    Read a connection again, in a trigger.
 
     :param conn_id: The connection.
     :param region: Overrides the connection's region.
@@ -156,13 +156,18 @@ class ConnectionRenewal:
     conn_id: str
     region: str | None
 
-    def renew(self, refused: CloudAccess | None) -> CloudAccess:
-        """Return the access as the connection has it now; may block."""
-        return get_access(self.conn_id, self.region, refused=refused)
-
     async def arenew(self, refused: CloudAccess | None) -> CloudAccess:
         """Return the access as the connection has it now, from a read that all triggers share."""
         return await aget_access(self.conn_id, self.region, refused=refused)
+
+
+@dataclass(frozen=True)
+class TaskConnectionRenewal(ConnectionRenewal):
+    """Read a connection again, in a task, which has no asynchronous way to connections."""
+
+    async def arenew(self, refused: CloudAccess | None) -> CloudAccess:
+        """Return the access as the connection has it now."""
+        return await asyncio.to_thread(get_access, self.conn_id, self.region, refused=refused)
 
 
 class _Read:

@@ -101,10 +101,6 @@ class AccountRenewal:
 
     account: Account
 
-    def renew(self, refused: CloudAccess | None) -> CloudAccess:
-        """Return the access as it is now; may block."""
-        return self.account.resolve(refused)
-
     async def arenew(self, refused: CloudAccess | None) -> CloudAccess:
         """Return the access as it is now."""
         return await self.account.aresolve(refused)

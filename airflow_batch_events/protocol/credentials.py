@@ -47,16 +47,12 @@ class Key:
 class Renewal(Protocol):
     """Where an access came from: whoever holds the access asks here for the present one."""
 
-    def renew(self, refused: CloudAccess | None) -> CloudAccess:
+    async def arenew(self, refused: CloudAccess | None) -> CloudAccess:
         """
-        Return the access as it is now; may block.
+        Return the access as it is now, without blocking the event loop.
 
         :param refused: The access whose key the cloud has just refused, so that it is not handed out again unchecked.
         """
-        ...
-
-    async def arenew(self, refused: CloudAccess | None) -> CloudAccess:
-        """Return the access as it is now, without blocking the event loop."""
         ...
 
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from airflow_batch_events.exceptions import ApiCredentialsError, BatchEventsError, CmqCredentialsError
-from airflow_batch_events.protocol.credentials import CloudAccess, Renewal
+from airflow_batch_events.protocol.credentials import CloudAccess
 
 log = logging.getLogger(__name__)
 
@@ -38,40 +38,23 @@ def is_key_refused(error: Exception) -> bool:
     return isinstance(error, CmqCredentialsError)
 
 
-Renew = Callable[[Renewal, "CloudAccess | None"], Awaitable[CloudAccess]]
-
-
-async def renew_async(renewal: Renewal, refused: CloudAccess | None) -> CloudAccess:
-    """Ask for the present access in the running loop, as triggers do."""
-    return await renewal.arenew(refused)
-
-
-async def renew_in_thread(renewal: Renewal, refused: CloudAccess | None) -> CloudAccess:
-    """Ask for the present access as tasks do, which have no asynchronous way to their connections."""
-    return await asyncio.to_thread(renewal.renew, refused)
-
-
 class Holder:
     """
     Hold an access for a client.
 
     :param access: What the client was made from.
     :param monotonic: The clock of ``renew_at``.
-    :param renew: How a renewal is asked.
     """
 
-    def __init__(
-        self, access: CloudAccess, monotonic: Callable[[], float] = time.monotonic, renew: Renew = renew_async
-    ) -> None:
+    def __init__(self, access: CloudAccess, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._renew = renew
         self._take(access)
 
     async def refresh(self) -> CloudAccess:
         """Return the access to sign with, renewed if it is due."""
         if self.access.renewal is not None and self._monotonic() >= self._due:
             try:
-                self._take(await asyncio.wait_for(self._renew(self.access.renewal, None), BOUND))
+                self._take(await asyncio.wait_for(self.access.renewal.arenew(None), BOUND))
             # Whatever keeps the connection or the role from being read, the old key may still be good.
             except Exception as error:  # noqa: BLE001
                 self._postpone(error)
@@ -89,7 +72,7 @@ class Holder:
             return False
         if self.access.key == refused.key and refused.renewal is not None:
             try:
-                self._take(await asyncio.wait_for(self._renew(refused.renewal, refused), BOUND))
+                self._take(await asyncio.wait_for(refused.renewal.arenew(refused), BOUND))
             except Exception as failure:  # noqa: BLE001
                 self._postpone(failure)
         return self.access.key != refused.key

@@ -35,7 +35,7 @@ from airflow_batch_events.protocol.clock import CloudClock
 from airflow_batch_events.protocol.credentials import CloudAccess
 from airflow_batch_events.protocol.loop_thread import LoopThread
 from airflow_batch_events.protocol.reasons import status_reason
-from airflow_batch_events.protocol.renewal import CORRECTIONS, Holder, renew_async, renew_in_thread
+from airflow_batch_events.protocol.renewal import CORRECTIONS, Holder
 from airflow_batch_events.protocol.request import Request, Service
 from airflow_batch_events.protocol.retry import RetryPolicy
 
@@ -82,7 +82,7 @@ class AsyncSdkClient:
         clock: CloudClock | None = None,
     ) -> None:
         self.clock = clock or CloudClock()
-        self._holder = Holder(access, renew=renew_async)
+        self._holder = Holder(access)
         self._timeout = timeout
         self._stretch = 1
         self._retry = retry
@@ -201,8 +201,6 @@ class SdkClient:
         clock: CloudClock | None = None,
     ) -> None:
         self._client = AsyncSdkClient(access, timeout=timeout, clock=clock)
-        # What blocks is asked for keys, as everywhere in a task, but not in the thread of a loop.
-        self._client._holder = Holder(access, renew=renew_in_thread)
         self._thread = LoopThread(self._client.aclose, self._client._forget)
         self._retry = retry
         self._sleep = sleep

@@ -15,7 +15,7 @@ from airflow_batch_events.exceptions import ApiCredentialsError, CmqCredentialsE
 from airflow_batch_events.protocol import batch, tdmq
 from airflow_batch_events.protocol.cmq import CmqClient
 from airflow_batch_events.protocol.credentials import CloudAccess
-from airflow_batch_events.protocol.renewal import AGAIN_AFTER, Holder, Renew, renew_async, renew_in_thread
+from airflow_batch_events.protocol.renewal import AGAIN_AFTER, Holder
 from airflow_batch_events.protocol.retry import NO_RETRY
 from airflow_batch_events.protocol.sdk import AsyncSdkClient, SdkClient
 
@@ -139,11 +139,10 @@ class Monotonic:
         return self.now
 
 
-@pytest.mark.parametrize("renew", [renew_async, renew_in_thread])
-async def test_a_key_is_renewed_when_it_is_due_and_not_before(renew: Renew) -> None:
+async def test_a_key_is_renewed_when_it_is_due_and_not_before() -> None:
     clock = Monotonic()
     connection = Connection(CloudAccess("AKIDa", SECRET, "r", renew_at=100.0))
-    holder = Holder(connection.renew(None), clock, renew)
+    holder = Holder(connection.renew(None), clock)
     connection.reads.clear()
 
     clock.now = 99.0
@@ -156,11 +155,10 @@ async def test_a_key_is_renewed_when_it_is_due_and_not_before(renew: Renew) -> N
     assert connection.reads == [False]
 
 
-@pytest.mark.parametrize("renew", [renew_async, renew_in_thread])
-async def test_a_renewal_that_fails_leaves_the_old_key_and_is_tried_again(renew: Renew) -> None:
+async def test_a_renewal_that_fails_leaves_the_old_key_and_is_tried_again() -> None:
     clock = Monotonic()
     connection = Connection(CloudAccess("AKIDa", SECRET, "r", renew_at=100.0))
-    holder = Holder(connection.renew(None), clock, renew)
+    holder = Holder(connection.renew(None), clock)
     connection.reads.clear()
     connection.error = OSError("away")
     clock.now = 100.0
