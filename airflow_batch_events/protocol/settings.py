@@ -16,7 +16,7 @@ from airflow_batch_events.exceptions import ConfigurationError, CredentialsError
 _KEY = re.compile(r"[!-~]+")
 _REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _ENDPOINT = re.compile(r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:(?P<port>[0-9]{1,5}))?/?", re.I)
-_FOUR_NUMBERS = re.compile(r"[0-9]+(\.[0-9]+){3}")
+_NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+", re.I)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _MAX_REGION, _MAX_HOST, _MAX_LABEL = 64, 253, 63
 
@@ -99,9 +99,10 @@ def is_host(host: str) -> bool:
     """Whether it is a name that can be looked up, or an address."""
     if host.startswith("["):
         return _is_address(host[1:-1])
-    if _FOUR_NUMBERS.fullmatch(host):
-        return _is_address(host)
     labels = host.removesuffix(".").split(".")
+    if _NUMBER.fullmatch(labels[-1]):
+        # The libraries read other forms of an IPv4 address each in another way, or not at all.
+        return _is_address(host)
     return len(host) <= _MAX_HOST and all(0 < len(label) <= _MAX_LABEL for label in labels)
 
 

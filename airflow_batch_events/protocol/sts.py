@@ -51,7 +51,7 @@ MIN_AGE = 1.0
 MIN_LIFE = 60.0
 """Seconds for which a key is used at the least, unless it is refused."""
 
-PATIENCE, MAX_PATIENCE = 10.0, 40.0
+CALL_TIMEOUT, MAX_CALL_TIMEOUT = 10.0, 40.0
 """Seconds for a call of STS, and the most that it gets after others have taken too long."""
 
 _MAX_SESSIONS = 64
@@ -166,7 +166,7 @@ class _Session:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.key: Key | None = None
-        self.patience = PATIENCE
+        self.timeout = CALL_TIMEOUT
         self.issued = self.renew_at = self.ends = float("-inf")
 
     def is_good(self, refused: Key | None, now: float) -> bool:
@@ -216,13 +216,13 @@ def assume(base: CloudAccess, role: Role, refused: Key | None = None) -> CloudAc
 
 def _renew(session: _Session, base: CloudAccess, role: Role) -> None:
     clock = CloudClock()
-    with SdkClient(replace(base, renewal=None), timeout=session.patience, retry=NO_RETRY, clock=clock) as client:
+    with SdkClient(replace(base, renewal=None), timeout=session.timeout, retry=NO_RETRY, clock=clock) as client:
         try:
             temporary = client.send(assume_role(role))
         except (ApiServerError, ApiThrottledError):
             raise
         except CallTimeoutError:
-            session.patience = min(2 * session.patience, MAX_PATIENCE)
+            session.timeout = min(2 * session.timeout, MAX_CALL_TIMEOUT)
             raise
         except ApiError as error:
             raise CredentialsError(
@@ -230,7 +230,7 @@ def _renew(session: _Session, base: CloudAccess, role: Role) -> None:
                 f"role_arn, or let the key call sts:AssumeRole and name its owner in the role's trust policy"
             ) from error
     now = time.monotonic()
-    session.patience = PATIENCE
+    session.timeout = CALL_TIMEOUT
     # A key that seems to have ended when it comes must not be asked for with every call.
     lasts = max(temporary.expires - clock.signing_time(), MIN_LIFE)
     session.key, session.issued, session.ends = temporary.key, now, now + lasts
