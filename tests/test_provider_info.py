@@ -71,8 +71,9 @@ def test_the_connection_form_has_what_the_hook_reads_and_hides_what_is_secret():
         assert field["description"], name
         assert set(field["schema"]) <= ALLOWED, name
         assert "null" in field["schema"]["type"], f"{name} may be empty"
+    hidden = {name for name, field in fields.items() if field["schema"].get("format") == "password"}
     # A proxy's address may hold a password.
-    assert {name for name, field in fields.items() if field["schema"].get("format") == "password"} == {"token", "proxy"}
+    assert hidden == {"token", "proxy", "role_external_id"}
 
 
 def test_an_empty_form_is_a_connection_without_key_role_or_proxy():
