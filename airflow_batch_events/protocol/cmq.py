@@ -349,7 +349,11 @@ class CmqClient:
         }
         if key.token is not None:
             common["Token"] = key.token
-        return signed_form(self._host, {**params, **common}, key.secret_key, self._signature_method)
+        try:
+            return signed_form(self._host, {**params, **common}, key.secret_key, self._signature_method)
+        except UnicodeEncodeError:
+            pass
+        raise ConfigurationError(f"{action}: a name or a body has half a character in it (a lone surrogate)")
 
 
 async def _exchange(

@@ -469,3 +469,10 @@ async def test_any_other_answer_about_a_queue_is_an_error(
     cloud.answer({"code": code, "message": f"({module})why"})
     with pytest.raises(error, match="'jobs'"):
         await client.check_queue("jobs")
+
+
+async def test_what_cannot_be_sent_is_refused_before_it_is(cloud: ScriptedCloud, client: CmqClient) -> None:
+    for call in (client.check_queue("\ud800"), client.send("jobs", "\udfff"), client.publish("events", "x\ud800")):
+        with pytest.raises(ConfigurationError, match="lone surrogate"):
+            await call
+    assert cloud.asked == []
