@@ -383,7 +383,7 @@ def batches(bodies: Sequence[str]) -> Iterator[list[str]]:
     batch: list[str] = []
     size = 0
     for body in bodies:
-        length = len(body.encode())
+        length = len(body.encode(errors="surrogatepass"))
         if batch and (len(batch) == MAX_BATCH or size + length > MAX_BATCH_BYTES):
             yield batch
             batch, size = [], 0

@@ -472,7 +472,8 @@ async def test_any_other_answer_about_a_queue_is_an_error(
 
 
 async def test_what_cannot_be_sent_is_refused_before_it_is(cloud: ScriptedCloud, client: CmqClient) -> None:
-    for call in (client.check_queue("\ud800"), client.send("jobs", "\udfff"), client.publish("events", "x\ud800")):
+    odd = "x\ud800"
+    for call in (client.check_queue(odd), client.send("jobs", odd), client.publish_batch("events", [odd])):
         with pytest.raises(ConfigurationError, match="lone surrogate"):
             await call
     assert cloud.asked == []
