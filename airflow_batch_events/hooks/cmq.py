@@ -66,17 +66,6 @@ class CmqHook(TencentCloudHook):
             carry_out_rewind(client.send, plan)
         return plan
 
-    def check_queue(self, queue_name: str) -> None:
-        """
-        Prove that a queue exists, without taking a message from anybody.
-
-        :raises QueueNotFoundError: When there is no such queue at this address.
-        :raises CmqError: When the queue service refuses the keys or the name.
-        :raises TransportError: When it does not answer.
-        :raises ConfigurationError: When the connection has no ``cmq_endpoint``.
-        """
-        self._call(lambda client: client.check_queue(queue_name))
-
     def check(self) -> None:
         """
         Check that the queue service accepts the keys, by asking for a queue that cannot exist.

@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING
 from airflow_batch_events.exceptions import (
     CallTimeoutError,
     CmqCredentialsError,
-    CmqStaleHandleError,
+    CmqParameterError,
     ConfigurationError,
     TransportError,
 )
 from airflow_batch_events.protocol.clock import CloudClock
 from airflow_batch_events.protocol.cmq_wire import (
+    BAD_HANDLE,
     FORM,
     NO_MESSAGE,
     NOTHING_DELETED,
@@ -189,20 +190,6 @@ class CmqClient:
         failures = await self.delete(queue_name, [receipt_handle])
         return failures[0] if failures else None
 
-    async def check_queue(self, queue_name: str) -> None:
-        """
-        Prove that a queue exists at this address for this key, without taking a message from anybody.
-
-        :param queue_name: The queue.
-        :raises QueueNotFoundError: When there is no such queue.
-        :raises CmqError: When the service refuses to say.
-        """
-        try:
-            # No receipt handle is so short: only a queue that exists can answer that it does not know this one.
-            await self.delete(queue_name, ["0"])
-        except CmqStaleHandleError:
-            return
-
     async def send(self, queue_name: str, body: str, *, delay_seconds: int = 0) -> str:
         """
         Send a message to a queue.
@@ -264,12 +251,17 @@ class CmqClient:
         :raises CmqError: When the key is refused, or the name cannot be one.
         :raises TransportError: When there is no usable answer.
         """
-        await self._call(
-            "BatchDeleteMessage",
-            queue_name,
-            {"queueName": queue_name, **numbered("receiptHandle", ["0"])},
-            good_codes=(OK, STALE_HANDLE, PARTLY_DELETED, NOTHING_DELETED),
-        )
+        try:
+            await self._call(
+                "BatchDeleteMessage",
+                queue_name,
+                {"queueName": queue_name, **numbered("receiptHandle", ["0"])},
+                good_codes=(OK, STALE_HANDLE, PARTLY_DELETED, NOTHING_DELETED),
+            )
+        except CmqParameterError as error:
+            # A service that looks at the handle's form first has accepted the key, and says nothing of the queue.
+            if error.module != BAD_HANDLE:
+                raise
 
     async def _call(
         self, action: str, name: str, params: dict[str, str], *, good_codes: Sequence[int] = (OK,), wait: float = 0.0

@@ -44,6 +44,8 @@ FORM = "application/x-www-form-urlencoded"
 OK = 0
 NO_MESSAGE = 7000
 STALE_HANDLE = 4430
+BAD_HANDLE = 10470
+"""The number in the text of a 4000 that is about the form of a receipt handle."""
 PARTLY_DELETED = 6010
 NOTHING_DELETED = 6020
 
