@@ -15,8 +15,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from airflow_batch_events.dispatch.consumer import Consumer
+from airflow_batch_events.dispatch.supervision import keep_running
 from airflow_batch_events.dispatch.tap import Tap
 from airflow_batch_events.events.message import BatchEvent
+from airflow_batch_events.exceptions import BatchEventsError
 
 MIN_SLEEP = 2.0
 """Seconds that a sleep lasts at the least when events come one after the other."""
@@ -68,8 +70,9 @@ class Alarm:
         :param consumer: The queue's reader.
         :param wants: Says by a message's events whether one of them is wanted.
         """
-        with consumer.tap(wants) as tap:
-            self._reader = asyncio.ensure_future(self._read(tap))
+        with consumer.tap(wants, name="a wait that events wake") as tap:
+            reading = keep_running("wakeup", lambda: self._read(tap), consumer.metrics, ends=(BatchEventsError,))
+            self._reader = asyncio.ensure_future(reading)
             try:
                 yield
             finally:

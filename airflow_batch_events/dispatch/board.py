@@ -3,7 +3,7 @@
 Who waits for which job: several waits on one job, one wait for several jobs.
 
 The board hands events and looks to the waits and remembers nothing about a job for which nobody waits: a late waiter
-looks at the API, which knows better.
+looks at the API, which knows better. What a wait or its listener raises stays with it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from airflow_batch_events.dispatch.supervision import Isolation
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import JobWait, Next, Outcome
 
@@ -55,9 +56,14 @@ class WaitGroup:
 
 
 class Board:
-    """The open waits by job id."""
+    """
+    The open waits by job id.
 
-    def __init__(self) -> None:
+    :param isolation: Keeps what one of them raises from the others.
+    """
+
+    def __init__(self, isolation: Isolation) -> None:
+        self._isolation = isolation
         self._places: dict[str, list[tuple[JobWait, WaitGroup]]] = {}
 
     def __len__(self) -> int:
@@ -98,16 +104,23 @@ class Board:
             return None
         for _, group in places:
             if group.listener is not None:
-                group.listener(event)
+                with self._isolation.of("listener of job", event.job_id):
+                    group.listener(event)
         return self._apply(places, lambda wait: wait.on_event(event, now))
 
     def on_look(self, job_id: str, state: str | None, as_of: float) -> Next:
         """Hand the API's answer to the waits for the job."""
         return self._apply(self._places.get(job_id, ()), lambda wait: wait.on_look(state, as_of))
 
-    def on_refusal(self, job_id: str, reason: str) -> None:
+    def on_refusal(self, job_id: str, reason: str, as_of: float) -> None:
         """Hand the API's refusal of the id to the waits for the job."""
-        self._apply(self._places.get(job_id, ()), lambda wait: wait.on_refusal(reason))
+        self._apply(self._places.get(job_id, ()), lambda wait: wait.on_refusal(reason, as_of))
+
+    def on_clock_jump(self) -> None:
+        """Let every wait forget the times that it knows."""
+        for places in self._places.values():
+            for wait, _ in places:
+                wait.on_clock_jump()
 
     def settle(self, wait: JobWait, group: WaitGroup) -> None:
         """Take a wait that has ended off the board."""
@@ -117,11 +130,12 @@ class Board:
     def _apply(self, places: Iterable[tuple[JobWait, WaitGroup]], decide: Callable[[JobWait], Next]) -> Next:
         wanted = Next.DONE
         for wait, group in list(places):
-            decision = decide(wait)
-            if decision is Next.DONE:
-                self.settle(wait, group)
-            elif wanted is not Next.LOOK_SOON:
-                wanted = decision
+            with self._isolation.of("wait for job", wait.job_id):
+                decision = decide(wait)
+                if decision is Next.DONE:
+                    self.settle(wait, group)
+                elif wanted is not Next.LOOK_SOON:
+                    wanted = decision
         return wanted
 
     def _leave(self, wait: JobWait, group: WaitGroup) -> None:

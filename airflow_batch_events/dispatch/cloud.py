@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Hashable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from email.utils import parsedate_to_datetime
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from airflow_batch_events.dispatch.clock import CloudClock
+from airflow_batch_events.dispatch import call_bound
 from airflow_batch_events.dispatch.consumer import Consumer, OpenSource, Source
 from airflow_batch_events.dispatch.metrics import Metrics
 from airflow_batch_events.protocol import batch
-from airflow_batch_events.protocol import clock as protocol_clock
+from airflow_batch_events.protocol.clock import CloudClock
 from airflow_batch_events.protocol.cmq import CmqClient, DeleteFailure, Message
 from airflow_batch_events.protocol.credentials import CloudAccess
 from airflow_batch_events.protocol.retry import NO_RETRY
@@ -34,7 +33,7 @@ def make_consumer(access: CloudAccess, queue_name: str | None, metrics: Metrics 
     """
     where = f"in {access.region} ({access.source})"
     name = f"queue {queue_name!r} at {access.cmq_endpoint} {where}" if queue_name else f"the Batch API {where}"
-    return Consumer(name, _opener(access, queue_name), metrics=metrics)
+    return Consumer(name, _opener(access, queue_name), metrics=metrics, region=access.region)
 
 
 class _CloudQueue:
@@ -51,33 +50,21 @@ class _CloudQueue:
         return await self._client.delete(self._queue_name, receipt_handles)
 
 
-class _Relay(protocol_clock.CloudClock):
-    """Passes every date on to the consumer's clock."""
-
-    def __init__(self, clock: CloudClock) -> None:
-        super().__init__()
-        self._clock = clock
-
-    def learn(self, date: float | str | None, *, is_good: bool) -> None:
-        super().learn(date, is_good=is_good)
-        if isinstance(date, str):
-            with suppress(ValueError, OverflowError):
-                self._clock.learn(parsedate_to_datetime(date).timestamp())
-
-
 def _opener(access: CloudAccess, queue_name: str | None) -> OpenSource:
     @asynccontextmanager
     async def open_source(clock: CloudClock) -> AsyncIterator[Source]:
         async with AsyncExitStack() as stack:
-            relay = _Relay(clock)
-            api = await stack.enter_async_context(AsyncSdkClient(access, retry=NO_RETRY, clock=relay))
+            # The bounds of the calls as a whole are the reader's and the reconciler's.
+            api = await stack.enter_async_context(
+                AsyncSdkClient(access, timeout=call_bound.MOST, retry=NO_RETRY, clock=clock)
+            )
             queue = None
             if queue_name is not None:
-                cmq = await stack.enter_async_context(CmqClient(access, retries=0, clock=relay))
+                cmq = await stack.enter_async_context(CmqClient(access, retries=0, clock=clock))
                 queue = _CloudQueue(cmq, queue_name)
 
-            async def describe(job_ids: Sequence[str]) -> Sequence[batch.JobView]:
-                return await api.send(batch.describe_jobs(job_ids))
+            async def describe(job_ids: Sequence[str]) -> batch.JobStates:
+                return await api.send(batch.describe_job_states(job_ids))
 
             yield Source(queue, describe)
 

@@ -4,61 +4,60 @@ One reader and one reconciler for one queue, shared by all waits of an event loo
 
 A wait registers first and looks at the API once; from then on events end it, and seldom looks make up for events that
 were lost. While the queue cannot be read the looks become far more frequent. A consumer fails only at first contact,
-when somebody has to mend a setting; see ``reader.py`` and ``reconcile.py``.
+when somebody has to mend a setting; see ``reader.py`` and ``reconcile.py``. A loop that ends by anything else is
+started again; see ``supervision.py``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import itertools
 import logging
-import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from airflow_batch_events.dispatch.board import Board, EventListener, WaitGroup
-from airflow_batch_events.dispatch.clock import CloudClock
-from airflow_batch_events.dispatch.metrics import Counts, Metrics
-from airflow_batch_events.dispatch.reader import Queue, Reader, ReaderSettings
-from airflow_batch_events.dispatch.reconcile import MAX_IDS, DescribeJobs, JobView, Reconciler
+from airflow_batch_events.dispatch.deadline import Deadline, read_seconds
+from airflow_batch_events.dispatch.metrics import Counts, IsolatedMetrics, Metrics
+from airflow_batch_events.dispatch.reader import FIRST_CONTACT_ERRORS, Queue, Reader, ReaderSettings
+from airflow_batch_events.dispatch.reconcile import COALESCE, DescribeJobs, Reconciler
+from airflow_batch_events.dispatch.schedule import PollSchedule
 from airflow_batch_events.dispatch.seen import Seen
-from airflow_batch_events.dispatch.tap import Tap, Wants
+from airflow_batch_events.dispatch.supervision import Isolation, keep_running
+from airflow_batch_events.dispatch.tap import MAX_OPEN, Tap, Wants
 from airflow_batch_events.events.catalog import SETTLING_EVENTS
+from airflow_batch_events.events.confirmation import CONFIRM_INTERVAL
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import DEFAULT_GRACE, RECONCILE_INTERVAL, JobWait, Next, Outcome
 from airflow_batch_events.exceptions import (
     ApiCredentialsError,
     BatchEventsError,
     CmqCredentialsError,
+    CmqParameterError,
     CredentialsError,
     QueueMissingError,
     QueueNotFoundError,
 )
+from airflow_batch_events.protocol.batch_answers import JobStates
+from airflow_batch_events.protocol.clock import CloudClock
 
 log = logging.getLogger(__name__)
 
-DEGRADED_INTERVAL = 15.0
-"""Seconds between looks at the most while the queue cannot be read."""
-
-SHARED_INTERVAL = 30.0
-"""Seconds between looks at the most while another triggerer seems to read the queue, too, and may get our events."""
-
-CALL_INTERVAL = 30.0
-"""Seconds between two look calls at the most, for another triggerer may read the queue without our knowing it."""
-
-SHARED_FOR = 600.0
-"""Seconds for which one sign of another triggerer counts."""
-
-MISSING_INTERVAL = 5.0
-"""Seconds between looks at the most for a job that the API does not know."""
-
 CLOCK_CHECK = 60.0
-"""Seconds after which the time left until a deadline is measured again; the clock may have been corrected."""
+"""Seconds after which the time left until a deadline is measured again; a clock may have been corrected."""
 
-LAST_LOOK = 5.0
-"""Seconds for which a deadline waits for a last look at the API."""
+FIRST_CLOCK_CHECK = 5.0
+"""The same as long as no answer has told the cloud's time, without which no deadline has passed."""
+
+LAST_LOOK = 30.0
+"""Seconds for which a deadline waits for a last look at the API: also for one that answers slowly."""
+
+MIN_INTERVAL = 1.0
+"""Seconds between looks for one wait at the least, whatever it asks for: the calls are everybody's."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +85,8 @@ class Consumer:
         own task.
     :param settings: How the queue is read.
     :param metrics: Where counts and measurements go.
+    :param region: The region of the jobs: an event that names another one is not believed. None believes any.
+    :param clock: The cloud's time; by default a new clock, which the clients teach.
     """
 
     def __init__(
@@ -94,20 +95,25 @@ class Consumer:
         open_source: OpenSource,
         settings: ReaderSettings | None = None,
         metrics: Metrics | None = None,
+        region: str | None = None,
+        clock: CloudClock | None = None,
     ) -> None:
         self.name = name
-        self.clock = CloudClock(monotonic=asyncio.get_running_loop().time)
-        self.board = Board()
-        self.metrics = metrics or Counts()
-        self.reconciler = Reconciler(name, self._describe, self, self.metrics)
+        self.clock = clock or CloudClock(monotonic=asyncio.get_running_loop().time)
+        self.metrics: Metrics = Counts() if metrics is None else IsolatedMetrics(metrics)
+        self.isolation = Isolation(self.metrics)
+        self.board = Board(self.isolation)
+        self.reconciler = Reconciler(name, self._describe, self, self.metrics, self.isolation)
+        self._region = region
+        self._jumps = self.clock.jumps
+        self._tap_numbers = itertools.count(1)
         self._settings = settings or ReaderSettings()
         self._open_source = open_source
         self._source: Source | None = None
         self._task: asyncio.Task[None] | None = None
         self._error: BatchEventsError | None = None
         self._taps: set[Tap] = set()
-        self._is_readable = True
-        self._shared_until = float("-inf")
+        self._schedule = PollSchedule()
         self._finished: Seen[str] = Seen()
         self._seen: Seen[int] = Seen()
 
@@ -129,15 +135,17 @@ class Consumer:
             await asyncio.gather(self._task, return_exceptions=True)
 
     @contextmanager
-    def tap(self, wants: Wants = bool) -> Iterator[Tap]:
+    def tap(self, wants: Wants = bool, *, capacity: int = MAX_OPEN, name: str | None = None) -> Iterator[Tap]:
         """
         See the messages that are received, as long as the context lasts.
 
         :param wants: Says by a message's events whether the message is wanted; by default, if it has any.
+        :param capacity: Messages that are held before the reader has to wait: at least as many as are settled together.
+        :param name: What log lines call the one who sees them.
         :raises ConfigurationError: In the iteration, when the queue does not exist or the keys are refused at first
             contact.
         """
-        tap = Tap(wants)
+        tap = Tap(wants, capacity=capacity, name=name or f"subscriber {next(self._tap_numbers)}")
         if self._error is not None:
             tap.fail(self._error)
         self._taps.add(tap)
@@ -151,7 +159,9 @@ class Consumer:
         self,
         job_ids: Sequence[str],
         *,
+        timeout: float | None = None,
         deadline: float | None = None,
+        start_timeout: float | None = None,
         start_deadline: float | None = None,
         grace: float = DEFAULT_GRACE,
         reconcile_interval: float = RECONCILE_INTERVAL,
@@ -161,29 +171,39 @@ class Consumer:
         Wait until every job has settled.
 
         :param job_ids: The jobs, each once; other waits may name the same jobs.
-        :param deadline: Unix seconds at which the wait is over; None waits without end.
-        :param start_deadline: Unix seconds at which the wait is over for a job that has not begun to run.
+        :param timeout: Seconds that the wait lasts, counted from now; None waits without end. It and the other
+            durations may be a ``timedelta``, a number or a number as text.
+        :param deadline: The cloud's time, Unix seconds, at which the wait is over, too; it takes the word of both the
+            cloud's clock and this machine's. For a wait that begins anew.
+        :param start_timeout: Seconds that the wait lasts for a job that has not begun to run.
+        :param start_deadline: The same as a time of the cloud's.
         :param grace: Seconds for which a job that the API does not know counts as not visible yet.
         :param reconcile_interval: Seconds between looks at the API at the most, while the queue can be read.
         :param listener: Called with each event about one of the jobs.
         :return: One outcome for each job, in the order of ``job_ids``.
-        :raises ConfigurationError: When the queue does not exist or the keys are refused at first contact.
+        :raises ConfigurationError: When the queue does not exist or the keys are refused at first contact, and for what
+            is no duration or time.
         """
         if self._error is not None:
             raise self._error
         if not job_ids:
             return []
+        limits = [
+            (Deadline.read("start_", start_timeout, start_deadline), JobWait.on_start_deadline),
+            (Deadline.read("", timeout, deadline), JobWait.on_deadline),
+        ]
+        grace = read_seconds("grace", grace)
+        interval = max(MIN_INTERVAL, read_seconds("reconcile_interval", reconcile_interval))
+        self._note_clock()
         began = self.clock.latest() if self.clock.is_known else None
-        group = WaitGroup([JobWait(job_id, began, grace) for job_id in job_ids], reconcile_interval, listener)
+        waits = [JobWait(job_id, began, grace, region=self._region) for job_id in job_ids]
+        group = WaitGroup(waits, interval, listener)
         self.board.add(group)
         self.metrics.level("waits", len(self.board))
         try:
             for job_id in job_ids:
                 self.reconciler.ask(job_id)
-            if start_deadline is not None:
-                await self._wait_until(start_deadline, group, JobWait.on_start_deadline)
-            if deadline is not None:
-                await self._wait_until(deadline, group, JobWait.on_deadline)
+            await self._wait_within([(limit, end) for limit, end in limits if limit.is_set], group)
             await group.done
         finally:
             self.board.remove(group)
@@ -194,20 +214,30 @@ class Consumer:
             self.metrics.level("waits", len(self.board))
         return group.outcomes
 
-    async def _wait_until(self, deadline: float, group: WaitGroup, end: Callable[[JobWait], Next]) -> None:
-        """Wait until the group is done or the deadline has passed, which ends what is still open."""
-        while not group.done.done():
-            left = deadline - self.clock.now()
-            if left > 0:
-                await asyncio.wait([group.done], timeout=min(left, CLOCK_CHECK))
+    async def _wait_within(
+        self, limits: Sequence[tuple[Deadline, Callable[[JobWait], Next]]], group: WaitGroup
+    ) -> None:
+        """Wait until the group is done or every limit has passed, each of which ends what it is about."""
+        began = asyncio.get_running_loop().time()
+        open_limits = list(limits)
+        while open_limits and not group.done.done():
+            left = [self._left(limit, began) for limit, _ in open_limits]
+            if 0.0 not in left:
+                check = CLOCK_CHECK if self.clock.is_known else FIRST_CLOCK_CHECK
+                await asyncio.wait([group.done], timeout=min([check, *filter(None, left)]))
                 continue
             await self._look_before_ending(group)
-            # The look may have told that this machine's clock is wrong, and there is time left.
-            if self.clock.now() >= deadline:
-                for wait in group.waits:
-                    if not wait.is_done and end(wait) is Next.DONE:
-                        self.board.settle(wait, group)
-                return
+            # The look may have told that the clock was wrong, and there is time left.
+            for limit, end in list(open_limits):
+                if self._left(limit, began) == 0.0:
+                    open_limits.remove((limit, end))
+                    for wait in group.waits:
+                        if not wait.is_done and end(wait) is Next.DONE:
+                            self.board.settle(wait, group)
+
+    def _left(self, limit: Deadline, began: float) -> float | None:
+        cloud_now = self.clock.now() if self.clock.is_known else None
+        return limit.left(asyncio.get_running_loop().time() - began, cloud_now, self.clock.wall())
 
     async def _look_before_ending(self, group: WaitGroup) -> None:
         """Let the API say whether a job has ended or begun while its event was lost."""
@@ -221,52 +251,59 @@ class Consumer:
 
     async def _run(self) -> None:
         try:
-            async with self._open_source(self.clock) as self._source:
-                loops = [asyncio.ensure_future(self.reconciler.run())]
-                if self._source.queue is not None:
-                    reader = Reader(
-                        self.name,
-                        self._source.queue,
-                        self._take,
-                        self._on_health,
-                        self.clock,
-                        self._settings,
-                        self.metrics,
-                        self._taps,
-                    )
-                    loops.append(asyncio.ensure_future(reader.run()))
-                try:
-                    # Not gather: it would cancel the loops a first time, and the reader, which then deletes what it
-                    # has handed out, must be cancelled only once.
-                    ended, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
-                    for task in ended:
-                        task.result()
-                finally:
-                    for task in loops:
-                        task.cancel()
-                    await asyncio.gather(*loops, return_exceptions=True)
-        except Exception as error:
+            await keep_running("consumer", self._serve, self.metrics, ends=(BatchEventsError,))
+        except BatchEventsError as error:
             self._error = self._explain(error)
-            if not isinstance(error, BatchEventsError):
-                log.exception("The reader of %s ended", self.name)
             for group in self.board.groups():
                 group.fail(self._error)
             for tap in self._taps:
                 tap.fail(self._error)
 
-    def _explain(self, error: Exception) -> BatchEventsError:
+    async def _serve(self) -> None:
+        async with self._open_source(self.clock) as self._source:
+            loops = [self._keep("reconciler", self.reconciler.run, ApiCredentialsError)]
+            if self._source.queue is not None:
+                reader = Reader(
+                    self.name,
+                    self._source.queue,
+                    self._take,
+                    self._on_health,
+                    self.clock,
+                    self._settings,
+                    self.metrics,
+                    self.isolation,
+                    self._taps,
+                )
+                loops.append(self._keep("reader", reader.run, *FIRST_CONTACT_ERRORS))
+            try:
+                # Not gather: it would cancel the loops a first time, and the reader, which then deletes what it has
+                # handed out, must be cancelled only once.
+                ended, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+                for task in ended:
+                    task.result()
+            finally:
+                for task in loops:
+                    task.cancel()
+                await asyncio.gather(*loops, return_exceptions=True)
+
+    def _keep(
+        self, name: str, loop: Callable[[], Coroutine[Any, Any, None]], *ends: type[Exception]
+    ) -> asyncio.Task[None]:
+        return asyncio.ensure_future(keep_running(f"{name} of {self.name}", loop, self.metrics, ends=ends))
+
+    def _explain(self, error: BatchEventsError) -> BatchEventsError:
         if isinstance(error, QueueNotFoundError):
             return QueueMissingError(
                 f"{self.name} does not exist: create it, subscribe it to the topic that the jobs notify "
                 f"(NotifyContentFormat SIMPLIFIED), or correct queue_name"
             )
+        if isinstance(error, CmqParameterError):
+            return QueueMissingError(f"{self.name} cannot exist: correct queue_name ({error})")
         if isinstance(error, ApiCredentialsError | CmqCredentialsError):
             return CredentialsError(f"The cloud refused the keys for {self.name}: {error}")
-        if isinstance(error, BatchEventsError):
-            return error
-        return BatchEventsError(f"The reader of {self.name} ended: {error!r}")
+        return error
 
-    async def _describe(self, job_ids: Sequence[str]) -> Sequence[JobView]:
+    async def _describe(self, job_ids: Sequence[str]) -> JobStates:
         if self._source is None:
             raise RuntimeError("the reconciler runs only while the source is open")
         return await self._source.describe(job_ids)
@@ -274,6 +311,7 @@ class Consumer:
     # What the reader reports.
 
     def _take(self, event: BatchEvent) -> bool:
+        self._note_clock()
         now = self.clock.now()
         self._measure(event, now)
         wanted = self.board.on_event(event, now)
@@ -290,10 +328,7 @@ class Consumer:
         """Look more often while events of other triggerers' jobs arrive here, because ours may arrive there."""
         if event.known_name not in SETTLING_EVENTS or event.job_id in self._finished:
             return
-        now = asyncio.get_running_loop().time()
-        if self._shared_until < now:
-            self._look_within(SHARED_INTERVAL)
-        self._shared_until = now + SHARED_FOR
+        self._look_within(self._schedule.on_foreign_event(asyncio.get_running_loop().time()))
 
     def _measure(self, event: BatchEvent, now: float) -> None:
         if not self._seen.add(hash(event.identity)):
@@ -303,17 +338,12 @@ class Consumer:
             self.metrics.time("lag.event", max(0.0, now - event.time.timestamp()))
 
     def _on_health(self, is_readable: bool) -> None:
-        if self._is_readable and not is_readable:
-            self._look_within(DEGRADED_INTERVAL)
-        self._is_readable = is_readable
+        self._look_within(self._schedule.on_health(is_readable))
 
-    def _look_within(self, seconds: float) -> None:
-        for job_id in self.board:
-            self.reconciler.ask(job_id, seconds * random.random())
-
-    @property
-    def _has_queue(self) -> bool:
-        return self._source is not None and self._source.queue is not None
+    def _look_within(self, seconds: float | None) -> None:
+        if seconds is not None:
+            for job_id in self.board:
+                self.reconciler.ask(job_id, seconds * random.random())
 
     # What the reconciler reports.
 
@@ -323,22 +353,33 @@ class Consumer:
 
     def on_look(self, job_id: str, state: str | None) -> None:
         """Take what a look at the API brought, and plan the next one."""
+        self._note_clock()
         self.board.on_look(job_id, state, self.clock.latest())
         if job_id not in self.board:
             return
-        interval = self.board.reconcile_interval(job_id)
-        if self._has_queue:
-            # A call for a hundred jobs now and then costs a tenth of what the long polls cost; as long as one is enough
-            # for all waits, an event that another triggerer has taken costs them no more than this.
-            interval = min(interval, CALL_INTERVAL * math.ceil(len(self.board) / MAX_IDS))
-        if not self._is_readable:
-            interval = min(interval, DEGRADED_INTERVAL)
-        if self._shared_until > asyncio.get_running_loop().time():
-            interval = min(interval, SHARED_INTERVAL)
-        if self.board.is_missing(job_id):
-            interval = min(interval, MISSING_INTERVAL)
+        interval = self._schedule.interval(
+            self.board.reconcile_interval(job_id),
+            jobs=len(self.board),
+            has_queue=self._source is not None and self._source.queue is not None,
+            is_missing=self.board.is_missing(job_id),
+            now=asyncio.get_running_loop().time(),
+        )
         self.reconciler.ask(job_id, interval * random.uniform(0.8, 1.0))
 
     def on_refusal(self, job_id: str, reason: str) -> None:
-        """Take the API's refusal to read this as a job id."""
-        self.board.on_refusal(job_id, reason)
+        """Take the API's refusal to read this as a job id, and ask again until that is confirmed."""
+        self._note_clock()
+        self.board.on_refusal(job_id, reason, self.clock.latest())
+        if job_id in self.board:
+            self.reconciler.ask(job_id, CONFIRM_INTERVAL)
+
+    def _note_clock(self) -> None:
+        """Let the waits forget the times they know when the clock has jumped, and look where their jobs are."""
+        if self.clock.jumps == self._jumps:
+            return
+        self._jumps = self.clock.jumps
+        log.warning(
+            "The cloud's time, as its answers tell it to %s, has jumped; waits look at the API again", self.name
+        )
+        self.board.on_clock_jump()
+        self._look_within(COALESCE)

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
+from airflow_batch_events.dispatch.call_bound import CallBound
 from airflow_batch_events.dispatch.metrics import Metrics
 from airflow_batch_events.events.text import MAX_TEXT, printable
 
@@ -26,7 +28,7 @@ LINGER = 0.2
 CONCURRENCY = 8
 """Delete calls under way at once at the most."""
 
-DeleteCall = Callable[[Sequence[str]], Awaitable[Sequence[object]]]
+DeleteCall = Callable[[Sequence[str]], Coroutine[Any, Any, Sequence[object]]]
 
 
 class Deleter:
@@ -40,6 +42,7 @@ class Deleter:
     def __init__(self, delete: DeleteCall, metrics: Metrics) -> None:
         self._delete = delete
         self._metrics = metrics
+        self._bound = CallBound()
         self._handles: list[str] = []
         self._calls: set[asyncio.Task[None]] = set()
         self._flush_timer: asyncio.TimerHandle | None = None
@@ -85,7 +88,7 @@ class Deleter:
     async def _call(self, batch: Sequence[str]) -> None:
         self._metrics.count("api.calls", action="BatchDeleteMessage")
         try:
-            failures = await self._delete(batch)
+            failures = await self._bound.call(self._delete(batch))
         except Exception as error:  # noqa: BLE001 - the messages come back; nothing else depends on the deletion
             self._metrics.count("api.errors", action="BatchDeleteMessage", error=type(error).__name__)
             log.info("%d messages were not deleted and will come back: %s", len(batch), printable(error, MAX_TEXT))

@@ -8,9 +8,13 @@ The names, all below ``tencent_batch.`` where Airflow's stats take them:
 ``events.received``         counter  messages that a receive brought
 ``events.dispatched``       counter  events that a wait here took
 ``events.duplicate``        counter  deliveries of an event that was seen before
-``events.stale``            counter  events that only caused a look: old, without a time, or contradicting themselves
+``events.stale``            counter  events that only caused a look: old, from the future or another region, without a
+                                     time, or contradicting themselves
 ``events.orphaned``         counter  messages with an event for nobody here
 ``events.unreadable``       counter  messages that are no Batch events
+``errors``                  counter  single items that have failed, by ``item``: a message, a wait, a callback
+``loops.restarted``         counter  loops that ended unforeseen and were started again, by ``loop``
+``taps.blocked``            counter  times, a minute apart, at which a watcher took no more messages
 ``lag.event``               timing   from an event's EventTime to its hand-out
 ``lag.enqueue``             timing   from a message's arrival in the queue to its hand-out
 ``waits``                   gauge    jobs that are waited for
@@ -23,8 +27,12 @@ The names, all below ``tencent_batch.`` where Airflow's stats take them:
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
+from collections.abc import Callable
 from typing import Protocol
+
+log = logging.getLogger(__name__)
 
 
 class Metrics(Protocol):
@@ -57,3 +65,35 @@ class Counts:
     def level(self, name: str, value: float) -> None:
         """Keep the last value."""
         self.levels[name] = value
+
+
+class IsolatedMetrics:
+    """
+    Pass everything on to a backend, whose errors cost a measurement and nothing else.
+
+    :param metrics: The backend.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._has_failed = False
+
+    def count(self, name: str, amount: int = 1, **tags: str) -> None:
+        """Add to a counter."""
+        self._pass_on(name, lambda: self._metrics.count(name, amount, **tags))
+
+    def time(self, name: str, seconds: float) -> None:
+        """Take one duration."""
+        self._pass_on(name, lambda: self._metrics.time(name, seconds))
+
+    def level(self, name: str, value: float) -> None:
+        """Set a gauge."""
+        self._pass_on(name, lambda: self._metrics.level(name, value))
+
+    def _pass_on(self, name: str, send: Callable[[], None]) -> None:
+        try:
+            send()
+        except Exception:
+            if not self._has_failed:
+                self._has_failed = True
+                log.exception("The metric %s was lost, and others may be; this is said once", name)

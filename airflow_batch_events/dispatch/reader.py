@@ -2,14 +2,16 @@
 """
 Read one queue for ever: long poll, hand out, delete last, back off.
 
-Nothing but cancellation stops the loop once a receive has succeeded; before that, a queue that does not exist and keys
-that are refused end it, because then somebody has to mend a setting. Who deletes a message is decided in
-:meth:`Reader._handle`, and nowhere else:
+Nothing but cancellation stops the loop once a receive has succeeded; before that, a queue that does not exist, a name
+that cannot exist and keys that are refused end it, because then somebody has to mend a setting. A message whose
+handling fails is left, and the next one is handled. Who deletes a message is decided in :meth:`Reader._handle`, and
+nowhere else:
 
-* a tap took it: deleted when every tap that did has said so;
+* a tap took it: deleted when every tap that did has said so; left where another wants it and cannot take it now;
 * every event in it was taken by waits here: deleted;
 * a Batch event that nobody here waits for: left for another triggerer, deleted once it is older than ``orphan_ttl``,
-  because every later wait looks at the API first;
+  because every later wait looks at the API first: older by the cloud's clock, and by a clock that never steps since it
+  was seen here first, so that a wrong clock deletes nothing;
 * anything else: left for the queue's dead-letter policy.
 """
 
@@ -18,18 +20,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from airflow_batch_events.dispatch.clock import CloudClock
+from airflow_batch_events.dispatch.call_bound import CallBound
 from airflow_batch_events.dispatch.delete import Deleter
 from airflow_batch_events.dispatch.metrics import Metrics
-from airflow_batch_events.dispatch.seen import Seen
-from airflow_batch_events.dispatch.tap import Delivery, Tap
+from airflow_batch_events.dispatch.seen import FirstSeen, Seen
+from airflow_batch_events.dispatch.supervision import Isolation
+from airflow_batch_events.dispatch.tap import Delivery, Offer, Tap
 from airflow_batch_events.events.message import BatchEvent, parse_message
 from airflow_batch_events.events.text import MAX_TEXT, printable
-from airflow_batch_events.exceptions import CmqCredentialsError, QueueNotFoundError
+from airflow_batch_events.exceptions import CmqCredentialsError, CmqParameterError, QueueNotFoundError
+from airflow_batch_events.protocol.clock import CloudClock
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +47,7 @@ GATHER = 0.02
 """Seconds for which messages that come one after the other are let gather, so that a call brings more than one."""
 
 MAX_FRUITLESS_PAUSE = 0.25
-"""Seconds between receives at the most while the queue is full of messages that are not ours."""
+"""Seconds between receives at the most while the queue is full of messages that are not ours, or cannot be taken."""
 
 CROWDED_AFTER = 20
 """Full receives in a row without anything for us, after which the queue counts as full of others' messages."""
@@ -53,6 +57,9 @@ CROWDED_FOR = 60.0
 
 WARN_EVERY = 60.0
 """Seconds between two warnings about the same outage."""
+
+FIRST_CONTACT_ERRORS = (QueueNotFoundError, CmqCredentialsError, CmqParameterError)
+"""What ends the reader when it is the answer to its first call: somebody has to mend a setting."""
 
 
 class Message(Protocol):
@@ -77,10 +84,10 @@ class Message(Protocol):
 class Queue(Protocol):
     """The queue to read; neither call retries by itself."""
 
-    async def receive(self, wait_seconds: int) -> Sequence[Message]:
+    def receive(self, wait_seconds: int) -> Coroutine[Any, Any, Sequence[Message]]:
         """Receive up to 16 messages, waiting up to ``wait_seconds`` for the first."""
 
-    async def delete(self, receipt_handles: Sequence[str]) -> Sequence[object]:
+    def delete(self, receipt_handles: Sequence[str]) -> Coroutine[Any, Any, Sequence[object]]:
         """Delete up to 16 messages; return what could not be deleted."""
 
 
@@ -90,8 +97,8 @@ class ReaderSettings:
     How a reader behaves.
 
     :param poll_wait: Seconds of a long poll; above 3 TDMQ delivers markedly more duplicates.
-    :param orphan_ttl: Seconds after which an event that nobody here waits for is deleted, counted from the later of its
-        enqueue time and the reader's start.
+    :param orphan_ttl: Seconds after which an event that nobody here waits for is deleted, counted from its enqueue time
+        and from when the reader has seen it first.
     :param max_receives: Receive calls under way at once at the most, while they come back full.
     :param drain_timeout: Seconds that the end of the reader may take to delete what was handed out.
     """
@@ -114,6 +121,7 @@ class Reader:
     :param clock: The cloud's time.
     :param settings: How to behave.
     :param metrics: Where counts and measurements go.
+    :param isolation: Keeps what goes wrong with one message, or in one callback, from the others.
     :param taps: Who sees every message; the set may change at any time.
     """
 
@@ -126,9 +134,11 @@ class Reader:
         clock: CloudClock,
         settings: ReaderSettings,
         metrics: Metrics,
+        isolation: Isolation,
         taps: Collection[Tap] = (),
     ) -> None:
         self._metrics = metrics
+        self._isolation = isolation
         self._taps = taps
         self._name = name
         self._queue = queue
@@ -137,13 +147,18 @@ class Reader:
         self._clock = clock
         self._settings = settings
         self._deleter = Deleter(queue.delete, metrics)
-        self._started: float | None = None
+        self._bound = CallBound()
+        self._has_received = False
+        self._held: dict[str, Delivery] = {}
+        self._orphans: FirstSeen[str] = FirstSeen()
         self._drains: set[asyncio.Task[None]] = set()
         self._fruitless = 0
+        self._has_left = False
         self._crowded_until: float | None = None
         self._is_streaming = False
         self._unreadable: Seen[str] = Seen()
         self._warned_at = float("-inf")
+        self._warned_of_taps_at = float("-inf")
 
     async def run(self) -> None:
         """
@@ -151,6 +166,7 @@ class Reader:
 
         :raises QueueNotFoundError: At first contact.
         :raises CmqCredentialsError: At first contact.
+        :raises CmqParameterError: At first contact: there can be no queue of that name.
         """
         failures = 0
         try:
@@ -158,7 +174,7 @@ class Reader:
                 try:
                     await self._poll()
                 except Exception as error:
-                    if isinstance(error, QueueNotFoundError | CmqCredentialsError) and self._started is None:
+                    if isinstance(error, FIRST_CONTACT_ERRORS) and not self._has_received:
                         raise
                     failures += 1
                     await self._back_off(error, failures)
@@ -203,31 +219,56 @@ class Reader:
 
     async def _receive(self, wait_seconds: int) -> bool:
         """Receive once; return whether there may be more for us at once."""
-        for tap in list(self._taps):
-            await tap.room()
+        await self._wait_for_taps()
         self._metrics.count("api.calls", action="BatchReceiveMessage")
         loop = asyncio.get_running_loop()
         asked = loop.time()
-        messages = await self._queue.receive(wait_seconds)
+        messages = await self._bound.call(self._queue.receive(wait_seconds), beside=wait_seconds)
         self._is_streaming = bool(messages) and loop.time() - asked < 2 * GATHER
-        if self._started is None:
-            self._started = self._clock.now()
+        self._has_received = True
         if messages:
             self._metrics.count("events.received", len(messages))
-        taken = sum(self._handle(message) for message in messages)
+        taken = 0
+        self._has_left = False
+        for message in messages:
+            with self._isolation.of("message", message.message_id):
+                taken += self._handle(message)
         is_full = len(messages) == MAX_MESSAGES
-        self._fruitless = self._fruitless + 1 if is_full and not taken else 0
+        # What a blocked tap wants comes back, and each time brings it nearer to the dead-letter queue: slowly, then.
+        is_fruitful = taken > 0 and not self._has_left
+        self._fruitless = self._fruitless + 1 if is_full and not is_fruitful else 0
         self._note_crowd(loop.time())
-        self._on_health(self._crowded_until is None)
-        return is_full and taken > 0
+        self._tell_health(self._crowded_until is None)
+        return is_full and is_fruitful
+
+    def _tell_health(self, is_readable: bool) -> None:
+        with self._isolation.of("health callback"):
+            self._on_health(is_readable)
+
+    async def _wait_for_taps(self) -> None:
+        """Let full taps make room, for a moment; say once a minute which are blocked."""
+        for tap in list(self._taps):
+            await tap.wait_for_room()
+        now = asyncio.get_running_loop().time()
+        if now - self._warned_of_taps_at < WARN_EVERY:
+            return
+        for tap in self._taps:
+            if tap.is_blocked:
+                self._warned_of_taps_at = now
+                self._metrics.count("taps.blocked")
+                log.warning(
+                    "%s takes no more messages of %s: they are left in the queue and come back; everybody else goes on",
+                    tap.name,
+                    self._name,
+                )
 
     def _note_crowd(self, now: float) -> None:
         if self._fruitless >= CROWDED_AFTER:
             if self._crowded_until is None:
                 log.warning(
-                    "%s is full of messages that nobody here waits for: our events come late, so waiting jobs are "
-                    "looked at more often. Give these waits a queue of their own (airflow-batch-events provision), or "
-                    "find out who sends the others (airflow-batch-events doctor)",
+                    "%s is full of messages that nobody here waits for, or can take: our events come late, so waiting "
+                    "jobs are looked at more often. Give these waits a queue of their own (airflow-batch-events "
+                    "provision), or find out who sends the others (airflow-batch-events doctor)",
                     self._name,
                 )
             self._crowded_until = now + CROWDED_FOR
@@ -238,11 +279,12 @@ class Reader:
     def _handle(self, message: Message) -> bool:
         """Hand out what is in the message and see to its deletion; return whether anybody here took it."""
         parsed = parse_message(message.body)
-        takers = [self._take(event) for event in parsed.events]
+        takers = [self._is_taken(event, message.message_id) for event in parsed.events]
         now = self._clock.now()
         self._metrics.time("lag.enqueue", max(0.0, now - message.enqueue_time))
-        if self._hand_to_taps(message, parsed.events):
-            return True
+        offer = self._hand_to_taps(message, parsed.events)
+        if offer is not Offer.UNWANTED:
+            return offer is Offer.TAKEN
         if parsed.problem is not None:
             self._report_unreadable(message, parsed.problem)
             return False
@@ -250,25 +292,58 @@ class Reader:
             self._deleter.add(message.receipt_handle)
             return True
         self._metrics.count("events.orphaned")
-        age = now - max(message.enqueue_time, self._started or 0.0)
-        if age > self._settings.orphan_ttl and all(event.known_name or event.batch for event in parsed.events):
-            self._deleter.add(message.receipt_handle)
-            return True
+        if not all(event.known_name or event.batch for event in parsed.events):
+            return False
+        waited = self._orphans.age(message.message_id, asyncio.get_running_loop().time())
+        if min(waited, now - message.enqueue_time) < self._settings.orphan_ttl:
+            return False
+        self._orphans.forget(message.message_id)
+        self._deleter.add(message.receipt_handle)
+        return True
+
+    def _is_taken(self, event: BatchEvent, message_id: str) -> bool:
+        with self._isolation.of("event in message", message_id):
+            return self._take(event)
         return False
 
-    def _hand_to_taps(self, message: Message, events: tuple[BatchEvent, ...]) -> bool:
+    def _hand_to_taps(self, message: Message, events: tuple[BatchEvent, ...]) -> Offer:
         if not self._taps:
-            return False
-        delivery = Delivery(
-            message_id=message.message_id,
-            body=message.body,
-            enqueue_time=message.enqueue_time,
-            dequeue_count=message.dequeue_count,
-            events=events,
-            _delete=lambda: self._deleter.add(message.receipt_handle),
-        )
-        takers = [tap for tap in list(self._taps) if tap.offer(delivery)]
-        return bool(takers)
+            return Offer.UNWANTED
+        # Two messages without an id are two messages.
+        key = message.message_id or message.receipt_handle
+        delivery = self._held.get(key)
+        if delivery is not None:
+            delivery.received_again(message.receipt_handle)
+        else:
+            delivery = Delivery(
+                message_id=message.message_id,
+                body=message.body,
+                enqueue_time=message.enqueue_time,
+                dequeue_count=message.dequeue_count,
+                events=events,
+                receipt_handle=message.receipt_handle,
+                _on_done=lambda delivery, is_stored: self._on_tapped(key, delivery, is_stored),
+            )
+        result = Offer.UNWANTED
+        for tap in list(self._taps):
+            # What fails on the message may want it.
+            offer = Offer.LEFT
+            with self._isolation.of(f"question whether {tap.name} wants message", message.message_id):
+                offer = tap.offer(delivery)
+            if offer is Offer.LEFT:
+                delivery.leave()
+                self._has_left = True
+            if result is Offer.UNWANTED:
+                result = offer
+        if delivery.is_held:
+            self._held[key] = delivery
+            return Offer.TAKEN
+        return result
+
+    def _on_tapped(self, key: str, delivery: Delivery, is_stored: bool) -> None:
+        self._held.pop(key, None)
+        if is_stored:
+            self._deleter.add(delivery.receipt_handle)
 
     def _report_unreadable(self, message: Message, problem: str) -> None:
         self._metrics.count("events.unreadable")
@@ -283,7 +358,7 @@ class Reader:
         self._metrics.count("api.errors", action="BatchReceiveMessage", error=type(error).__name__)
         if failures == 1:
             self._metrics.count("reader.outages")
-        self._on_health(False)
+        self._tell_health(False)
         pause = min(MAX_PAUSE, 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
         now = asyncio.get_running_loop().time()
         if now - self._warned_at >= WARN_EVERY:

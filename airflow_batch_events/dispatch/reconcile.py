@@ -6,6 +6,10 @@ Ids that are asked for within a fraction of a second share one call of up to 100
 comes soon. DescribeJobs may be limited to 2 calls a second for the whole account (API page 599/30660 says 10, the
 international one 2), so the pace halves whenever the API complains and recovers slowly. The loop ends only when it is
 cancelled, or when the keys are refused before anything was read; a look that failed is repeated, later.
+
+What could not be read is no fact. An id that makes the API refuse a call is found by halving and asked for alone from
+then on. One about which an answer says nothing that can be read is asked for again, later and in smaller and smaller
+company, so that it costs the others nothing.
 """
 
 from __future__ import annotations
@@ -14,17 +18,19 @@ import asyncio
 import heapq
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, Protocol
 
+from airflow_batch_events.dispatch.call_bound import CallBound
 from airflow_batch_events.dispatch.metrics import Metrics
+from airflow_batch_events.dispatch.supervision import Isolation
 from airflow_batch_events.events.text import MAX_TEXT, printable
 from airflow_batch_events.exceptions import ApiCredentialsError, ApiParameterError, ApiThrottledError
+from airflow_batch_events.protocol.batch_answers import JobStates
+from airflow_batch_events.protocol.id_batches import MAX_IDS, IdBatches
 
 log = logging.getLogger(__name__)
-
-MAX_IDS = 100
-"""Ids a DescribeJobs call can take."""
 
 COALESCE = 0.1
 """Seconds for which a look waits for more ids to share its call."""
@@ -33,20 +39,13 @@ AHEAD = 60.0
 """Seconds by which a look may come before its time to share a call that is made anyway; else jitter scatters them."""
 
 MAX_PAUSE = 30.0
-"""Seconds between tries at the most while the API cannot be read."""
+"""Seconds between tries at the most while the API, or what it says about a job, cannot be read."""
+
+WARN_EVERY = 60.0
+"""Seconds between two warnings about answers that cannot be read."""
 
 
-class JobView(Protocol):
-    """What a look needs to know of a job."""
-
-    @property
-    def job_id(self) -> str: ...
-
-    @property
-    def state(self) -> str: ...
-
-
-DescribeJobs = Callable[[Sequence[str]], Awaitable[Sequence[JobView]]]
+DescribeJobs = Callable[[Sequence[str]], Coroutine[Any, Any, JobStates]]
 
 
 class LookListener(Protocol):
@@ -109,21 +108,34 @@ class Reconciler:
     :param describe: One DescribeJobs call for up to 100 ids; without retries of its own.
     :param listener: Receives what the looks bring.
     :param metrics: Where counts go.
+    :param isolation: Keeps what the listener raises about one job from the others.
     :param pace: The calls a second that are allowed.
     """
 
     def __init__(
-        self, name: str, describe: DescribeJobs, listener: LookListener, metrics: Metrics, pace: Pace | None = None
+        self,
+        name: str,
+        describe: DescribeJobs,
+        listener: LookListener,
+        metrics: Metrics,
+        isolation: Isolation,
+        pace: Pace | None = None,
     ) -> None:
         self._name = name
         self._describe = describe
         self._listener = listener
         self._metrics = metrics
+        self._isolation = isolation
         self._pace = pace or Pace()
+        self._bound = CallBound()
         self._due: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []
         self._changed = asyncio.Event()
         self._has_read = False
+        self._failures = 0
+        self._company: dict[str, int] = {}
+        self._unread: dict[str, int] = {}
+        self._warned_at = float("-inf")
 
     def ask(self, job_id: str, delay: float = 0.0) -> None:
         """Look at the job in ``delay`` seconds, or when it was due before, whichever is earlier."""
@@ -135,7 +147,8 @@ class Reconciler:
 
     def forget(self, job_id: str) -> None:
         """Do not look at the job any more."""
-        self._due.pop(job_id, None)
+        for times in (self._due, self._company, self._unread):
+            times.pop(job_id, None)
 
     async def run(self) -> None:
         """
@@ -144,40 +157,49 @@ class Reconciler:
         :raises ApiCredentialsError: When the keys are refused before anything was read.
         """
         loop = asyncio.get_running_loop()
-        failures = 0
         while True:
             await self._until_due()
-            began = loop.time()
-            ids = self._take_due()
-            if not ids:
-                continue
-            pause = 0.0
-            try:
-                await self._look(ids)
-                if failures:
-                    log.info("Looking at Batch jobs for %s again after %d failed tries", self._name, failures)
-                failures = 0
-                self._pace.succeeded()
-            except ApiThrottledError as error:
-                self._count_error(error)
-                self._pace.complained()
-                self._ask_again(ids)
-            except Exception as error:
-                if isinstance(error, ApiCredentialsError) and not self._has_read:
-                    raise
-                self._count_error(error)
-                failures += 1
-                pause = min(MAX_PAUSE, 2.0 ** min(failures, 10)) * random.uniform(0.5, 1.0)
-                if failures == 1 or failures % 10 == 0:
-                    log.warning(
-                        "Cannot look at Batch jobs for %s (try %d, next in %.0f s): %s",
-                        self._name,
-                        failures,
-                        pause,
-                        printable(error, MAX_TEXT),
-                    )
-                self._ask_again(ids)
-            await asyncio.sleep(max(pause, began + 1.0 / self._pace.rate - loop.time()))
+            batches = IdBatches(self._take_due(), self._company)
+            while (batch := batches.take()) is not None:
+                began = loop.time()
+                pause = 0.0
+                try:
+                    await self._look(batch, batches)
+                except ApiThrottledError as error:
+                    self._count_error(error)
+                    self._pace.complained()
+                    self._ask_again(batch)
+                except Exception as error:
+                    self._ask_again(batch)
+                    if isinstance(error, ApiCredentialsError) and not self._has_read:
+                        raise
+                    pause = self._note_failure(error)
+                await asyncio.sleep(max(pause, began + 1.0 / self._pace.rate - loop.time()))
+                if pause:
+                    break
+            self._ask_again(batches.left)
+
+    def _note_success(self) -> None:
+        self._has_read = True
+        self._pace.succeeded()
+        if self._failures:
+            log.info("Looking at Batch jobs for %s again after %d failed tries", self._name, self._failures)
+        self._failures = 0
+
+    def _note_failure(self, error: Exception) -> float:
+        """Return the seconds until the next try."""
+        self._count_error(error)
+        self._failures += 1
+        pause = min(MAX_PAUSE, 2.0 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)
+        if self._failures == 1 or self._failures % 10 == 0:
+            log.warning(
+                "Cannot look at Batch jobs for %s (try %d, next in %.0f s): %s",
+                self._name,
+                self._failures,
+                pause,
+                printable(error, MAX_TEXT),
+            )
+        return pause
 
     async def _until_due(self) -> None:
         loop = asyncio.get_running_loop()
@@ -209,24 +231,53 @@ class Reconciler:
                 ids.append(job_id)
         return ids
 
-    async def _look(self, ids: Sequence[str]) -> None:
+    async def _look(self, batch: list[str], batches: IdBatches) -> None:
         self._metrics.count("api.calls", action="DescribeJobs")
-        self._metrics.count("looks", len(ids))
+        self._metrics.count("looks", len(batch))
         try:
-            views = await self._describe(ids)
+            answer = await self._bound.call(self._describe(batch))
         except ApiParameterError as error:
-            # One malformed id makes the API refuse the whole call: find it, and let the others have their answer.
-            if len(ids) == 1:
-                self._listener.on_refusal(ids[0], f"{error.code}: {error.message}")
-                return
-            middle = len(ids) // 2
-            await self._look(ids[:middle])
-            await self._look(ids[middle:])
+            refused = batches.refused(batch)
+            if refused is not None:
+                self._company[refused] = 1
+                self._count_error(error)
+                reason = f"{error.code}: {error.message}"
+                self._tell(refused, partial(self._listener.on_refusal, refused, reason))
             return
-        self._has_read = True
-        states = {view.job_id: view.state for view in views}
-        for job_id in ids:
-            self._listener.on_look(job_id, states.get(job_id))
+        unread = answer.unread(batch)
+        for job_id in batch:
+            if job_id in answer.states or answer.is_complete:
+                self._company.pop(job_id, None)
+                self._unread.pop(job_id, None)
+                self._tell(job_id, partial(self._listener.on_look, job_id, answer.states.get(job_id)))
+        if unread:
+            self._look_again_at(unread)
+        if len(unread) < len(batch):
+            self._note_success()
+
+    def _tell(self, job_id: str, tell: Callable[[], None]) -> None:
+        with self._isolation.of("look at job", job_id):
+            tell()
+            return
+        self.ask(job_id, MAX_PAUSE)
+
+    def _look_again_at(self, unread: list[str]) -> None:
+        self._metrics.count("api.errors", action="DescribeJobs", error="Unreadable")
+        for job_id in unread:
+            self._company[job_id] = max(1, len(unread) // 2)
+            self._unread[job_id] = self._unread.get(job_id, 0) + 1
+            if self._listener.wants(job_id):
+                self.ask(job_id, min(MAX_PAUSE, 2.0 ** min(self._unread[job_id], 10)) * random.uniform(0.5, 1.0))
+        now = asyncio.get_running_loop().time()
+        if now - self._warned_at >= WARN_EVERY:
+            self._warned_at = now
+            log.warning(
+                "The API's answer to %s says nothing that can be read about %d jobs, %s among them; they are looked at "
+                "again",
+                self._name,
+                len(unread),
+                unread[0],
+            )
 
     def _count_error(self, error: Exception) -> None:
         self._metrics.count("api.errors", action="DescribeJobs", error=type(error).__name__)

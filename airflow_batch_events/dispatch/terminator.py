@@ -6,7 +6,8 @@ TerminateJob takes 10 calls a second of an account, or 2 (API pages 599/30660, 5
 trigger half a minute; so a thousand jobs cannot all be ended while their triggers wait. The terminator therefore
 outlives them: it belongs to the event loop, is shared by all triggers with the same connection, and ends by itself when
 its queue is empty, or when the API has taken nothing for :data:`PATIENCE`. A job is asked for until the API has taken
-the request, and never again; whatever is left when the loop ends is logged, because nobody will end it.
+the request, and never again; whatever is left when the loop ends is logged, because nobody will end it. What goes wrong
+with one job is no other's affair, and what could not be read of one says nothing about it.
 """
 
 from __future__ import annotations
@@ -15,15 +16,25 @@ import asyncio
 import contextvars
 import logging
 import weakref
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import Any
 
+from airflow_batch_events.dispatch.call_bound import CallBound
 from airflow_batch_events.dispatch.metrics import Counts, Metrics
-from airflow_batch_events.dispatch.reconcile import MAX_IDS, DescribeJobs, Pace
+from airflow_batch_events.dispatch.reconcile import DescribeJobs, Pace
+from airflow_batch_events.dispatch.supervision import Isolation, keep_running
 from airflow_batch_events.events.catalog import JobState
 from airflow_batch_events.events.termination import ASK_EVERY, BOUND, Termination
-from airflow_batch_events.exceptions import ApiRefusedError, ApiThrottledError, BatchEventsError, CloudError
+from airflow_batch_events.exceptions import (
+    ApiParameterError,
+    ApiRefusedError,
+    ApiThrottledError,
+    BatchEventsError,
+    CloudError,
+)
+from airflow_batch_events.protocol.id_batches import IdBatches
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +69,7 @@ class EndingApi:
     :param describe: One DescribeJobs call for up to 100 ids.
     """
 
-    terminate: Callable[[str], Awaitable[None]]
+    terminate: Callable[[str], Coroutine[Any, Any, None]]
     describe: DescribeJobs
 
 
@@ -93,8 +104,11 @@ class Terminator:
         self._on_closed = on_closed
         self._open_api = open_api
         self._metrics = metrics or Counts()
+        self._isolation = Isolation(self._metrics)
+        self._terminate_bound, self._describe_bound = CallBound(), CallBound()
         self._endings: dict[str, _Ending] = {}
         self._queue: asyncio.Queue[_Ending] = asyncio.Queue()
+        self._refused: dict[str, int] = {}
         self._asking = Pace(MOST_RATE, start=START_RATE, gain=0.5, careful_gain=0.05, loss=0.8)
         self._looking = Pace(LOOK_RATE)
         self._next_turn = float("-inf")
@@ -157,13 +171,13 @@ class Terminator:
             self._give_up(reason)
 
     async def _work(self, api: EndingApi) -> None:
-        askers = [asyncio.ensure_future(self._ask_on(api)) for _ in range(ASKERS)]
+        asking = [keep_running("asker", lambda: self._ask_on(api), self._metrics, ends=()) for _ in range(ASKERS)]
+        askers = [asyncio.ensure_future(loop) for loop in asking]
         try:
             while self._endings:
-                failed, _ = await asyncio.wait(askers, timeout=ASK_EVERY, return_when=asyncio.FIRST_COMPLETED)
-                for asker in failed:
-                    asker.result()
-                await self._look(api)
+                await asyncio.sleep(ASK_EVERY)
+                with self._isolation.of("look at jobs that are being ended"):
+                    await self._look(api)
                 if asyncio.get_running_loop().time() - self._progressed_at > PATIENCE:
                     self._give_up(f"the API has taken no request for {PATIENCE:.0f} s")
         finally:
@@ -186,7 +200,7 @@ class Terminator:
         await asyncio.sleep(began - loop.time())
         self._metrics.count("api.calls", action="TerminateJob")
         try:
-            await api.terminate(ending.job_id)
+            await self._terminate_bound.call(api.terminate(ending.job_id))
         except ApiThrottledError as error:
             self._count_error("TerminateJob", error)
             # Requests that were under way when the first of them was turned away say nothing new.
@@ -196,10 +210,14 @@ class Terminator:
             ending.on_error(error)
             self._queue.put_nowait(ending)
             return
-        except CloudError as error:
+        except Exception as error:
             self._count_error("TerminateJob", error)
-            ending.on_error(error)
-            ending.refusals += isinstance(error, ApiRefusedError)
+            is_foreseen = isinstance(error, CloudError)
+            if isinstance(error, CloudError):
+                ending.on_error(error)
+            else:
+                log.exception("Job %s could not be asked to end", ending.job_id)
+            ending.refusals += isinstance(error, ApiRefusedError) or not is_foreseen
             if ending.refusals > MAX_REFUSALS:
                 ending.give_up(error)
         else:
@@ -213,28 +231,45 @@ class Terminator:
             ending.is_queued = False
 
     async def _look(self, api: EndingApi) -> None:
-        endings = [ending for ending in self._endings.values() if not ending.is_queued]
-        for start in range(0, len(endings), MAX_IDS):
-            batch = endings[start : start + MAX_IDS]
+        batches = IdBatches([job_id for job_id, ending in self._endings.items() if not ending.is_queued], self._refused)
+        while (ids := batches.take()) is not None:
+            batch = [self._endings[job_id] for job_id in ids if job_id in self._endings]
             self._metrics.count("api.calls", action="DescribeJobs")
             try:
-                views = await api.describe([ending.job_id for ending in batch])
+                answer = await self._describe_bound.call(api.describe(ids))
             except CloudError as error:
                 self._count_error("DescribeJobs", error)
                 if isinstance(error, ApiThrottledError):
                     self._looking.complained()
+                if not isinstance(error, ApiParameterError):
+                    self._ask_unread(batch)
+                elif batches.refused(ids) is not None:
+                    for ending in batch:
+                        self._refused[ending.job_id] = 1
+                        ending.on_error(error)
+                    self._ask_unread(batch)
             else:
                 self._looking.succeeded()
-                states = {view.job_id: view.state for view in views}
+                unread = set(answer.unread(ids))
+                self._ask_unread([ending for ending in batch if ending.job_id in unread])
                 for ending in batch:
-                    self._on_state(ending, states.get(ending.job_id))
+                    if ending.job_id not in unread:
+                        self._on_state(ending, answer.states.get(ending.job_id))
             await self._let_go(batch)
 
+    def _ask_unread(self, batch: Sequence[_Ending]) -> None:
+        """Ask again for jobs about which the API says nothing; those that it refused to end wait until it does."""
+        for ending in batch:
+            if not ending.was_asked and not ending.is_over and not ending.refusals:
+                ending.is_queued = True
+                self._queue.put_nowait(ending)
+
     def _on_state(self, ending: _Ending, state: str | None) -> None:
-        ending.on_state(state)
-        if not ending.was_asked and not ending.is_over and state != JobState.SUBMITTED.value:
-            ending.is_queued = True
-            self._queue.put_nowait(ending)
+        with self._isolation.of("ending of job", ending.job_id):
+            ending.on_state(state)
+            if not ending.was_asked and not ending.is_over and state != JobState.SUBMITTED.value:
+                ending.is_queued = True
+                self._queue.put_nowait(ending)
 
     async def _let_go(self, batch: Sequence[_Ending]) -> None:
         """Close what is over, or was asked for so long ago that the rest is the cloud's; then keep the pace."""
@@ -246,6 +281,7 @@ class Terminator:
 
     def _close(self, ending: _Ending) -> None:
         del self._endings[ending.job_id]
+        self._refused.pop(ending.job_id, None)
         ending.over.set_result(None)
         if ending.may_still_run and not ending.was_asked:
             log.warning("%s", ending.report)

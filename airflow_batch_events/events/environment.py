@@ -3,9 +3,10 @@
 Decide how a wait for a compute environment ends: its nodes run, they cannot be created, or it is gone.
 
 One decision for two loops: the worker's, which blocks, and the triggerer's, which does not. The rules that must not be
-relaxed: "could not read" is no fact; an environment that the API does not know counts as not visible yet for a grace
-period; a node that could not be created fails the wait only when the cloud will not try again, or when the caller has
-said how many failures are too many.
+relaxed: "could not read" is no fact, and a node that cannot be read is not missing; an environment that the API does
+not know counts as not visible yet for a grace period; that the API refuses its id has to be confirmed; a node that
+could not be created fails the wait only when the cloud will not try again, or when the caller has said how many
+failures are too many.
 
 Everything is decided from the environment as it is shown now, so a wait that begins anew after a crash knows as much as
 the one before.
@@ -23,6 +24,7 @@ import msgspec
 from pendulum import DateTime
 
 from airflow_batch_events.events.catalog import NodeState
+from airflow_batch_events.events.confirmation import Confirmation
 from airflow_batch_events.events.text import MAX_TEXT, printable
 from airflow_batch_events.exceptions import (
     ApiCredentialsError,
@@ -194,11 +196,17 @@ class NodeWait:
         self._failed: list[str] = []
         self._reasons: dict[str, str] = {}
         self._missing_since = missing_since
+        self._refusals = Confirmation()
 
     @property
     def is_done(self) -> bool:
         """Whether the wait has ended."""
         return self.outcome is not None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the API refused the id when last asked, which the next looks confirm or not."""
+        return self._refusals.is_open
 
     def on_look(self, env: EnvFacts) -> Sequence[str]:
         """
@@ -207,6 +215,7 @@ class NodeWait:
         :return: The failed nodes whose activities are wanted next, for :meth:`on_activities`; often none.
         """
         self._missing_since = None
+        self._refusals.reset()
         nodes = [node for node in env.nodes if not (self.exactly and _is_attached(node))]
         running = sum(node.state == NodeState.RUNNING for node in nodes)
         self._running = running
@@ -218,14 +227,14 @@ class NodeWait:
             self._end(DELETING, f"it is being deleted; {self.progress}")
         elif running == len(nodes) == self.wanted or (running >= self.wanted and not self.exactly):
             self.outcome = self.outcome or EnvOutcome(self.env_id, READY, True, running)
-        return () if self.is_done else self._failed[:EXPLAINED_NODES]
+        return () if self.is_done else [node_id for node_id in self._failed if node_id][:EXPLAINED_NODES]
 
-    def on_activities(self, activities: Iterable[ActivityFacts], as_of: float) -> None:
+    def on_activities(self, activities: Iterable[ActivityFacts], as_of: float | None) -> None:
         """
         Take what was done to the failed nodes that :meth:`on_look` has named.
 
         :param activities: Of all these nodes, in any order; empty when they could not be read.
-        :param as_of: The time of the look, Unix seconds.
+        :param as_of: The cloud's time of the look, Unix seconds; None while not known: no failure grows final.
         """
         by_node: dict[str, list[ActivityFacts]] = {}
         for activity in activities:
@@ -245,28 +254,39 @@ class NodeWait:
             self._end(CREATION_FAILED, f"{count}; {self._account()}")
 
     def on_error(self, error: CloudError, as_of: float) -> None:
-        """Take the error that a look ended with; only what the API surely knows is a fact."""
+        """
+        Take the error that a look ended with; only what the API surely knows is a fact.
+
+        :param error: The error.
+        :param as_of: The time of the look, in seconds of a clock that does not step.
+        """
         if isinstance(error, ApiNotFoundError):
+            self._refusals.reset()
             if self._missing_since is None:
                 self._missing_since = as_of
             if as_of - self._missing_since >= self.grace:
                 self._end(
                     NOT_FOUND, f"the API has not known it for {self.grace:g} s: the id is wrong, or it is deleted"
                 )
-        elif isinstance(error, ApiParameterError):
+        elif isinstance(error, ApiParameterError) and self._refusals.add(as_of):
             self._end(NOT_FOUND, f"{error.code}: {error.message}")
 
     def on_deadline(self) -> None:
         """End the wait because its time is over."""
         self._end(TIMEOUT, f"the deadline passed first; {self._account()}")
 
-    def _is_final(self, creations: Sequence[ActivityFacts], failures: Sequence[ActivityFacts], as_of: float) -> bool:
-        if not failures or any(creation.state in ("SUBMITTED", "PROCESSING") for creation in creations):
+    def _is_final(
+        self, creations: Sequence[ActivityFacts], failures: Sequence[ActivityFacts], as_of: float | None
+    ) -> bool:
+        # One whose state cannot be read may be under way.
+        if not failures or any(creation.state in ("SUBMITTED", "PROCESSING", "") for creation in creations):
             return False
         if self.creation_retries is not None and len(failures) > self.creation_retries:
             return True
         last = failures[-1].end_time
-        return last is not None and as_of - last.timestamp() > creation_pause(len(failures)) + CLOCK_DRIFT
+        if last is None or as_of is None:
+            return False
+        return as_of - last.timestamp() > creation_pause(len(failures)) + CLOCK_DRIFT
 
     def _account(self) -> str:
         shown = [f"{node_id}: {reason}" for node_id, reason in self._reasons.items() if node_id in self._failed]
@@ -299,14 +319,22 @@ class Removal:
         self.outcome: EnvOutcome | None = None
         self.progress = "it has not been seen yet"
         self._refusal = ""
+        # By action: that the environment can be read says nothing about whether it can be deleted.
+        self._refusals: dict[str, Confirmation] = {}
 
     @property
     def is_done(self) -> bool:
         """Whether there is nothing more to do."""
         return self.outcome is not None
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether the API refused something when last asked, which the next tries confirm or not."""
+        return any(refusals.is_open for refusals in self._refusals.values())
+
     def on_look(self, env: EnvFacts) -> Step:
         """Take the environment as the API shows it, and say what to do about it."""
+        self._refusals.pop("DescribeComputeEnv", None)
         attached = sum(map(_is_attached, env.nodes))
         self.progress = f"it has {len(env.nodes)} nodes{_others(env.nodes)}"
         if env.next_action == "DELETING":
@@ -329,10 +357,12 @@ class Removal:
         """Take the error that a look or a step ended with."""
         if isinstance(error, ApiNotFoundError):
             self.outcome = self.outcome or EnvOutcome(self.env_id, GONE, True)
-        elif isinstance(error, ApiParameterError | ApiCredentialsError):
-            self._end(REFUSED, f"{error.code}: {error.message}")
         elif isinstance(error, ApiError):
             self._refusal = f"{error.code}: {error.message}"
+            # Both loops keep their tries apart.
+            refusals = self._refusals.setdefault(error.action, Confirmation(spread=0.0))
+            if isinstance(error, ApiCredentialsError) or (isinstance(error, ApiParameterError) and refusals.add()):
+                self._end(REFUSED, self._refusal)
 
     def on_deadline(self) -> None:
         """Give up because the time is over."""

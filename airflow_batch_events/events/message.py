@@ -17,6 +17,7 @@ import binascii
 import codecs
 import re
 from collections.abc import Mapping
+from datetime import timedelta, timezone
 from typing import Any
 
 import msgspec
@@ -24,7 +25,10 @@ import pendulum
 
 from airflow_batch_events.events.catalog import EventName, find_event_name
 
-_SAMPLE_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)Z?", re.ASCII)
+_MOMENT = re.compile(
+    r"(\d{4})-?(\d\d)-?(\d\d)[Tt ](\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d{1,9}))?)?(?:[Zz]|([+-])(\d\d)(?::?(\d\d))?)?",
+    re.ASCII,
+)
 
 # A subscription wrapper around an envelope is the deepest nesting that the cloud can produce.
 _MAX_LAYERS = 3
@@ -277,21 +281,25 @@ def parse_time(text: object) -> pendulum.DateTime | None:
     """
     Read a time in either of the two spellings that the cloud's samples show, always as UTC.
 
-    :param text: ``2018-06-15T14:43:17Z`` or ``2018-06-15 14:43:17``, or the like; what is no moment gives None.
+    :param text: ``2018-06-15T14:43:17Z`` or ``2018-06-15 14:43:17``, or another moment of ISO 8601; whatever else it
+        is (a date, a time of day, a word, a value of another type) gives None.
     """
-    if not isinstance(text, str):
+    match = _MOMENT.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
         return None
-    match = _SAMPLE_TIME.fullmatch(text)
+    # Not pendulum's parser: it takes "now" and weeks, and seven times as long, and every event passes here.
+    *date, second, fraction, sign, offset_hours, offset_minutes = match.groups(default="")
+    year, month, day, hour, minute = map(int, date)
+    micros = int(fraction[:6].ljust(6, "0")) if fraction else 0
     try:
-        if match is not None:
-            # Pendulum's parser takes seven times as long, and every event passes here.
-            year, month, day, hour, minute, second = map(int, match.groups())
-            return pendulum.DateTime(year, month, day, hour, minute, second, tzinfo=pendulum.UTC)
-        # exact: a bare time of day must not be completed with today's date
-        parsed = pendulum.parse(text, exact=True)
+        moment = pendulum.DateTime(year, month, day, hour, minute, int(second or "0"), micros, tzinfo=pendulum.UTC)
+        if not sign:
+            return moment
+        offset = timedelta(hours=int(offset_hours), minutes=int(offset_minutes or "0"))
+        # Raises for what is no offset.
+        return moment.replace(tzinfo=timezone(offset if sign == "+" else -offset)).in_timezone("UTC")
     except (ValueError, OverflowError):
         return None
-    return parsed.in_timezone("UTC") if isinstance(parsed, pendulum.DateTime) else None
 
 
 def _json_type(value: object) -> str:

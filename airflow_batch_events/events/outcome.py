@@ -7,12 +7,12 @@ Events are hints, the API is the truth. The rules, none of which may be relaxed:
 
 * An event is believed only if it is younger than what the wait already knows: than the last look that saw the job
   active, or than the beginning of the wait. Anything else (a duplicate from before RetryJobs, an event without a time,
-  one from the future or one that contradicts itself) only makes the next look immediate.
+  one from the future, from another region, or one that contradicts itself) only makes the next look immediate.
 * "Could not read" is no fact at all. Only the API's answer that it does not know the job counts, and only after a grace
-  period, because a job becomes visible some time after it was submitted.
+  period, because a job becomes visible some time after it was submitted. That it refuses the id has to be confirmed.
 * A wait ends once. Whatever comes later changes nothing.
 
-All times are the cloud's, never this machine's: see ``dispatch/clock.py``.
+All times are the cloud's, never this machine's: see ``protocol/clock.py``.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import msgspec
 import pendulum
 
 from airflow_batch_events.events.catalog import SETTLING_EVENTS, STARTED_EVENTS, JobState, find_job_state
+from airflow_batch_events.events.confirmation import Confirmation
 from airflow_batch_events.events.message import BatchEvent
 
 NOT_FOUND = "NOT_FOUND"
@@ -39,8 +40,8 @@ NOT_STARTED = "NOT_STARTED"
 REFUSED = "REFUSED"
 """The state in the outcome of a wait for something that the API does not accept as a job id."""
 
-FUTURE_TOLERANCE = 300.0
-"""Seconds by which an event may be ahead of the cloud's clock, the drift that the API itself allows a caller."""
+FUTURE_TOLERANCE = 2.0
+"""Seconds by which an event may be ahead of the cloud's clock, which is learned in whole seconds and may be late."""
 
 RECONCILE_INTERVAL = 300.0
 """Default seconds between looks at the API while events can be read."""
@@ -116,12 +117,16 @@ class JobWait:
     :param grace: Seconds for which a job that the API does not know counts as not visible yet.
     :param missing_since: The time from which a job that the API does not know is missing, if an earlier look of the
         same wait has seen so; None counts from the next look.
+    :param region: The region that the job is in; an event that names another one is not believed. None believes any.
     """
 
     __slots__ = (
         "_held",
         "_known_since",
         "_missing_since",
+        "_refusals",
+        "_region",
+        "_seen_at",
         "grace",
         "has_started",
         "job_id",
@@ -131,7 +136,12 @@ class JobWait:
     )
 
     def __init__(
-        self, job_id: str, began: float | None, grace: float = DEFAULT_GRACE, missing_since: float | None = None
+        self,
+        job_id: str,
+        began: float | None,
+        grace: float = DEFAULT_GRACE,
+        missing_since: float | None = None,
+        region: str | None = None,
     ) -> None:
         self.job_id = job_id
         self.grace = grace
@@ -140,7 +150,10 @@ class JobWait:
         self.has_started = False
         self.looks = 0
         self._known_since = began
+        self._seen_at: float | None = None
         self._missing_since = missing_since
+        self._region = region
+        self._refusals: Confirmation | None = None
         self._held: BatchEvent | None = None
 
     @property
@@ -153,6 +166,11 @@ class JobWait:
         """Whether the API said, when last asked, that it does not know the job."""
         return self._missing_since is not None
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether the API said, when last asked, that this cannot be a job id."""
+        return self._refusals is not None and self._refusals.is_open
+
     def on_event(self, event: BatchEvent, now: float) -> Next:
         """
         Take an event about this job.
@@ -161,14 +179,18 @@ class JobWait:
         """
         if self.outcome is not None:
             return Next.DONE
-        if event.known_name in STARTED_EVENTS:
-            self.has_started = True
         state = SETTLING_EVENTS.get(event.known_name) if event.known_name else None
+        if state is None and event.known_name not in STARTED_EVENTS:
+            return Next.WAIT
+        if not self._may_be_true(event, now):
+            return Next.LOOK_SOON
         if state is None:
+            # What is old may be of a run before RetryJobs; the look before the start deadline tells.
+            self.has_started = self.has_started or self._is_news(event)
             return Next.WAIT
         if self._held is None or _is_younger(event, self._held):
             self._held = event
-        if not self._believes(event, state, now):
+        if not self._is_news(event) or not _is_consistent(event, state):
             return Next.LOOK_SOON
         return self._end(state, Source.EVENT)
 
@@ -176,15 +198,17 @@ class JobWait:
         """
         Take the API's answer about this job.
 
-        :param state: The job's state, or None when the API does not know the job.
+        :param state: The job's state, or None when the API does not know the job: a fact, never what could not be read.
         :param as_of: The cloud's time of the answer, Unix seconds.
         """
         if self.outcome is not None:
             return Next.DONE
         self.looks += 1
+        self._refusals = None
         if state is None:
             return self._miss(as_of)
         self._missing_since = None
+        self._seen_at = as_of if self._seen_at is None else max(self._seen_at, as_of)
         self._known_since = as_of if self._known_since is None else max(self._known_since, as_of)
         self.last_state = state
         self.has_started = self.has_started or state == JobState.RUNNING.value
@@ -193,40 +217,72 @@ class JobWait:
             return Next.WAIT
         return self._end(known, Source.LOOK)
 
-    def on_refusal(self, reason: str) -> Next:
-        """Take the API's answer that this cannot be a job id."""
+    def on_refusal(self, reason: str, as_of: float) -> Next:
+        """
+        Take the API's answer that this cannot be a job id; it ends the wait once it is confirmed.
+
+        :param reason: The API's words.
+        :param as_of: The time of the answer, in the seconds that :meth:`on_look` is given.
+        """
+        if self.outcome is not None:
+            return Next.DONE
+        self.looks += 1
+        if self._refusals is None:
+            self._refusals = Confirmation()
+        if not self._refusals.add(as_of):
+            return Next.WAIT
         return self._end_badly(REFUSED, Source.LOOK, reason)
+
+    def on_clock_jump(self) -> None:
+        """Forget all times, because the clock that told them has jumped: the next look tells where the job is."""
+        self._known_since = self._seen_at = self._missing_since = self._refusals = None
 
     def on_deadline(self) -> Next:
         """End the wait because its time is over."""
-        seen = f"last seen {self.last_state}" if self.last_state else "its state was never seen"
-        return self._end_badly(TIMEOUT, Source.DEADLINE, f"the deadline passed before the job ended; {seen}")
+        return self._end_badly(TIMEOUT, Source.DEADLINE, f"the deadline passed before the job ended; {self._seen}")
 
     def on_start_deadline(self) -> Next:
         """End the wait if the job has not begun to run."""
         if self.has_started or self.outcome is not None:
             return Next.DONE if self.outcome is not None else Next.WAIT
-        seen = f"last seen {self.last_state}" if self.last_state else "its state was never seen"
-        return self._end_badly(NOT_STARTED, Source.DEADLINE, f"it had not begun to run in time; {seen}")
+        return self._end_badly(NOT_STARTED, Source.DEADLINE, f"it had not begun to run in time; {self._seen}")
 
-    def _believes(self, event: BatchEvent, state: JobState, now: float) -> bool:
+    @property
+    def _seen(self) -> str:
+        return f"last seen {self.last_state}" if self.last_state else "its state was never seen"
+
+    def _may_be_true(self, event: BatchEvent, now: float) -> bool:
+        if self._region is not None and event.region and event.region != self._region:
+            return False
+        return event.time is None or event.time.timestamp() <= now + FUTURE_TOLERANCE
+
+    def _is_news(self, event: BatchEvent) -> bool:
         if event.time is None or self._known_since is None:
             return False
-        if not self._known_since < event.time.timestamp() <= now + FUTURE_TOLERANCE:
-            return False
-        reported = event.batch.get("JobState")
-        return reported is None or reported == state.value
+        return self._known_since < event.time.timestamp()
 
     def _miss(self, as_of: float) -> Next:
         if self._missing_since is None:
             self._missing_since = as_of
         if as_of - self._missing_since < self.grace:
             return Next.WAIT
-        if self._held is not None and self._held.known_name:
+        last = self._last_heard
+        if last is not None:
             # Only a settled job can be deleted, so the last thing that was heard of it is how it ended.
-            return self._end(SETTLING_EVENTS[self._held.known_name], Source.EVENT)
+            return self._end(last, Source.EVENT)
         cause = "the job was deleted" if self.last_state else "the id is wrong, or the job was deleted"
         return self._end_badly(NOT_FOUND, Source.LOOK, f"the API has not known the job for {self.grace:g} s: {cause}")
+
+    @property
+    def _last_heard(self) -> JobState | None:
+        """How the job ended by the last event about it, unless the API has seen it active after that."""
+        event = self._held
+        if event is None or event.time is None or event.known_name is None:
+            return None
+        if self._seen_at is not None and event.time.timestamp() <= self._seen_at:
+            return None
+        state = SETTLING_EVENTS[event.known_name]
+        return state if _is_consistent(event, state) else None
 
     def _end(self, state: JobState, source: Source) -> Next:
         event = self._held if self._held and self._held.name == f"JOB_{state}" else None
@@ -246,6 +302,11 @@ class JobWait:
         if self.outcome is None:
             self.outcome = Outcome(self.job_id, state, succeeded=False, reason=reason, source=source.value)
         return Next.DONE
+
+
+def _is_consistent(event: BatchEvent, state: JobState) -> bool:
+    reported = event.batch.get("JobState")
+    return reported is None or reported == state.value
 
 
 def _is_younger(event: BatchEvent, other: BatchEvent) -> bool:

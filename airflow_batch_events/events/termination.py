@@ -4,7 +4,8 @@ Decide how to go on ending a job: TerminateJob is asynchronous, and refused whil
 
 One decision for two loops: the worker's, which blocks for one job, and the triggerer's, which ends any number of them
 at a pace. Both ask until the API has taken the request, then look until the job has settled, and give up when their
-time is over; they say what became of the job, because nobody will ask again.
+time is over; they say what became of the job, because nobody will ask again. That there is no such job, or that its id
+is refused, has to be confirmed: a job that is taken for gone runs on.
 
 Source: API pages 599/15908 (TerminateTaskInstance) and TerminateJob.
 """
@@ -12,6 +13,7 @@ Source: API pages 599/15908 (TerminateTaskInstance) and TerminateJob.
 from __future__ import annotations
 
 from airflow_batch_events.events.catalog import JobState
+from airflow_batch_events.events.confirmation import Confirmation
 from airflow_batch_events.exceptions import (
     ApiCredentialsError,
     ApiNotFoundError,
@@ -40,6 +42,8 @@ class Termination:
         self.may_still_run = True
         self.error: CloudError | None = None
         self.report = f"job {job_id}: nothing was done"
+        # Both loops keep their tries a second apart.
+        self._denials = Confirmation(spread=0.0)
 
     def on_asked(self) -> None:
         """The API has taken the request."""
@@ -47,7 +51,15 @@ class Termination:
         self.report = f"job {self.job_id}: the cloud was asked to end it, and had not done so when last looked at"
 
     def on_state(self, state: str | None) -> None:
-        """Take the job's state after the request; None when the API does not know the job any more."""
+        """
+        Take the job's state.
+
+        :param state: None when the API does not know the job (any more): a fact, never what could not be read.
+        """
+        if state is None and not self.was_asked:
+            self._deny()
+            return
+        self._denials.reset()
         # An interrupted job has settled but still holds its instances, which ending it gives back.
         if state in (None, JobState.SUCCEED.value, JobState.FAILED.value):
             self.is_over = True
@@ -57,14 +69,12 @@ class Termination:
     def on_error(self, error: CloudError) -> None:
         """Take an error of either call."""
         if isinstance(error, ApiNotFoundError):
-            self.is_over = True
-            self.may_still_run = False
-            self.report = f"job {self.job_id} does not exist any more"
+            self._deny()
             return
-        if isinstance(error, ApiCredentialsError | ApiParameterError):
+        self._report_failure(error)
+        if isinstance(error, ApiCredentialsError) or (isinstance(error, ApiParameterError) and self._denials.add()):
             self.is_over = True
             self.error = error
-        self._report_failure(error)
 
     def give_up(self, reason: object) -> None:
         """Stop, because the time is over or the API cannot be reached at all."""
@@ -72,5 +82,14 @@ class Termination:
         if not self.was_asked:
             self._report_failure(reason)
 
+    def _deny(self) -> None:
+        self.report = f"job {self.job_id} does not exist any more"
+        if self._denials.add():
+            self.is_over = True
+            self.may_still_run = False
+
     def _report_failure(self, reason: object) -> None:
+        if self.was_asked:
+            self.report = f"job {self.job_id}: the cloud was asked to end it; what became of it is not known: {reason}"
+            return
         self.report = f"job {self.job_id} could not be ended and may still run: {reason}"

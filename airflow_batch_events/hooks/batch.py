@@ -12,12 +12,11 @@ from msgspec import structs
 
 from airflow_batch_events.events import termination
 from airflow_batch_events.events.catalog import JobState
-from airflow_batch_events.events.outcome import DEFAULT_GRACE, JobWait, Outcome
+from airflow_batch_events.events.outcome import DEFAULT_GRACE, Outcome
 from airflow_batch_events.exceptions import (
     ApiCredentialsError,
     ApiError,
     ApiNotFoundError,
-    ApiParameterError,
     ApiQuotaError,
     ApiThrottledError,
     BatchEventsError,
@@ -25,6 +24,7 @@ from airflow_batch_events.exceptions import (
     CredentialsError,
 )
 from airflow_batch_events.hooks.connection import TencentCloudHook
+from airflow_batch_events.hooks.polling import VISIBILITY_CHECK, JobPollingMixin
 from airflow_batch_events.identity import Identity, has_sts
 from airflow_batch_events.job_output import explain, read_output
 from airflow_batch_events.protocol import batch
@@ -36,14 +36,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-DESCRIBE_JOBS_IDS = 100
-"""Job ids that one DescribeJobs call takes."""
-
 RETRY_SEEN = 15.0
 """Seconds for which a retried job may still be shown as failed."""
-
-VISIBILITY_CHECK = 5.0
-"""Seconds between looks at a job that is not visible yet."""
 
 STS_TIMEOUT = 5.0
 """Seconds for STS to say whose a key is; a submission does not wait for it much longer."""
@@ -57,7 +51,7 @@ _SUBMIT_ADVICE: dict[type[ApiError], str] = {
 }
 
 
-class BatchHook(TencentCloudHook):
+class BatchHook(JobPollingMixin, TencentCloudHook):
     """
     Call the Batch API with the keys of a connection.
 
@@ -157,10 +151,6 @@ class BatchHook(TencentCloudHook):
             return False
         return True
 
-    def get_job_state(self, job_id: str) -> str | None:
-        """Return the job's state, or None when the API does not know the job."""
-        return self.get_job_states([job_id]).get(job_id)
-
     def get_lasting_job_state(
         self, job_id: str, *, grace: float = DEFAULT_GRACE, sleep: Callable[[float], None] = time.sleep
     ) -> str | None:
@@ -170,6 +160,7 @@ class BatchHook(TencentCloudHook):
         :param job_id: A job that was submitted, perhaps a moment ago.
         :param grace: Seconds for which a job that the API does not know counts as not visible yet.
         :param sleep: Waits between looks.
+        :raises TransportError: When an answer does not tell, because it is about another job or names no state.
         """
         began = time.monotonic()
         while True:
@@ -182,18 +173,6 @@ class BatchHook(TencentCloudHook):
             else:
                 is_ending = job.next_action == "TERMINATING" and job.state != JobState.SUCCEED.value
                 return JobState.FAILED.value if is_ending else job.state
-
-    def get_job_states(self, job_ids: Sequence[str]) -> dict[str, str]:
-        """
-        Return the states of the jobs that the API knows, in calls of up to 100.
-
-        :raises ApiParameterError: When one of the ids cannot be a job id.
-        """
-        states = {}
-        for start in range(0, len(job_ids), DESCRIBE_JOBS_IDS):
-            views = self.send(batch.describe_jobs(job_ids[start : start + DESCRIBE_JOBS_IDS]))
-            states.update({view.job_id: view.state for view in views})
-        return states
 
     def terminate_job(self, job_id: str) -> str:
         """End a job within half a minute, and say what became of it; never raises, because a task is ending, too."""
@@ -212,7 +191,12 @@ class BatchHook(TencentCloudHook):
         """
         self.send(batch.retry_jobs(job_ids))
         began = time.monotonic()
-        while JobState.FAILED.value in self.get_job_states(job_ids).values() and time.monotonic() - began < RETRY_SEEN:
+        while time.monotonic() - began < RETRY_SEEN:
+            try:
+                if JobState.FAILED.value not in self.get_job_states(job_ids).values():
+                    return
+            except CloudError as error:
+                self.log.warning("Cannot look whether the retried jobs run, will look again: %s", error)
             sleep(1.0)
 
     def end_job(
@@ -240,72 +224,6 @@ class BatchHook(TencentCloudHook):
             if not ending.is_over:
                 sleep(termination.ASK_EVERY)
         return ending
-
-    def look(self, waits: Sequence[JobWait], as_of: float) -> None:
-        """
-        Bring the API's answer to the waits that have not ended.
-
-        :param waits: The waits.
-        :param as_of: Unix seconds, for measuring how long a job has been unknown.
-        """
-        open_waits = [wait for wait in waits if not wait.is_done]
-        try:
-            states = self.get_job_states([wait.job_id for wait in open_waits])
-        except ApiParameterError as error:
-            if len(open_waits) > 1:
-                for wait in open_waits:
-                    self.look([wait], as_of)
-            else:
-                open_waits[0].on_refusal(f"{error.code}: {error.message}")
-            return
-        for wait in open_waits:
-            wait.on_look(states.get(wait.job_id), as_of)
-
-    def wait_for_jobs(
-        self,
-        job_ids: Sequence[str],
-        *,
-        poll_interval: float = 30.0,
-        timeout: float | None = None,
-        start_timeout: float | None = None,
-        grace: float = DEFAULT_GRACE,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> list[Outcome]:
-        """
-        Wait on this worker until every job has settled, by looking at the API in batches.
-
-        :param job_ids: The jobs, each once.
-        :param poll_interval: Seconds between looks.
-        :param timeout: Seconds after which the wait is over; None waits without end.
-        :param start_timeout: Seconds after which the wait is over for a job that has not begun to run.
-        :param grace: Seconds for which a job that the API does not know counts as not visible yet.
-        :param sleep: Waits between looks.
-        :return: One outcome for each job, in the order of ``job_ids``.
-        """
-        waits = [JobWait(job_id, None, grace) for job_id in job_ids]
-        began = time.monotonic()
-        has_answered = False
-        while True:
-            try:
-                self.look(waits, time.monotonic())
-                has_answered = True
-            except (CloudError, CredentialsError) as error:
-                # Keys that were good once are on their way to be exchanged; the client asks for them at each look.
-                if isinstance(error, CredentialsError) and not has_answered:
-                    raise
-                # What could not be read is not known, which ends nothing; the next look will tell.
-                self.log.warning("Cannot look at %d Batch jobs, will look again: %s", len(waits), error)
-            passed = time.monotonic() - began
-            for wait in waits:
-                if start_timeout is not None and passed >= start_timeout:
-                    wait.on_start_deadline()
-                if timeout is not None and passed >= timeout:
-                    wait.on_deadline()
-            outcomes = [wait.outcome for wait in waits if wait.outcome is not None]
-            if len(outcomes) == len(waits):
-                return outcomes
-            ends = [limit - passed for limit in (timeout, start_timeout) if limit is not None and limit > passed]
-            sleep(min([poll_interval, *ends]))
 
     def read_output(self, job_id: str) -> list[str]:
         """

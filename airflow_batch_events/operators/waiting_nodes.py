@@ -14,6 +14,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from airflow_batch_events.events.confirmation import CONFIRM_INTERVAL
 from airflow_batch_events.events.environment import EnvOutcome, NodeWait, Removal, Step
 from airflow_batch_events.events.values import whole_of
 from airflow_batch_events.exceptions import CloudError, CredentialsError
@@ -188,7 +189,8 @@ class EnvWaitMixin(_Operator):
             if decision.progress != shown:
                 shown = decision.progress
                 self.log.info("%s: %s", decision.env_id, shown)
-            time.sleep(self.poll_interval if timeout is None else min(self.poll_interval, timeout - passed))
+            pause = min(self.poll_interval, CONFIRM_INTERVAL) if decision.is_refused else self.poll_interval
+            time.sleep(pause if timeout is None else min(pause, timeout - passed))
 
 
 def check_node_count(parameter: str, value: object) -> int:

@@ -20,17 +20,20 @@ from airflow_batch_events.protocol.batch_answers import (
     InstanceLog,
     InstanceView,
     JobDescription,
+    JobStates,
     JobView,
     TaskDescription,
     TaskView,
     read_activity,
     read_compute_env,
+    read_compute_env_with_nodes,
     read_instance_log,
     read_job_description,
+    read_job_states,
     read_job_view,
     read_task_description,
 )
-from airflow_batch_events.protocol.fields import entries
+from airflow_batch_events.protocol.fields import about, entries, readable
 from airflow_batch_events.protocol.request import Request
 
 __all__ = [
@@ -40,6 +43,7 @@ __all__ = [
     "InstanceLog",
     "InstanceView",
     "JobDescription",
+    "JobStates",
     "JobView",
     "TaskDescription",
     "TaskView",
@@ -50,6 +54,7 @@ __all__ = [
     "describe_compute_env_activities",
     "describe_compute_envs",
     "describe_job",
+    "describe_job_states",
     "describe_job_submit_info",
     "describe_jobs",
     "describe_task",
@@ -91,7 +96,19 @@ def submit_job(job: Mapping[str, Any], placement: Mapping[str, Any], client_toke
 
 def describe_job(job_id: str) -> Request[JobDescription]:
     """Describe one job."""
-    return _read("DescribeJob", {"JobId": job_id}, read_job_description)
+    return _read("DescribeJob", {"JobId": job_id}, about("JobId", job_id, read_job_description))
+
+
+def describe_job_states(job_ids: Sequence[str]) -> Request[JobStates]:
+    """
+    Read the states of jobs.
+
+    :param job_ids: 1 to 100 jobs; one that cannot be an id makes the API refuse all of them.
+    """
+    if not job_ids:
+        raise ValueError("describe_job_states needs a job id: without, the API lists any jobs")
+    params = {**_ids("JobIds", job_ids), "Offset": 0, "Limit": MAX_IDS}
+    return _read("DescribeJobs", params, lambda answer: read_job_states(job_ids, answer))
 
 
 def describe_jobs(
@@ -130,7 +147,8 @@ def describe_task(
         "Limit": limit,
         **_filters({"task-instance-state": states} if states else None),
     }
-    return _read("DescribeTask", params, read_task_description)
+    read = about("JobId", job_id, about("TaskName", task_name, read_task_description))
+    return _read("DescribeTask", params, read)
 
 
 def describe_task_logs(job_id: str, task_name: str, indexes: Sequence[int]) -> Request[list[InstanceLog]]:
@@ -142,7 +160,9 @@ def describe_task_logs(job_id: str, task_name: str, indexes: Sequence[int]) -> R
     if len(indexes) > MAX_LOGS:
         raise ValueError(f"DescribeTaskLogs takes {MAX_LOGS} instances a call, not {len(indexes)}")
     params = {"JobId": job_id, "TaskName": task_name, "TaskInstanceIndexes": list(indexes), "Limit": MAX_LOGS}
-    return _read("DescribeTaskLogs", params, entries("TaskInstanceLogSet", read_instance_log))
+    return _read(
+        "DescribeTaskLogs", params, lambda answer: list(readable(answer.get("TaskInstanceLogSet"), read_instance_log))
+    )
 
 
 def terminate_job(job_id: str) -> Request[None]:
@@ -216,7 +236,7 @@ def delete_compute_env(env_id: str) -> Request[None]:
 
 def describe_compute_env(env_id: str) -> Request[ComputeEnv]:
     """Describe one compute environment with its nodes."""
-    return _read("DescribeComputeEnv", {"EnvId": env_id}, read_compute_env)
+    return _read("DescribeComputeEnv", {"EnvId": env_id}, about("EnvId", env_id, read_compute_env_with_nodes))
 
 
 def describe_compute_envs(
@@ -245,7 +265,9 @@ def describe_compute_env_activities(
     if node_id is not None:
         # Here, and only here, the API takes one filter instead of a list of them.
         params["Filters"] = {"Name": "compute-node-id", "Values": [node_id]}
-    return _read("DescribeComputeEnvActivities", params, entries("ActivitySet", read_activity))
+    return _read(
+        "DescribeComputeEnvActivities", params, lambda answer: list(readable(answer.get("ActivitySet"), read_activity))
+    )
 
 
 # Building.

@@ -3,17 +3,20 @@
 The Batch API's answers as values.
 
 States pass through as the API spells them, the ones that nobody knows yet included; ``raw`` keeps what has no field of
-its own. Only what identifies an object and its state has to be there: a missing time or reason costs nothing else.
+its own. Only what identifies an object and its state has to be there: a missing time or reason costs nothing else, and
+an entry of a list that cannot be read costs only itself. What contradicts itself is no answer, because "could not read"
+is not "is not there".
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import field
 from pendulum import DateTime
 
-from airflow_batch_events.protocol.fields import View, counts, decoded_log, text, when, whole
+from airflow_batch_events.protocol.fields import View, counts, decoded_log, readable, state, text, when, whole
 
 Answer = dict[str, Any]
 
@@ -32,6 +35,23 @@ class JobView(View, frozen=True):
     create_time: DateTime | None = None
     end_time: DateTime | None = None
     raw: Answer = field(default_factory=dict)
+
+
+class JobStates(View, frozen=True):
+    """
+    What an answer says about the jobs that were asked for.
+
+    :param states: By job id, as the API spells them; those that could be read.
+    :param is_complete: Whether a job that is not among them is one that the API does not know. If not, nothing is known
+        about it: the answer contradicts itself, or something in it could not be read.
+    """
+
+    states: dict[str, str]
+    is_complete: bool
+
+    def unread(self, job_ids: Sequence[str]) -> list[str]:
+        """Return those of the jobs about which nothing is known."""
+        return [] if self.is_complete else [job_id for job_id in job_ids if job_id not in self.states]
 
 
 class TaskView(View, frozen=True):
@@ -178,7 +198,7 @@ def read_job_view(view: Answer) -> JobView:
     """Read an entry of ``JobSet``."""
     return JobView(
         job_id=view["JobId"],
-        state=view["JobState"],
+        state=state(view, "JobState"),
         name=text(view, "JobName"),
         create_time=when(view.get("CreateTime")),
         end_time=when(view.get("EndTime")),
@@ -186,18 +206,41 @@ def read_job_view(view: Answer) -> JobView:
     )
 
 
+def read_job_states(asked: Sequence[str], answer: Answer) -> JobStates:
+    """
+    Read the answer of ``DescribeJobs`` about jobs that were asked for by id.
+
+    :param asked: The ids.
+    :param answer: The answer, whatever is in it.
+    """
+    job_set = answer.get("JobSet")
+    is_complete = isinstance(job_set, list) and whole(answer, "TotalCount") == len(job_set)
+    wanted = set(asked)
+    states: dict[str, str] = {}
+    contradictory: set[str] = set()
+    for entry in job_set if isinstance(job_set, list) else ():
+        job_id, job_state = (entry.get("JobId"), entry.get("JobState")) if isinstance(entry, dict) else (None, None)
+        if not isinstance(job_id, str) or job_id not in wanted or not isinstance(job_state, str) or not job_state:
+            is_complete = False
+        elif states.setdefault(job_id, job_state) != job_state:
+            contradictory.add(job_id)
+    for job_id in contradictory:
+        del states[job_id]
+    return JobStates(states, is_complete and len(states) == len(job_set or ()))
+
+
 def read_job_description(answer: Answer) -> JobDescription:
     """Read the answer of ``DescribeJob``."""
     return JobDescription(
         job_id=answer["JobId"],
-        state=answer["JobState"],
+        state=state(answer, "JobState"),
         name=text(answer, "JobName"),
         create_time=when(answer.get("CreateTime")),
         end_time=when(answer.get("EndTime")),
         state_reason=text(answer, "StateReason"),
         next_action=text(answer, "NextAction"),
-        tasks=tuple(read_task_view(task) for task in answer.get("TaskSet") or ()),
-        dependences=tuple((pair["StartTask"], pair["EndTask"]) for pair in answer.get("DependenceSet") or ()),
+        tasks=readable(answer.get("TaskSet"), read_task_view),
+        dependences=readable(answer.get("DependenceSet"), lambda pair: (pair["StartTask"], pair["EndTask"])),
         task_counts=counts(answer, "TaskMetrics"),
         instance_counts=counts(answer, "TaskInstanceMetrics"),
         raw=answer,
@@ -206,7 +249,7 @@ def read_job_description(answer: Answer) -> JobDescription:
 
 def read_task_view(task: Answer) -> TaskView:
     """Read an entry of ``TaskSet``."""
-    return TaskView(task["TaskName"], task["TaskState"], when(task.get("CreateTime")), when(task.get("EndTime")))
+    return TaskView(task["TaskName"], state(task, "TaskState"), when(task.get("CreateTime")), when(task.get("EndTime")))
 
 
 def read_task_description(answer: Answer) -> TaskDescription:
@@ -214,11 +257,11 @@ def read_task_description(answer: Answer) -> TaskDescription:
     return TaskDescription(
         job_id=answer["JobId"],
         name=answer["TaskName"],
-        state=answer["TaskState"],
+        state=state(answer, "TaskState"),
         create_time=when(answer.get("CreateTime")),
         end_time=when(answer.get("EndTime")),
         total_count=whole(answer, "TaskInstanceTotalCount") or 0,
-        instances=tuple(read_instance_view(view) for view in answer.get("TaskInstanceSet") or ()),
+        instances=readable(answer.get("TaskInstanceSet"), read_instance_view),
         instance_counts=counts(answer, "TaskInstanceMetrics"),
         raw=answer,
     )
@@ -228,7 +271,7 @@ def read_instance_view(view: Answer) -> InstanceView:
     """Read an entry of ``TaskInstanceSet``."""
     return InstanceView(
         index=int(view["TaskInstanceIndex"]),
-        state=view["TaskInstanceState"],
+        state=state(view, "TaskInstanceState"),
         exit_code=whole(view, "ExitCode"),
         state_reason=text(view, "StateReason"),
         state_detailed_reason=text(view, "StateDetailedReason"),
@@ -252,8 +295,22 @@ def read_instance_log(log: Answer) -> InstanceLog:
     )
 
 
+def read_compute_env_with_nodes(env: Answer) -> ComputeEnv:
+    """
+    Read the answer of ``DescribeComputeEnv``.
+
+    :raises ValueError: When it shows no nodes but does not say that there are none.
+    """
+    if not env.get("ComputeNodeSet"):
+        metrics = env.get("ComputeNodeMetrics")
+        says_none = isinstance(env.get("ComputeNodeSet"), list) or isinstance(metrics, dict)
+        if not says_none or any(count > 0 for count in counts(env, "ComputeNodeMetrics").values()):
+            raise ValueError("it shows no nodes and does not say that there are none")
+    return read_compute_env(env)
+
+
 def read_compute_env(env: Answer) -> ComputeEnv:
-    """Read the answer of ``DescribeComputeEnv``, or an entry of ``ComputeEnvSet``."""
+    """Read an entry of ``ComputeEnvSet``; a node that cannot be read is one whose id or state is empty."""
     return ComputeEnv(
         env_id=env["EnvId"],
         name=text(env, "EnvName"),
@@ -261,11 +318,15 @@ def read_compute_env(env: Answer) -> ComputeEnv:
         next_action=text(env, "NextAction"),
         create_time=when(env.get("CreateTime")),
         node_counts=counts(env, "ComputeNodeMetrics"),
-        nodes=tuple(
-            ComputeNode(node["ComputeNodeId"], text(node, "ComputeNodeInstanceId"), node["ComputeNodeState"], node)
-            for node in env.get("ComputeNodeSet") or ()
-        ),
+        nodes=tuple(map(_read_compute_node, env.get("ComputeNodeSet") or ())),
         raw=env,
+    )
+
+
+def _read_compute_node(node: object) -> ComputeNode:
+    fields = node if isinstance(node, dict) else {}
+    return ComputeNode(
+        text(fields, "ComputeNodeId"), text(fields, "ComputeNodeInstanceId"), text(fields, "ComputeNodeState"), fields
     )
 
 
@@ -275,7 +336,7 @@ def read_activity(activity: Answer) -> Activity:
         activity_id=activity["ActivityId"],
         node_id=text(activity, "ComputeNodeId"),
         kind=text(activity, "ComputeNodeActivityType"),
-        state=activity["ActivityState"],
+        state=text(activity, "ActivityState"),
         cause=text(activity, "Cause"),
         state_reason=text(activity, "StateReason"),
         start_time=when(activity.get("StartTime")),

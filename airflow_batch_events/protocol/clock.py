@@ -52,7 +52,7 @@ class CloudClock:
     def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.jumps = 0
         """How often the clock has jumped: what was dated before a jump cannot be compared with what comes after it."""
-        self._wall = wall
+        self.wall = wall
         self._monotonic = monotonic
         self._offset: float | None = None
         self._learned_at = 0.0
@@ -81,7 +81,7 @@ class CloudClock:
 
     def now(self) -> float:
         """Return the cloud's time in Unix seconds, at most about a second early; this machine's until it is known."""
-        return self._wall() if self._offset is None else self._monotonic() + self._offset
+        return self.wall() if self._offset is None else self._monotonic() + self._offset
 
     def latest(self) -> float:
         """Return the latest that the cloud's time can be: for "the state was so at this time"."""
@@ -89,7 +89,7 @@ class CloudClock:
 
     def signing_time(self) -> float:
         """Return Unix seconds: this machine's, or the newest answer's where they differ by more than the tolerance."""
-        wall = self._wall()
+        wall = self.wall()
         if self._newest is None:
             return wall
         date, learned_at = self._newest
@@ -101,7 +101,7 @@ class CloudClock:
         return abs(self.signing_time() - timestamp) > TOLERANCE
 
     def _believe(self, sample: float, now: float) -> None:
-        believed = self._wall() - now if self._offset is None else self._offset
+        believed = self.wall() - now if self._offset is None else self._offset
         if abs(sample - believed) <= NEAR:
             self._rival = None
             # Truncation to the second, travel and a busy loop only ever make a sample too early: the largest is best.

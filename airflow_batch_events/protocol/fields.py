@@ -49,8 +49,31 @@ def whole(answer: Mapping[str, Any], name: str) -> int | None:
     """Return a field as a whole number; None when it is null, missing or no number."""
     try:
         return int(answer[name])
-    except (KeyError, OverflowError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
+
+
+def state(answer: Mapping[str, Any], name: str) -> str:
+    """
+    Return the field that says what state something is in.
+
+    :raises ValueError: When it is null, missing, empty or no text: then nothing is known.
+    """
+    value = answer.get(name)
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} is {type(value).__name__}, not the name of a state")
+    return value
+
+
+def about(name: str, value: str, read: Callable[[dict[str, Any]], T]) -> Callable[[dict[str, Any]], T]:
+    """Return the reader of an answer about one object, which refuses the answer about another one as no answer."""
+
+    def read_what_was_asked_for(answer: dict[str, Any]) -> T:
+        if answer.get(name) != value:
+            raise ValueError(f"its {name} is not the one that was asked for")
+        return read(answer)
+
+    return read_what_was_asked_for
 
 
 def entries(name: str, read: Callable[[dict[str, Any]], T]) -> Callable[[Mapping[str, Any]], list[T]]:
@@ -58,9 +81,24 @@ def entries(name: str, read: Callable[[dict[str, Any]], T]) -> Callable[[Mapping
     return lambda answer: [read(entry) for entry in answer.get(name) or ()]
 
 
+def readable(items: object, read: Callable[[dict[str, Any]], T]) -> tuple[T, ...]:
+    """Return what can be read of a list of objects: an entry that cannot must not cost the others."""
+    found = []
+    for item in items if isinstance(items, list) else ():
+        try:
+            found.append(read(item))
+        except (AttributeError, LookupError, TypeError, ValueError, OverflowError):
+            continue
+    return tuple(found)
+
+
 def counts(answer: Mapping[str, Any], name: str) -> dict[str, int]:
-    """Return an object of counters."""
-    return {key: int(value) for key, value in (answer.get(name) or {}).items() if value is not None}
+    """Return an object of counters, those that are none left out."""
+    counters = answer.get(name)
+    if not isinstance(counters, dict):
+        return {}
+    read = {key: whole(counters, key) for key in counters}
+    return {key: value for key, value in read.items() if value is not None}
 
 
 def when(value: object) -> pendulum.DateTime | None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,7 +13,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, TIMEOUT, JobWait, Outcome
 from airflow_batch_events.events.values import event_vars_of, job_ids_of, name_of, some_job_ids_of, text_of, whole_of
-from airflow_batch_events.exceptions import BatchJobTimeoutError
+from airflow_batch_events.exceptions import BatchJobTimeoutError, CredentialsError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, get_access
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
 from airflow_batch_events.operators.parameters import (
@@ -166,13 +165,19 @@ class BatchJobSensor(ParameterMixin, JobWaitMixin, BaseSensorOperator):
         }
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look at the API once, for all the jobs that have not settled."""
+        """Look at the API once, for all the jobs that have not settled; what cannot be read, the next poke tells."""
+        is_first = self._waits is None
         if self._waits is None:
-            # A rescheduled sensor starts anew with each look; Airflow remembers when the first one was.
-            first = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
-            missing_since = first.timestamp() if first else None
-            self._waits = [JobWait(job_id, None, missing_since=missing_since) for job_id in self._job_ids]
-        self.hook.look(self._waits, time.time())
+            self._waits = [JobWait(job_id, None) for job_id in self._job_ids]
+            # A rescheduled sensor starts anew with each look.
+            is_first = not self.reschedule or context["ti"].get_first_reschedule_date(context) is None
+        try:
+            self.hook.look_at_once(self._waits, confirm=self.reschedule)
+        except CredentialsError as error:
+            # Keys that were good once are on their way to be exchanged.
+            if is_first:
+                raise
+            self.log.warning("The keys were refused, will look again: %s", error)
         outcomes = [wait.outcome for wait in self._waits if wait.outcome is not None]
         if len(outcomes) < len(self._waits):
             return PokeReturnValue(is_done=False)

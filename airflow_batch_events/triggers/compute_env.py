@@ -20,6 +20,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_batch_events.dispatch.alarm import Alarm
 from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS
+from airflow_batch_events.events.confirmation import CONFIRM_INTERVAL
 from airflow_batch_events.events.environment import DEFAULT_GRACE, EnvOutcome, NodeWait, Removal, Step
 from airflow_batch_events.events.filter import EventFilter
 from airflow_batch_events.exceptions import ApiCredentialsError, BatchEventsError, CloudError, CredentialsError
@@ -92,7 +93,8 @@ class EnvTrigger(BaseTrigger):
                 if decision.progress != shown:
                     shown = decision.progress
                     self.log.info("%s: %s", self.env_id, shown)
-                await alarm.sleep(self.poll_interval if left is None else min(self.poll_interval, left))
+                pause = min(self.poll_interval, CONFIRM_INTERVAL) if decision.is_refused else self.poll_interval
+                await alarm.sleep(pause if left is None else min(pause, left))
 
     def _path(self) -> str:
         return f"{type(self).__module__}.{type(self).__qualname__}"

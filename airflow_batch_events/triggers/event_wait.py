@@ -16,7 +16,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_batch_events.dispatch.tap import Delivery, Tap
+from airflow_batch_events.dispatch.tap import MAX_OPEN, Delivery, Tap
 from airflow_batch_events.events.collect import Collector, Question, question_for
 from airflow_batch_events.events.filter import EventFilter
 from airflow_batch_events.exceptions import ApiNotFoundError, BatchEventsError, CloudError
@@ -95,7 +95,11 @@ class BatchEventWaitTrigger(BaseTrigger):
     async def _wait(self, collector: Collector, question: Question | None) -> dict[str, Any]:
         left = None if self.deadline is None else max(0.0, self.deadline - time.time())
         async with queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name) as consumer:
-            with consumer.tap(collector.wanted.matches_any) as tap:
+            with consumer.tap(
+                collector.wanted.matches_any,
+                capacity=max(MAX_OPEN, self.count),
+                name=f"the wait for {self.count} events",
+            ) as tap:
                 waits = {asyncio.ensure_future(_collect(tap, collector)): "event"}
                 if question is not None:
                     waits[asyncio.ensure_future(self._look(question))] = "look"
@@ -133,16 +137,21 @@ async def _is_answered(client: AsyncSdkClient, question: Question) -> bool:
     if question.task_name is not None:
         task = await client.send(batch.describe_task(question.object_id, question.task_name, limit=1))
         return question.is_answered_by_state(task.state)
-    views = await client.send(batch.describe_jobs([question.object_id]))
-    return question.is_answered_by_state(views[0].state if views else None)
+    answer = await client.send(batch.describe_job_states([question.object_id]))
+    return question.is_answered_by_state(answer.states.get(question.object_id))
 
 
 async def _collect(tap: Tap, collector: Collector) -> None:
     counted: list[Delivery] = []
     async for delivery in tap:
-        counted.append(delivery)
+        before = len(collector.found)
         for event in delivery.events:
             collector.add(event)
+        if len(collector.found) == before and counted:
+            # A repeat under another message id: what it repeats is held already.
+            tap.settle(delivery, is_stored=True)
+            continue
+        counted.append(delivery)
         if collector.is_complete:
             break
     for delivery in counted:

@@ -12,7 +12,6 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from airflow_batch_events.dispatch.reconcile import JobView
 from airflow_batch_events.dispatch.terminator import EndingApi, shared_terminator
 from airflow_batch_events.hooks.connection import aget_access
 from airflow_batch_events.protocol import batch
@@ -39,8 +38,8 @@ async def end_jobs(conn_id: str, region: str | None, job_ids: Sequence[str]) -> 
             async def terminate(job_id: str) -> None:
                 await client.send(batch.terminate_job(job_id))
 
-            async def describe(ids: Sequence[str]) -> Sequence[JobView]:
-                return await client.send(batch.describe_jobs(ids))
+            async def describe(ids: Sequence[str]) -> batch.JobStates:
+                return await client.send(batch.describe_job_states(ids))
 
             yield EndingApi(terminate, describe)
 

@@ -139,8 +139,8 @@ def never(rng: random.Random) -> str:
 HOUR = 3600.0
 
 BY_EVENT_ALONE = {
-    "airflow_batch_events.dispatch.consumer.SHARED_INTERVAL": HOUR,
-    "airflow_batch_events.dispatch.consumer.CALL_INTERVAL": HOUR,
+    "airflow_batch_events.dispatch.schedule.SHARED_INTERVAL": HOUR,
+    "airflow_batch_events.dispatch.schedule.CALL_INTERVAL": HOUR,
 }
 """What a wait must live on when nobody looks after the first look."""
 

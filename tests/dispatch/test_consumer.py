@@ -3,20 +3,27 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import logging
 import random
 import re
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 import pytest
 from support.fake_cloud import START, FakeCloud, running
 
+from airflow_batch_events.dispatch import reader
+from airflow_batch_events.dispatch.reconcile import Reconciler
 from airflow_batch_events.dispatch.registry import shared_consumer
+from airflow_batch_events.events.message import parse_message
 from airflow_batch_events.exceptions import (
     ApiCredentialsError,
     ApiServerError,
     ApiThrottledError,
     CmqCredentialsError,
+    CmqParameterError,
+    ConfigurationError,
     CredentialsError,
     QueueMissingError,
     QueueNotFoundError,
@@ -235,6 +242,11 @@ def test_a_message_is_left_when_only_some_of_its_events_were_taken(run):
             CmqCredentialsError("BatchReceiveMessage", 4100, 10030, "authentication failed", "q"),
             CredentialsError,
             "keys",
+        ),
+        (
+            CmqParameterError("BatchReceiveMessage", 4000, 10050, "queueName is invalid", "-q-"),
+            QueueMissingError,
+            "cannot exist: correct queue_name",
         ),
     ],
 )
@@ -681,5 +693,356 @@ def test_a_job_that_does_not_begin_ends_its_wait_and_one_that_runs_does_not(run)
             cloud.finish("job-runs")
             cloud.finish("job-begun")
             assert [outcome.state for (outcome,) in await asyncio.gather(*waits[1:])] == ["SUCCEED", "SUCCEED"]
+
+    run(scenario())
+
+
+# One bad item and the others.
+
+
+@pytest.mark.parametrize("interval", ["60", "1e2", timedelta(seconds=60), 60])
+def test_an_interval_is_taken_as_people_write_it(run, interval):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        async with running(cloud.consumer(with_queue=False)) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB], reconcile_interval=interval))
+            await asyncio.sleep(600)
+            assert 5 <= len(cloud.describes) <= 15
+            wait.cancel()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("name", ["reconcile_interval", "grace", "timeout", "deadline", "start_timeout"])
+@pytest.mark.parametrize("value", ["soon", -1, float("nan"), float("inf"), "inf", [], {}, True, object()])
+def test_a_nonsensical_duration_ends_its_own_wait_with_the_parameter_s_name_and_disturbs_no_other(run, name, value):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING", "job-2": "RUNNING"})
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB], reconcile_interval=60))
+            with pytest.raises(ConfigurationError, match=name):
+                await consumer.wait_for(["job-2"], **{name: value})
+            await settle()
+            cloud.states[JOB] = "SUCCEED"
+            await asyncio.wait_for(wait, 61)
+
+    run(scenario())
+
+
+def test_no_wait_makes_everybody_s_looks_more_frequent_than_once_a_second(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        async with running(cloud.consumer(with_queue=False)) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB], reconcile_interval=0))
+            await asyncio.sleep(100)
+            assert len(cloud.describes) <= 130
+            wait.cancel()
+
+    run(scenario())
+
+
+def test_a_listener_that_fails_costs_neither_its_wait_nor_another_the_event(run, caplog):
+    def broken(event):
+        raise RuntimeError("nobody has foreseen it")
+
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        async with running(cloud.consumer()) as consumer:
+            waits = [asyncio.ensure_future(consumer.wait_for([JOB], listener=it)) for it in (broken, None)]
+            await settle()
+            cloud.finish(JOB)
+            outcomes = await asyncio.wait_for(asyncio.gather(*waits), 1)
+            assert [outcome.source for (outcome,) in outcomes] == ["event", "event"]
+            assert consumer.metrics.counters["errors"] == 1
+        assert cloud.left == []
+
+    run(scenario())
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line == "The listener of job 'job-00000001' has failed; everything else goes on"
+
+
+def test_metrics_that_fail_cost_no_event(run):
+    class Broken:
+        def fail(self, *_: object, **__: object) -> None:
+            raise OSError("statsd is gone")
+
+        count = time = level = fail
+
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"}, metrics=Broken())
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB]))
+            await settle()
+            cloud.finish(JOB)
+            (outcome,) = await asyncio.wait_for(wait, 1)
+            assert outcome.source == "event"
+        assert cloud.left == []
+
+    run(scenario())
+
+
+def test_a_message_whose_handling_fails_does_not_cost_the_others_of_its_call_theirs(run, monkeypatch):
+    def broken(body):
+        if body == "bad":
+            raise RuntimeError("nobody has foreseen it")
+        return parse_message(body)
+
+    monkeypatch.setattr(reader, "parse_message", broken)
+
+    async def scenario():
+        cloud = FakeCloud(dict.fromkeys(job_ids(10), "RUNNING"))
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for(job_ids(10)))
+            await settle()
+            cloud.put("bad")
+            for job_id in job_ids(10):
+                cloud.finish(job_id)
+            outcomes = await asyncio.wait_for(wait, 1)
+            assert {outcome.source for outcome in outcomes} == {"event"}
+            assert consumer.metrics.counters["reader.outages"] == 0
+        assert cloud.left == ["bad"]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("loop", ["reader", "reconciler"])
+def test_a_loop_that_dies_unforeseen_is_started_again_and_no_wait_fails(run, monkeypatch, loop):
+    owner, method = {"reader": (reader.Reader, "_pause"), "reconciler": (Reconciler, "_take_due")}[loop]
+    right, deaths = getattr(owner, method), iter(range(3))
+
+    def deadly(self):
+        if next(deaths, None) is not None:
+            raise RuntimeError("nobody has foreseen it")
+        return right(self)
+
+    monkeypatch.setattr(owner, method, deadly)
+
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB]))
+            await asyncio.sleep(60)
+            assert consumer.metrics.counters["loops.restarted"] >= 1
+            await until_no_look_for(3, cloud)
+            cloud.finish(JOB)
+            (outcome,) = await asyncio.wait_for(wait, 1)
+            assert outcome.source == "event"
+
+    run(scenario())
+
+
+# What cannot be read is not what is not there.
+
+
+def test_an_answer_that_says_nothing_that_can_be_read_about_a_job_ends_nothing_and_is_asked_for_with_backoff(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"}, unreadable={JOB})
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB], grace=3, reconcile_interval=1))
+            await asyncio.sleep(600)
+            assert not wait.done()
+            assert len(cloud.describes) <= 60
+            cloud.unreadable.clear()
+            cloud.states[JOB] = "SUCCEED"
+            (outcome,) = await asyncio.wait_for(wait, 31)
+            assert outcome.source == "look"
+
+    run(scenario())
+
+
+def test_one_job_that_cannot_be_read_costs_the_others_of_its_call_no_answer_and_few_calls(run):
+    async def scenario():
+        ids = job_ids(100)
+        cloud = FakeCloud(dict.fromkeys(ids, "SUCCEED"), unreadable={ids[50]})
+        # Not visible, which an answer that is not complete does not tell.
+        del cloud.states[ids[7]]
+        async with running(cloud.consumer()) as consumer:
+            waits = [asyncio.ensure_future(consumer.wait_for([job_id], grace=30)) for job_id in ids]
+            await asyncio.sleep(120)
+            ended = [wait.result()[0].state for wait in waits if wait.done()]
+            assert sorted(ended) == ["NOT_FOUND", *["SUCCEED"] * 98]
+            assert not waits[50].done()
+            assert len(cloud.describes) <= 60
+            waits[50].cancel()
+
+    run(scenario())
+
+
+def test_one_refusal_of_an_id_ends_nothing(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"}, malformed={JOB})
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB]))
+            await asyncio.sleep(1)
+            cloud.malformed.clear()
+            await asyncio.sleep(60)
+            assert not wait.done()
+            wait.cancel()
+
+    run(scenario())
+
+
+def test_an_id_that_is_refused_is_asked_for_alone_from_then_on(run):
+    async def scenario():
+        ids = job_ids(99)
+        cloud = FakeCloud(dict.fromkeys(ids, "RUNNING"), malformed={"../etc"})
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for(ids, reconcile_interval=5))
+            (outcome,) = await asyncio.wait_for(consumer.wait_for(["../etc"]), 15)
+            assert outcome.state == "REFUSED"
+            assert len(cloud.describes) <= 25
+            asked_for = [asked for _, asked in cloud.describes if "../etc" in asked]
+            assert [len(asked) for asked in asked_for[-3:]] == [1, 1, 1]
+            wait.cancel()
+
+    run(scenario())
+
+
+# Clocks.
+
+
+@pytest.mark.parametrize("day", [86_400, -86_400])
+def test_one_date_that_is_a_day_off_ends_no_wait_and_deletes_no_event(run, day):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING", "job-2": "RUNNING"})
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB], deadline=cloud.now + 3600, reconcile_interval=60))
+            await settle()
+            cloud.date_error = day
+            await asyncio.sleep(7)
+            cloud.date_error = 0
+            cloud.publish("job-of-another")
+            await asyncio.sleep(30)
+            assert not wait.done()
+            assert len(cloud.left) == 1
+            await until_no_look_for(3, cloud)
+            cloud.finish(JOB)
+            (outcome,) = await asyncio.wait_for(wait, 1)
+            assert outcome.source == "event"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("day", [86_400, -86_400])
+def test_a_cloud_whose_clock_stays_a_day_off_ends_no_wait_deletes_no_young_event_and_events_are_believed(run, day):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"}, visibility_timeout=5)
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB], deadline=cloud.now + 3600))
+            await settle()
+            cloud.date_error = day
+            await asyncio.sleep(60)
+            assert consumer.clock.jumps == 1
+            cloud.publish("job-of-another")
+            await asyncio.sleep(100)
+            assert len(cloud.left) == 1
+            assert not wait.done()
+            await until_no_look_for(3, cloud)
+            cloud.publish(JOB, at=cloud.now + day)
+            (outcome,) = await asyncio.wait_for(wait, 1)
+            assert outcome.source == "event"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("error", [3600.0, -600.0, 86_400.0])
+def test_a_wait_lasts_as_long_as_it_was_told_to_whatever_this_machine_s_clock_says(run, error):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"}, wall_error=error)
+        async with running(cloud.consumer()) as consumer:
+            (outcome,) = await consumer.wait_for([JOB], timeout="300", deadline=cloud.now + 300)
+            assert outcome.state == "TIMEOUT"
+            assert 299 <= asyncio.get_running_loop().time() <= 310
+
+    run(scenario())
+
+
+def test_a_wait_that_begins_anew_has_left_what_its_deadline_leaves(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        async with running(cloud.consumer()) as consumer:
+            (outcome,) = await consumer.wait_for([JOB], timeout=300, deadline=cloud.now + 100)
+            assert outcome.state == "TIMEOUT"
+            assert 99 <= asyncio.get_running_loop().time() <= 110
+
+    run(scenario())
+
+
+def test_a_start_timeout_that_is_longer_than_the_timeout_does_not_make_it_wait(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNABLE"})
+        async with running(cloud.consumer()) as consumer:
+            (outcome,) = await asyncio.wait_for(consumer.wait_for([JOB], timeout=50, start_timeout=500), 60)
+            assert outcome.state == "TIMEOUT"
+
+    run(scenario())
+
+
+# Calls without an end.
+
+
+def test_an_api_that_answers_slowly_but_rightly_is_not_down(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "SUCCEED"}, api_latency=20)
+        async with running(cloud.consumer()) as consumer:
+            (outcome,) = await asyncio.wait_for(consumer.wait_for([JOB]), 60)
+            assert outcome.source == "look"
+
+    run(scenario())
+
+
+def test_a_deadline_waits_for_the_answer_of_a_slow_api(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB], timeout=100))
+            await settle()
+            cloud.api_latency = 12
+            cloud.states[JOB] = "SUCCEED"
+            (outcome,) = await wait
+            assert outcome.state == "SUCCEED"
+
+    run(scenario())
+
+
+def test_a_receive_that_never_ends_is_noticed_and_the_waits_live_on_looks(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB], reconcile_interval=300))
+            await settle()
+            cloud.queue_latency = 1e9
+            await asyncio.sleep(30)
+            assert consumer.metrics.counters["reader.outages"] == 1
+            cloud.states[JOB] = "SUCCEED"
+            (outcome,) = await asyncio.wait_for(wait, 16)
+            assert outcome.source == "look"
+            cloud.queue_latency = 0.001
+
+    run(scenario())
+
+
+# Doubtful events.
+
+
+@pytest.mark.parametrize("doubtful", [{"at": 299}, {"region": "ap-elsewhere"}, {"text": "now"}])
+def test_a_doubtful_event_is_checked_by_a_look_at_once(run, doubtful):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        async with running(cloud.consumer()) as consumer:
+            wait = asyncio.ensure_future(consumer.wait_for([JOB]))
+            await settle()
+            await until_no_look_for(3, cloud)
+            looks = len(cloud.describes)
+            body = json.loads(cloud.publish("job-x", at=cloud.now + doubtful.get("at", 0)))
+            event = body["Events"][0]
+            event["Batch"]["JobId"] = JOB
+            event["Region"] = doubtful.get("region", event["Region"])
+            event["EventTime"] = doubtful.get("text", event["EventTime"])
+            cloud.put(json.dumps(body))
+            await asyncio.sleep(1)
+            assert not wait.done()
+            assert len(cloud.describes) == looks + 1
+            wait.cancel()
 
     run(scenario())

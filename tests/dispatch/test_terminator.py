@@ -9,16 +9,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from support.fake_cloud import FakeView
 
 from airflow_batch_events.dispatch.terminator import PATIENCE, EndingApi, Terminator, shared_terminator
 from airflow_batch_events.exceptions import (
     ApiCredentialsError,
+    ApiParameterError,
     ApiRefusedError,
     ApiThrottledError,
     CredentialsError,
     TransportError,
 )
+from airflow_batch_events.protocol.batch_answers import JobStates
 
 
 @dataclass
@@ -29,6 +30,8 @@ class FakeApi:
     per_second: float | None = None
     latency: float = 0.05
     error: Exception | None = None
+    malformed: set[str] = field(default_factory=set)
+    unreadable: set[str] = field(default_factory=set)
     asked: Counter[str] = field(default_factory=Counter)
     taken: Counter[str] = field(default_factory=Counter)
     describes: int = 0
@@ -42,6 +45,8 @@ class FakeApi:
         self.asked[job_id] += 1
         if self.error is not None:
             raise self.error
+        if job_id in self.malformed:
+            raise ApiParameterError("TerminateJob", "InvalidParameter.JobIdMalformed", "JobId malformed")
         if self.per_second is not None and not self._admits(self.per_second):
             raise ApiThrottledError("TerminateJob", "RequestLimitExceeded", "slow down")
         if self.states[job_id] == "SUBMITTED":
@@ -56,10 +61,13 @@ class FakeApi:
         self._tokens -= admitted
         return admitted
 
-    async def describe(self, job_ids: Sequence[str]) -> Sequence[FakeView]:
+    async def describe(self, job_ids: Sequence[str]) -> JobStates:
         self.describes += 1
         await asyncio.sleep(self.latency)
-        return [FakeView(job_id, self.states[job_id]) for job_id in job_ids]
+        if self.malformed & set(job_ids):
+            raise ApiParameterError("DescribeJobs", "InvalidParameter.JobIdMalformed", "JobId malformed")
+        readable = {job_id: self.states[job_id] for job_id in job_ids if job_id not in self.unreadable}
+        return JobStates(readable, is_complete=len(readable) == len(job_ids))
 
     @asynccontextmanager
     async def open(self):
@@ -126,6 +134,75 @@ def test_two_tasks_with_one_job_share_its_ending(run):
         reports = await asyncio.gather(terminator.end("job-1"), terminator.end("job-1"))
         assert reports == ["job job-1 has ended: FAILED"] * 2
         assert api.asked["job-1"] == 1
+        await terminator.finish()
+
+    run(scenario())
+
+
+def test_one_job_id_that_the_api_refuses_costs_the_others_nothing(run):
+    async def scenario():
+        api = FakeApi({**running_jobs(99), "../etc": "RUNNING"}, malformed={"../etc"})
+        terminator = Terminator(api.open)
+        reports = await asyncio.gather(*(terminator.end(job_id) for job_id in api.states))
+        assert all("has ended: FAILED" in report for report in reports[:-1])
+        assert "could not be ended and may still run" in reports[-1]
+        assert 2 <= api.asked["../etc"] <= 4, "and a look in between that is refused, too"
+        await terminator.finish()
+
+    run(scenario())
+
+
+def test_a_job_whose_state_cannot_be_read_is_not_taken_for_deleted(run):
+    async def scenario():
+        api = FakeApi({"job-1": "RUNNING"}, unreadable={"job-1"})
+        terminator = Terminator(api.open)
+        assert "had not done so when last looked at" in await terminator.end("job-1", bound=10)
+        api.unreadable.clear()
+        assert await terminator.end("job-1") == "job job-1 has ended: FAILED"
+        await terminator.finish()
+
+    run(scenario())
+
+
+def test_a_request_that_failed_is_made_again_although_the_job_s_state_cannot_be_read(run):
+    async def scenario():
+        api = FakeApi({"job-1": "RUNNING"}, unreadable={"job-1"}, error=TransportError("cut"))
+        terminator = Terminator(api.open)
+        asyncio.get_running_loop().call_later(5, setattr, api, "error", None)
+        assert "was asked to end it" in await terminator.end("job-1")
+        assert api.states["job-1"] == "FAILED"
+        await terminator.finish()
+
+    run(scenario())
+
+
+def test_a_call_that_never_ends_is_given_up_and_made_again(run):
+    async def scenario():
+        api = FakeApi({"job-1": "RUNNING"}, latency=1e9)
+        terminator = Terminator(api.open)
+        asyncio.get_running_loop().call_later(5, setattr, api, "latency", 0.05)
+        await terminator.end("job-1", bound=100)
+        assert api.states["job-1"] == "FAILED"
+        await terminator.finish()
+
+    run(scenario())
+
+
+def test_what_nobody_has_foreseen_about_one_job_costs_the_others_nothing(run, caplog):
+    async def scenario():
+        api = FakeApi(running_jobs(20))
+        right = api.terminate
+
+        async def terminate(job_id):
+            if job_id == "job-00000007":
+                raise RuntimeError("nobody has foreseen it")
+            await right(job_id)
+
+        api.terminate = terminate
+        terminator = Terminator(api.open)
+        reports = await asyncio.gather(*(terminator.end(job_id) for job_id in api.states))
+        assert len([report for report in reports if "has ended: FAILED" in report]) == 19
+        assert "could not be ended and may still run" in reports[7]
         await terminator.finish()
 
     run(scenario())

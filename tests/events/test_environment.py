@@ -211,12 +211,56 @@ def test_what_could_not_be_read_is_no_fact():
     assert wait.outcome is None
 
 
-def test_something_that_cannot_be_an_environment_s_id_is_not_found_at_once():
+def test_a_failure_is_not_final_by_a_clock_that_nobody_knows():
+    wait = NodeWait(ENV, 1)
+    (node,) = nodes("CREATION_FAILED")
+    wait.on_look(Env(1, [node]))
+    wait.on_activities([failure(node, 1e6)], None)
+    assert wait.outcome is None
+    wait.on_activities([failure(node, 1e6)], NOW)
+    assert wait.outcome is not None
+
+
+def test_a_creation_whose_state_cannot_be_read_may_be_under_way():
+    wait = NodeWait(ENV, 1, creation_retries=0)
+    (node,) = nodes("CREATION_FAILED")
+    wait.on_look(Env(1, [node]))
+    wait.on_activities([failure(node, 1e6), failure(node, 1, state="")], NOW)
+    assert wait.outcome is None
+
+
+def test_a_node_that_cannot_be_read_keeps_an_exact_wait_open_and_an_environment_from_being_deleted():
+    odd = [*nodes("RUNNING"), Node("", "", {})]
+    wait = NodeWait(ENV, 1, exactly=True)
+    wait.on_look(Env(1, odd))
+    assert wait.outcome is None
+    assert Removal(ENV, drain=True).on_look(Env(0, [Node("", "", {})])) is Step.WAIT
+
+
+def malformed(action="DescribeComputeEnv"):
+    return ApiParameterError(action, "InvalidParameter.EnvIdMalformed", "bad id")
+
+
+def test_something_that_cannot_be_an_environment_s_id_is_not_found_once_that_is_confirmed():
     wait = NodeWait("render", 1)
-    wait.on_error(ApiParameterError("DescribeComputeEnv", "InvalidParameter.EnvIdMalformed", "bad id"), NOW)
+    for seconds in (0, 2):
+        wait.on_error(malformed(), NOW + seconds)
+        assert wait.outcome is None
+        assert wait.is_refused
+    wait.on_error(malformed(), NOW + 4)
     assert wait.outcome is not None
     assert isinstance(wait.outcome.error, ComputeEnvNotFoundError)
     assert "EnvIdMalformed" in str(wait.outcome.error)
+
+
+@pytest.mark.parametrize("between", [lambda wait: wait.on_look(Env(1, nodes("CREATING"))), lambda wait: None])
+def test_a_refusal_that_does_not_last_ends_no_wait_for_nodes(between):
+    wait = NodeWait(ENV, 1)
+    wait.on_error(malformed(), NOW)
+    wait.on_error(malformed(), NOW + 1)
+    between(wait)
+    wait.on_error(malformed(), NOW + 2)
+    assert wait.outcome is None
 
 
 def test_the_deadline_says_what_was_missing():
@@ -300,6 +344,25 @@ def test_a_removal_that_may_not_be_done_is_not_tried_again():
     removal.on_error(ApiCredentialsError("DeleteComputeEnv", "UnauthorizedOperation", "not you"))
     assert removal.outcome is not None
     assert "not you" in str(removal.outcome.error)
+
+
+@pytest.mark.parametrize("action", ["DescribeComputeEnv", "DeleteComputeEnv"])
+def test_a_removal_ends_only_with_a_refusal_that_is_confirmed(action):
+    removal = Removal(ENV, drain=True)
+    for _ in range(2):
+        removal.on_error(malformed(action))
+        assert removal.outcome is None
+    removal.on_error(malformed(action))
+    assert removal.outcome is not None
+    assert "EnvIdMalformed" in str(removal.outcome.error)
+
+
+def test_a_removal_forgets_a_refusal_of_the_id_when_it_can_be_read_after_all():
+    removal = Removal(ENV, drain=True)
+    for _ in range(5):
+        removal.on_error(malformed())
+        assert removal.on_look(Env(0, [])) is Step.DELETE
+    assert removal.outcome is None
 
 
 @pytest.mark.parametrize(

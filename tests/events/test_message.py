@@ -351,6 +351,35 @@ def test_a_time_with_an_offset_is_read_as_utc():
     assert parse_time("2018-06-15T22:43:17+08:00") == pendulum.datetime(2018, 6, 15, 14, 43, 17, tz="UTC")
 
 
-@pytest.mark.parametrize("text", ["", "10:00", "2018-06-15", "P1D", "yesterday", 17, None, "2018-13-45T99:99:99Z"])
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2018-06-15T14:43Z", 0),
+        ("20180615T144317Z", 17),
+        ("2018-06-15T14:43:17.25Z", 17.25),
+        ("2018-06-15t20:13:17+05:30", 17),
+        ("2018-06-15T14:43:17-00:00", 17),
+    ],
+)
+def test_other_moments_of_iso_8601_are_read(text, seconds):
+    assert parse_time(text) == pendulum.datetime(2018, 6, 15, 14, 43, tz="UTC").add(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "10:00", "12:", "2018-06-15", "P1D", "yesterday", "now", 17, None, [], {}, True),
+        *("2018-13-45T99:99:99Z", "2026-W01/T00:00", "2026-W01-1T00:00:00Z", "2026-001T00:00:00Z"),
+        *("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "9999-12-31T23:59:59-53:59"),
+        *("2026-01-01T00:00:00+24:00", "2026-01-01T00:00:60Z", "2026-01-01T00:00:00Z/P1D", "٢٠٢٦-01-01T00:00:00Z"),
+        *("2026-01-01T00:00:00Z\n", "9" * 5000, "1767225600"),
+    ],
+)
 def test_what_is_not_a_moment_is_no_time(text):
     assert parse_time(text) is None
+
+
+@given(st.text(alphabet="0123456789-:+TZW/. nowP", max_size=30))
+def test_no_text_whatever_makes_the_reader_of_times_raise(text):
+    moment = parse_time(text)
+    assert moment is None or isinstance(moment.timestamp(), float)

@@ -69,8 +69,14 @@ def test_nothing_is_believed_before_the_first_look_when_the_cloud_s_time_is_unkn
 
 @pytest.mark.parametrize(
     "doubtful",
-    [event(at=None), event(at=START + 10_000), event(JobState="FAILED"), event(JobState=7)],
-    ids=["without a time", "from the future", "contradicting itself", "with a state of the wrong type"],
+    [event(at=None), event(at=START + 10_000), event(at=START + 14), event(JobState="FAILED"), event(JobState=7)],
+    ids=[
+        "without a time",
+        "from the future",
+        "seconds from the future",
+        "contradicting itself",
+        "with a state of the wrong type",
+    ],
 )
 def test_a_doubtful_event_only_makes_the_next_look_immediate(doubtful):
     job = wait()
@@ -161,7 +167,7 @@ def test_a_job_that_has_not_begun_by_its_start_deadline_ends_the_wait():
 
 
 @pytest.mark.parametrize(
-    "begin", [lambda job: job.on_look("RUNNING", 1), lambda job: job.on_event(event("JOB_RUNNING"), 1)]
+    "begin", [lambda job: job.on_look("RUNNING", 1), lambda job: job.on_event(event("JOB_RUNNING"), START + 10)]
 )
 def test_a_job_that_has_begun_outlives_its_start_deadline(begin):
     job = wait()
@@ -170,11 +176,80 @@ def test_a_job_that_has_begun_outlives_its_start_deadline(begin):
     assert not job.is_done
 
 
-def test_a_refused_id_ends_the_wait_with_the_api_s_words():
+@pytest.mark.parametrize(
+    "doubtful",
+    [event("JOB_RUNNING", at=START + 10_000), event("JOB_RUNNING", at=START - 50), event("JOB_RUNNING", at=None)],
+    ids=["from the future", "old", "without a time"],
+)
+def test_a_doubtful_beginning_does_not_outlive_the_start_deadline(doubtful):
     job = wait()
-    job.on_refusal("InvalidParameter.JobIdMalformed: no")
+    job.on_event(doubtful, START + 11)
+    assert job.on_start_deadline() is Next.DONE
+
+
+def test_a_refused_id_ends_the_wait_with_the_api_s_words_once_it_is_confirmed():
+    job = wait()
+    for seconds in (0, 2):
+        assert job.on_refusal("InvalidParameter.JobIdMalformed: no", START + seconds) is Next.WAIT
+        assert job.is_refused
+    assert job.on_refusal("InvalidParameter.JobIdMalformed: no", START + 4) is Next.DONE
     assert job.outcome is not None
     assert (job.outcome.state, job.outcome.reason) == ("REFUSED", "InvalidParameter.JobIdMalformed: no")
+
+
+def test_refusals_in_one_moment_do_not_confirm_one_another():
+    job = wait()
+    for _ in range(10):
+        assert job.on_refusal("InvalidParameter", START) is Next.WAIT
+
+
+@pytest.mark.parametrize("state", ["RUNNING", None], ids=["it runs", "it is not visible"])
+def test_a_good_answer_takes_a_refusal_back(state):
+    job = wait(grace=3600)
+    for minute in range(10):
+        assert job.on_refusal("gateway hiccup", START + 60 * minute) is Next.WAIT
+        assert job.on_refusal("gateway hiccup", START + 60 * minute + 1) is Next.WAIT
+        job.on_look(state, START + 60 * minute + 2)
+        assert not job.is_refused
+
+
+@pytest.mark.parametrize(
+    ("region", "expected"),
+    [("ap-guangzhou", Next.DONE), (None, Next.DONE), ("ap-shanghai", Next.LOOK_SOON)],
+    ids=["its own", "not said", "another"],
+)
+def test_an_event_of_another_region_only_makes_the_next_look_immediate(region, expected):
+    assert wait(region=region).on_event(event(), START + 11) is expected
+
+
+@pytest.mark.parametrize("doubtful", [{"region": "ap-shanghai"}, {}], ids=["of another region", "from the future"])
+def test_an_event_that_cannot_be_true_says_nothing_about_a_deleted_job(doubtful):
+    job = wait(grace=10, **doubtful)
+    job.on_event(event(at=START + 5 if doubtful else START + 10_000), START + 6)
+    job.on_look(None, START + 20)
+    job.on_look(None, START + 30)
+    assert job.outcome is not None
+    assert job.outcome.state == "NOT_FOUND"
+
+
+def test_an_event_from_before_the_job_was_seen_active_says_nothing_about_its_end():
+    job = wait(grace=10)
+    job.on_event(event("JOB_FAILED", at=START - 5), START + 1)
+    job.on_look("RUNNING", START + 2)
+    job.on_look(None, START + 20)
+    job.on_look(None, START + 30)
+    assert job.outcome is not None
+    assert job.outcome.state == "NOT_FOUND"
+
+
+def test_what_was_dated_before_the_clock_has_jumped_is_not_compared_with_what_comes_after_it():
+    job = wait(grace=60)
+    job.on_look(None, START + 5)
+    job.on_clock_jump()
+    assert job.on_look(None, START + 86_400) is Next.WAIT
+    assert job.on_event(event("JOB_FAILED", at=START + 86_300), START + 86_400) is Next.LOOK_SOON
+    job.on_look("RUNNING", START + 86_401)
+    assert job.on_event(event(at=START + 86_500), START + 86_501) is Next.DONE
 
 
 def test_an_outcome_survives_being_stored_as_json():

@@ -7,6 +7,7 @@ from airflow_batch_events.events.termination import Termination
 from airflow_batch_events.exceptions import (
     ApiCredentialsError,
     ApiNotFoundError,
+    ApiParameterError,
     ApiRefusedError,
     ApiThrottledError,
     TransportError,
@@ -35,12 +36,51 @@ def test_an_interrupted_job_is_not_over_because_it_still_holds_its_instances():
     assert not ending.is_over
 
 
-def test_a_job_that_is_gone_is_over():
+def test_a_job_that_is_gone_is_over_once_that_is_confirmed():
     ending = Termination("job-1")
+    for _ in range(2):
+        ending.on_error(ApiNotFoundError("TerminateJob", "ResourceNotFound.Job", "no such job"))
+        assert not ending.is_over
+        assert ending.may_still_run
     ending.on_error(ApiNotFoundError("TerminateJob", "ResourceNotFound.Job", "no such job"))
     assert ending.is_over
     assert "does not exist any more" in ending.report
     assert not ending.may_still_run
+
+
+def test_a_job_that_was_asked_for_and_is_gone_has_ended():
+    ending = Termination("job-1")
+    ending.on_asked()
+    ending.on_state(None)
+    assert ending.report == "job job-1 has ended: deleted"
+
+
+def test_a_job_that_one_answer_does_not_show_is_asked_for_again():
+    ending = Termination("job-1")
+    for _ in range(5):
+        ending.on_state(None)
+        ending.on_state("RUNNING")
+    assert not ending.is_over
+
+
+def test_a_refusal_of_the_id_ends_the_tries_once_it_is_confirmed():
+    ending = Termination("job-1")
+    error = ApiParameterError("TerminateJob", "InvalidParameter", "gateway hiccup")
+    ending.on_error(error)
+    ending.on_state("RUNNING")
+    ending.on_error(error)
+    ending.on_error(error)
+    assert not ending.is_over
+    ending.on_error(error)
+    assert ending.is_over
+    assert "could not be ended and may still run" in ending.report
+
+
+def test_what_cannot_be_read_after_the_request_does_not_hide_that_it_was_taken():
+    ending = Termination("job-1")
+    ending.on_asked()
+    ending.on_error(TransportError("cut"))
+    assert "was asked to end it" in ending.report
 
 
 @pytest.mark.parametrize(

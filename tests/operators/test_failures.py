@@ -29,7 +29,7 @@ from airflow_batch_events.emulator.testing import RunningEmulator, start_emulato
 from airflow_batch_events.exceptions import BatchEventsError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.operators.batch import BatchSubmitJobOperator
-from airflow_batch_events.protocol import tdmq
+from airflow_batch_events.protocol import clock, tdmq
 from airflow_batch_events.protocol.credentials import CloudAccess
 from airflow_batch_events.protocol.retry import RetryPolicy
 from airflow_batch_events.protocol.sdk import SdkClient
@@ -290,6 +290,8 @@ def test_a_failure_says_what_happened_and_what_to_do_and_the_page_shows_it(
 ) -> None:
     # The pauses between the calls that are turned away would take more than a minute.
     monkeypatch.setattr(RetryPolicy, "_pause", lambda self, state: 0.0)
+    # The cloud's clock is moved ahead, which would be believed only after some time.
+    monkeypatch.setattr(clock, "NEAR", 86_400.0)
     told = play(failure, cloud)
     assert type(told.error).__name__ == failure.error
     for words in failure.words:

@@ -181,6 +181,96 @@ def test_an_empty_list_may_be_null() -> None:
     assert batch.describe_jobs(["job-1"]).parse({"TotalCount": 0, "JobSet": None}) == []
 
 
+def entry(job_id: object = "job-1", state: object = "RUNNING") -> dict[str, Any]:
+    return {"JobId": job_id, "JobState": state}
+
+
+def states_of(answer: Any, *asked: str) -> tuple[dict[str, str], bool]:
+    found = batch.describe_job_states(asked or ("job-1", "job-2")).parse(answer)
+    return found.states, found.is_complete
+
+
+def test_the_states_of_jobs_are_read_and_a_job_that_is_not_shown_is_not_there() -> None:
+    assert states_of({"TotalCount": 1, "JobSet": [entry()]}) == ({"job-1": "RUNNING"}, True)
+    assert states_of({"TotalCount": 0, "JobSet": []}) == ({}, True)
+    assert states_of({"TotalCount": 1, "JobSet": [entry(state="HIBERNATING")]}) == ({"job-1": "HIBERNATING"}, True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "states"),
+    [
+        ({}, {}),
+        ({"TotalCount": 1, "JobSet": None}, {}),
+        ({"TotalCount": 1, "JobSet": []}, {}),
+        ({"JobSet": []}, {}),
+        ({"TotalCount": None, "JobSet": []}, {}),
+        ({"TotalCount": float("inf"), "JobSet": []}, {}),
+        ({"TotalCount": 0, "JobSet": {}}, {}),
+        ({"TotalCount": 0, "JobSet": "none"}, {}),
+        ({"TotalCount": 0, "JobSet": [entry()]}, {"job-1": "RUNNING"}),
+        ({"TotalCount": 2, "JobSet": [entry()]}, {"job-1": "RUNNING"}),
+        ({"TotalCount": 1, "JobSet": [entry("job-3")]}, {}),
+        ({"TotalCount": 1, "JobSet": [entry(None)]}, {}),
+        ({"TotalCount": 1, "JobSet": [entry(["job-1"])]}, {}),
+        ({"TotalCount": 2, "JobSet": [entry(), entry("job-2", None)]}, {"job-1": "RUNNING"}),
+        ({"TotalCount": 2, "JobSet": [entry(), entry("job-2", "")]}, {"job-1": "RUNNING"}),
+        ({"TotalCount": 2, "JobSet": [entry(), entry("job-2", 7)]}, {"job-1": "RUNNING"}),
+        ({"TotalCount": 2, "JobSet": [entry(), {"JobId": "job-2"}]}, {"job-1": "RUNNING"}),
+        ({"TotalCount": 2, "JobSet": [entry(), None]}, {"job-1": "RUNNING"}),
+        ({"TotalCount": 2, "JobSet": [entry(), "job-2"]}, {"job-1": "RUNNING"}),
+        ({"TotalCount": 2, "JobSet": [entry(), entry()]}, {"job-1": "RUNNING"}),
+        ({"TotalCount": 2, "JobSet": [entry(), entry(state="FAILED")]}, {}),
+    ],
+)
+def test_an_answer_that_contradicts_itself_tells_what_can_be_read_and_nothing_else(
+    answer: Any, states: dict[str, str]
+) -> None:
+    assert states_of(answer) == (states, False)
+
+
+def test_states_are_never_asked_for_without_ids_which_would_list_any_jobs() -> None:
+    with pytest.raises(ValueError, match="needs a job id"):
+        batch.describe_job_states([])
+
+
+@pytest.mark.parametrize(
+    ("request_", "answer"),
+    [
+        (batch.describe_job("job-1"), {"JobId": "job-2", "JobState": "RUNNING"}),
+        (batch.describe_job("job-1"), {"JobState": "RUNNING"}),
+        (batch.describe_job("job-1"), {"JobId": "job-1", "JobState": None}),
+        (batch.describe_job("job-1"), {"JobId": "job-1"}),
+        (batch.describe_task("job-1", "t"), {"JobId": "job-2", "TaskName": "t", "TaskState": "RUNNING"}),
+        (batch.describe_task("job-1", "t"), {"JobId": "job-1", "TaskName": "u", "TaskState": "RUNNING"}),
+        (batch.describe_task("job-1", "t"), {"JobId": "job-1", "TaskName": "t", "TaskState": None}),
+        (batch.describe_compute_env("env-1"), {"EnvId": "env-2", "ComputeNodeSet": []}),
+        (batch.describe_compute_env("env-1"), {"EnvId": "env-1"}),
+        (batch.describe_compute_env("env-1"), {"EnvId": "env-1", "ComputeNodeMetrics": {"RunningCount": 2}}),
+        (
+            batch.describe_compute_env("env-1"),
+            {"EnvId": "env-1", "ComputeNodeSet": [], "ComputeNodeMetrics": {"RunningCount": 2}},
+        ),
+    ],
+)
+def test_an_answer_about_something_else_or_without_a_state_is_no_answer(request_: Any, answer: Any) -> None:
+    with pytest.raises(ValueError, match=r"asked for|not the name of a state|does not say that there are none"):
+        request_.parse(answer)
+
+
+def test_an_entry_that_cannot_be_read_costs_only_itself() -> None:
+    odd: list[Any] = [None, "x", {}, {"TaskName": "u"}, {"TaskName": "u", "TaskState": 7}]
+    answer = {"JobId": "job-1", "JobState": "FAILED", "TaskSet": [*odd, {"TaskName": "t", "TaskState": "FAILED"}]}
+    assert [task.name for task in batch.describe_job("job-1").parse(answer).tasks] == ["t"]
+
+
+def test_a_node_that_cannot_be_read_is_one_that_does_not_run_and_not_one_that_is_missing() -> None:
+    nodes = [None, {}, {"ComputeNodeId": "node-1"}, {"ComputeNodeId": "node-2", "ComputeNodeState": "RUNNING"}]
+    answer = {"EnvId": "env-1", "ComputeNodeSet": nodes, "ComputeNodeMetrics": {"RunningCount": "many"}}
+    env = batch.describe_compute_env("env-1").parse(answer)
+    assert [node.state for node in env.nodes] == ["", "", "", "RUNNING"]
+    assert env.node_counts == {}
+
+
 def test_a_job_is_described_with_its_tasks() -> None:
     answer = {
         "JobId": "job-1",

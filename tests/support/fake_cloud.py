@@ -13,10 +13,12 @@ from typing import Any
 
 import pendulum
 
-from airflow_batch_events.dispatch.clock import CloudClock
 from airflow_batch_events.dispatch.consumer import Consumer, Source
+from airflow_batch_events.dispatch.metrics import Metrics
 from airflow_batch_events.dispatch.reader import ReaderSettings
 from airflow_batch_events.exceptions import ApiParameterError
+from airflow_batch_events.protocol.batch_answers import JobStates
+from airflow_batch_events.protocol.clock import CloudClock
 
 START = 1_767_225_600.0
 
@@ -30,25 +32,27 @@ class FakeMessage:
     dequeue_count: int | None = None
 
 
-@dataclass(frozen=True)
-class FakeView:
-    job_id: str
-    state: str
-
-
 @dataclass
 class FakeCloud:
     """
     Jobs with states and one queue, in the loop's time: a working model of what a consumer reads.
 
-    Failures are scripted by assigning an exception to ``queue_error`` or ``api_error``.
+    Failures are scripted by assigning an exception to ``queue_error`` or ``api_error``. The API refuses calls with a
+    ``malformed`` id, and its answers say nothing that can be read about an ``unreadable`` one. ``date_error`` is how
+    many seconds its ``Date`` headers are off, ``wall_error`` how many the clock of this machine is.
     """
 
     states: dict[str, str] = field(default_factory=dict)
     visibility_timeout: float = 30.0
     queue_error: Exception | None = None
     api_error: Exception | None = None
+    api_latency: float = 0.01
+    queue_latency: float = 0.001
     malformed: set[str] = field(default_factory=set)
+    unreadable: set[str] = field(default_factory=set)
+    date_error: float = 0.0
+    wall_error: float = 0.0
+    metrics: Metrics | None = None
     receives: list[float] = field(default_factory=list)
     deletes: list[list[str]] = field(default_factory=list)
     describes: list[tuple[float, list[str]]] = field(default_factory=list)
@@ -89,7 +93,7 @@ class FakeCloud:
 
     async def receive(self, wait_seconds: int) -> Sequence[FakeMessage]:
         self.receives.append(self.now)
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(self.queue_latency)
         if self.queue_error is not None:
             raise self.queue_error
         ends = self.now + wait_seconds
@@ -125,14 +129,16 @@ class FakeCloud:
                 failed.append(handle)
         return failed
 
-    async def describe(self, job_ids: Sequence[str]) -> Sequence[FakeView]:
+    async def describe(self, job_ids: Sequence[str]) -> JobStates:
         self.describes.append((self.now, list(job_ids)))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(self.api_latency)
         if self.api_error is not None:
             raise self.api_error
         if self.malformed & set(job_ids):
             raise ApiParameterError("DescribeJobs", "InvalidParameter.JobIdMalformed", "JobId malformed")
-        return [FakeView(job_id, self.states[job_id]) for job_id in job_ids if job_id in self.states]
+        states = {job_id: self.states[job_id] for job_id in job_ids if job_id in self.states}
+        readable = {job_id: state for job_id, state in states.items() if job_id not in self.unreadable}
+        return JobStates(readable, is_complete=self.unreadable.isdisjoint(job_ids))
 
     def consumer(self, *, with_queue: bool = True, **settings: Any) -> Consumer:
         @asynccontextmanager
@@ -143,25 +149,27 @@ class FakeCloud:
                 """Teaches the clock with each answer, as the clients do."""
 
                 async def receive(_self, wait_seconds: int):
-                    try:
-                        return await self.receive(wait_seconds)
-                    finally:
-                        clock.learn(int(self.now))
+                    messages = await self.receive(wait_seconds)
+                    clock.learn(int(self.now + self.date_error), is_good=True)
+                    return messages
 
                 delete = staticmethod(self.delete)
 
             async def describe(job_ids: Sequence[str]):
-                try:
-                    return await self.describe(job_ids)
-                finally:
-                    clock.learn(int(self.now))
+                answer = await self.describe(job_ids)
+                clock.learn(int(self.now + self.date_error), is_good=True)
+                return answer
 
             try:
                 yield Source(Teaching() if with_queue else None, describe)
             finally:
                 self.closed += 1
 
-        return Consumer("queue 'q' in r", open_source, ReaderSettings(**settings))
+        loop = asyncio.get_running_loop()
+        clock = CloudClock(wall=lambda: START + loop.time() + self.wall_error, monotonic=loop.time)
+        return Consumer(
+            "queue 'q' in r", open_source, ReaderSettings(**settings), self.metrics, region="r", clock=clock
+        )
 
 
 @asynccontextmanager

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Keep an exception with its item, and a loop alive.
+
+Thousands of waits of many DAGs share one reader, one poller and their callbacks. What one of them raises must cost no
+other anything, and must be seen: it is logged once with its item, counted as ``errors``, and the loop goes on. A loop
+that ends all the same, by something that nobody has foreseen, is logged, counted and started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Hashable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from airflow_batch_events.dispatch.metrics import Metrics
+from airflow_batch_events.dispatch.seen import Seen
+
+log = logging.getLogger(__name__)
+
+MAX_PAUSE = 30.0
+"""Seconds before a loop is started again at the most; it begins with one, and doubles while the loop ends at once."""
+
+
+class Isolation:
+    """
+    Items, each of which may fail by itself.
+
+    :param metrics: Where errors are counted.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._logged: Seen[Hashable] = Seen()
+
+    @contextmanager
+    def of(self, kind: str, item: object = "") -> Iterator[None]:
+        """
+        Let whatever is raised in the context end only the context.
+
+        :param kind: What the item is, for example ``message``.
+        :param item: Which one.
+        """
+        try:
+            yield
+        except Exception as error:
+            self._metrics.count("errors", item=kind)
+            if self._logged.add((kind, item, type(error))):
+                log.exception("The %s %r has failed; everything else goes on", kind, item)
+
+
+async def keep_running(
+    name: str,
+    loop: Callable[[], Coroutine[Any, Any, None]],
+    metrics: Metrics,
+    *,
+    ends: tuple[type[Exception], ...],
+) -> None:
+    """
+    Run a loop until it returns, is cancelled, or ends with an error that is meant to end it.
+
+    :param name: What log lines and the counter call it, for example ``reader``.
+    :param loop: Starts it.
+    :param metrics: Where its restarts are counted.
+    :param ends: The errors that are meant to end it; after any other it is started again.
+    """
+    pause = 1.0
+    while True:
+        began = asyncio.get_running_loop().time()
+        try:
+            await loop()
+            return
+        except ends:
+            raise
+        except Exception:
+            metrics.count("loops.restarted", loop=name)
+            if asyncio.get_running_loop().time() - began > MAX_PAUSE:
+                pause = 1.0
+            log.exception("The %s has ended unforeseen and is started again in %.0f s", name, pause)
+        await asyncio.sleep(pause)
+        pause = min(MAX_PAUSE, 2 * pause)
