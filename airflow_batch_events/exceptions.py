@@ -45,6 +45,7 @@ One class per cause, so that a retry policy can tell them apart.
     │   ├── ComputeEnvRefusedError           the API will not do this while it is as it is
     │   ├── ComputeEnvStateUnknownError      could not find out; a later try may
     │   └── ComputeEnvTimeoutError           the wait's deadline passed first
+    ├── NotStorableError (ValueError)        what a trigger would fire is nothing that Airflow can store
     └── JobError                             how a job or a wait for it ended
         ├── BatchJobFailedError              the job ended FAILED
         │   └── BatchJobInterruptedError     ... FAILED_INTERRUPTED: it still holds its instances
@@ -255,6 +256,10 @@ class CmqBeingReleasedError(CmqError):
 
 class CmqTooManyUnackedError(CmqError):
     """Too many messages were received but not deleted, or are delayed; retry once some were deleted."""
+
+
+class NotStorableError(BatchEventsError, ValueError):
+    """What a trigger would fire is nothing that Airflow can store: too deep, too large, or of no type that JSON has."""
 
 
 class JobError(BatchEventsError):

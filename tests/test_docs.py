@@ -55,7 +55,8 @@ def test_the_readme_shows_every_example():
 
 def test_the_guide_lists_the_metrics_that_the_code_sends():
     sent = set()
-    for file in (ROOT / "airflow_batch_events" / "dispatch").glob("*.py"):
+    rooms = [ROOT / "airflow_batch_events" / room for room in ("dispatch", "triggers")]
+    for file in (file for room in rooms for file in room.glob("*.py")):
         sent |= set(re.findall(r"metrics\.(?:count|time|level)\(\"([\w.]+)\"", file.read_text()))
     guide = (ROOT / "docs" / "howto.md").read_text()
     listed = set(re.findall(r"^\| `([\w.]+)` \| (?:gauge|counter|timing) \|", guide, re.MULTILINE))

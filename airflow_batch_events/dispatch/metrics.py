@@ -12,6 +12,7 @@ The names, all below ``tencent_batch.`` where Airflow's stats take them:
                                      time, or contradicting themselves
 ``events.orphaned``         counter  messages with an event for nobody here
 ``events.unreadable``       counter  messages that are no Batch events
+``events.unstorable``       counter  deliveries of messages that cannot be fired, because Airflow cannot store them
 ``errors``                  counter  single items that have failed, by ``item``: a message, a wait, a callback
 ``loops.restarted``         counter  loops that ended unforeseen and were started again, by ``loop``
 ``taps.blocked``            counter  times, a minute apart, at which a watcher took no more messages

@@ -134,16 +134,25 @@ class EnvOutcome(msgspec.Struct, frozen=True):
         return msgspec.structs.asdict(self)
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> EnvOutcome:
+    def from_dict(cls, data: object) -> EnvOutcome:
         """
-        Read an outcome back.
+        Read an outcome back, whichever version has written it: what is not known is ignored, what is missing defaulted.
 
-        :raises ValueError: When ``data`` is not an outcome.
+        :raises ValueError: When ``data`` does not say which environment it is about, or how the wait has ended.
         """
-        try:
-            return cls(**data)
-        except TypeError as error:
-            raise ValueError(f"not the outcome of a wait for an environment: {sorted(data)}") from error
+        if not isinstance(data, Mapping):
+            raise ValueError(f"not the outcome of a wait: a {type(data).__name__}")
+        env_id, state = data.get("env_id"), data.get("state")
+        if not isinstance(env_id, str) or not isinstance(state, str):
+            raise ValueError(f"not the outcome of a wait, which has an env_id and a state: {sorted(map(str, data))}")
+        succeeded, running, reason = data.get("succeeded"), data.get("running_nodes"), data.get("reason")
+        return cls(
+            env_id=env_id,
+            state=state,
+            succeeded=succeeded if isinstance(succeeded, bool) else state in (READY, GONE),
+            running_nodes=running if isinstance(running, int) else 0,
+            reason=None if reason is None else str(reason),
+        )
 
     @property
     def error(self) -> ComputeEnvError | None:
@@ -170,7 +179,6 @@ class NodeWait:
     :param creation_retries: How often the cloud tries again to create a node; None if that is not known, and then a
         failure is final when the pause before the next try has passed without one.
     :param grace: Seconds for which an environment that the API does not know counts as not visible yet.
-    :param missing_since: The time from which it is missing, if an earlier look of the same wait has seen so.
     """
 
     def __init__(
@@ -182,7 +190,6 @@ class NodeWait:
         max_failed_nodes: int | None = None,
         creation_retries: int | None = None,
         grace: float = DEFAULT_GRACE,
-        missing_since: float | None = None,
     ) -> None:
         self.env_id = env_id
         self.wanted = wanted
@@ -195,7 +202,7 @@ class NodeWait:
         self._running = 0
         self._failed: list[str] = []
         self._reasons: dict[str, str] = {}
-        self._missing_since = missing_since
+        self._missing_since: float | None = None
         self._refusals = Confirmation()
 
     @property
@@ -207,6 +214,11 @@ class NodeWait:
     def is_refused(self) -> bool:
         """Whether the API refused the id when last asked, which the next looks confirm or not."""
         return self._refusals.is_open
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the API said, when last asked, that it does not know the environment."""
+        return self._missing_since is not None
 
     def on_look(self, env: EnvFacts) -> Sequence[str]:
         """

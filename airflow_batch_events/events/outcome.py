@@ -87,16 +87,35 @@ class Outcome(msgspec.Struct, frozen=True):
         return {**msgspec.structs.asdict(self), "event_vars": dict(self.event_vars)}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Outcome:
+    def from_dict(cls, data: object) -> Outcome:
         """
-        Read an outcome back.
+        Read an outcome back, whichever version has written it: what is not known is ignored, what is missing defaulted.
 
-        :raises ValueError: When ``data`` is not an outcome.
+        :raises ValueError: When ``data`` does not say which job has ended, or how.
         """
-        try:
-            return cls(**data)
-        except TypeError as error:
-            raise ValueError(f"not the outcome of a wait: {sorted(data)}") from error
+        if not isinstance(data, Mapping):
+            raise ValueError(f"not the outcome of a wait: a {type(data).__name__}")
+        job_id, state = data.get("job_id"), data.get("state")
+        if not isinstance(job_id, str) or not isinstance(state, str):
+            raise ValueError(f"not the outcome of a wait, which has a job_id and a state: {sorted(map(str, data))}")
+        succeeded, event_vars = data.get("succeeded"), data.get("event_vars")
+        return cls(
+            job_id=job_id,
+            state=state,
+            succeeded=succeeded if isinstance(succeeded, bool) else state == JobState.SUCCEED.value,
+            event_name=text_or_none(data.get("event_name")),
+            event_time=text_or_none(data.get("event_time")),
+            event_vars={str(name): str(value) for name, value in event_vars.items()}
+            if isinstance(event_vars, Mapping)
+            else {},
+            reason=text_or_none(data.get("reason")),
+            source=text_or_none(data.get("source")) or Source.LOOK.value,
+        )
+
+
+def text_or_none(value: object) -> str | None:
+    """Return a field of another version as text."""
+    return None if value is None else str(value)
 
 
 class Next(Enum):
@@ -115,8 +134,6 @@ class JobWait:
     :param began: The cloud's time, Unix seconds, at which the wait began; None if it is not known yet, and then no
         event is believed before the first look.
     :param grace: Seconds for which a job that the API does not know counts as not visible yet.
-    :param missing_since: The time from which a job that the API does not know is missing, if an earlier look of the
-        same wait has seen so; None counts from the next look.
     :param region: The region that the job is in; an event that names another one is not believed. None believes any.
     """
 
@@ -140,7 +157,6 @@ class JobWait:
         job_id: str,
         began: float | None,
         grace: float = DEFAULT_GRACE,
-        missing_since: float | None = None,
         region: str | None = None,
     ) -> None:
         self.job_id = job_id
@@ -151,7 +167,7 @@ class JobWait:
         self.looks = 0
         self._known_since = began
         self._seen_at: float | None = None
-        self._missing_since = missing_since
+        self._missing_since: float | None = None
         self._region = region
         self._refusals: Confirmation | None = None
         self._held: BatchEvent | None = None

@@ -12,35 +12,29 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
+from inspect import isfunction
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from airflow.sdk import Asset
 
+from airflow_batch_events import exceptions
 from airflow_batch_events.events.outcome import Outcome
-from airflow_batch_events.exceptions import (
-    BatchEventsError,
-    ConfigurationError,
-    CredentialsError,
-    ParameterError,
-    QueueMissingError,
-)
+from airflow_batch_events.exceptions import BatchEventsError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
 from airflow_batch_events.operators.verdict import end_lines, explain
-from airflow_batch_events.triggers.hold import end_of_handover
+from airflow_batch_events.triggers.hold import handover
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator as _Operator
     from airflow.sdk.definitions.context import Context
+
+    from airflow_batch_events.protocol.sdk import AsyncSdkClient, SdkClient
 else:
     _Operator = object
 
 DEFERRAL_MARGIN = 300.0
 """Seconds by which Airflow's own time-out of a deferral lies behind ours, which ends the wait in a better way."""
-
-_CONFIGURATION_ERRORS = {
-    error.__name__: error for error in (ConfigurationError, CredentialsError, ParameterError, QueueMissingError)
-}
 
 
 class JobWaitMixin(_Operator):
@@ -106,9 +100,11 @@ class JobWaitMixin(_Operator):
                 tencentcloud_conn_id=self.tencentcloud_conn_id,
                 region=self.region,
                 reconcile_interval=self.poll_interval if self.queue_name is None else self.reconcile_interval,
-                deadline=from_now(timeout),
-                start_deadline=from_now(self.start_timeout),
-                not_before=end_of_handover(),
+                timeout=timeout,
+                deadline=deadline_of(timeout, self.hook),
+                start_timeout=self.start_timeout,
+                start_deadline=deadline_of(self.start_timeout, self.hook),
+                hold=handover(),
                 cancel_on_kill=self.cancel_on_kill,
                 end=self.task_end() if self.end_from_trigger else None,
             ),
@@ -116,9 +112,9 @@ class JobWaitMixin(_Operator):
             timeout=None if timeout is None else timedelta(seconds=timeout + DEFERRAL_MARGIN),
         )
 
-    def task_end(self) -> dict[str, bool]:
+    def task_end(self) -> dict[str, Any]:
         """Return how the task ends, for a trigger that ends it."""
-        return {"push_result": self.do_xcom_push}
+        return {"push_result": self.do_xcom_push, "multiple_outputs": self.multiple_outputs}
 
     def emit_outcome(self, context: Context, outcome: Any) -> None:
         """Give the asset events of the task's outlets the outcome as their extra."""
@@ -138,7 +134,10 @@ class JobWaitMixin(_Operator):
         self._keep_links()
         if event["status"] == "error":
             raise error_of(event)
-        return [Outcome.from_dict(item) for item in event["outcomes"]]
+        outcomes = event.get("outcomes")
+        if not isinstance(outcomes, Sequence) or isinstance(outcomes, str):
+            raise ValueError(f"the trigger fired an end without a list of outcomes: {sorted(map(str, event))}")
+        return [Outcome.from_dict(item) for item in outcomes]
 
     def error_for(self, outcome: Outcome) -> BatchEventsError:
         """Return the error for an outcome that is not a success; for a failed job its log lines are written, too."""
@@ -153,14 +152,37 @@ class JobWaitMixin(_Operator):
             self.log.info("%s", line)
 
 
-def from_now(seconds: float | None) -> float | None:
-    """Return the Unix seconds of so many seconds from now."""
-    return None if seconds is None else time.time() + seconds
+def cloud_time(client: SdkClient | AsyncSdkClient) -> float | None:
+    """Return the cloud's Unix time as a client has learned it; None as long as no answer has told it."""
+    return client.clock.now() if client.clock.is_known else None
+
+
+def deadline_of(seconds: float | None, hook: BatchHook) -> float | None:
+    """
+    Return the cloud's Unix time at which a wait that begins now is over.
+
+    :param seconds: How long the wait may last; None waits without end.
+    :param hook: What this task has asked the cloud with; None is returned while no answer has told the time.
+    """
+    # A hook that has asked nothing has no client yet, and making one takes a third of a second.
+    client = vars(hook).get("client")
+    now = None if client is None else cloud_time(client)
+    if seconds is None or now is None:
+        return None
+    # Too late costs some waiting after a restart of the triggerer; too early ends a wait.
+    return max(now, time.time()) + seconds
 
 
 def error_of(event: Mapping[str, Any]) -> BatchEventsError:
-    """Return the error that ended a wait in the triggerer, as its own class where a setting is to be mended."""
-    return _CONFIGURATION_ERRORS.get(event.get("error", ""), BatchEventsError)(event.get("message"))
+    """Return the error that ended a wait in the triggerer, as its own class: that of a setting, or of the cloud."""
+    kind: Any = getattr(exceptions, str(event.get("error")), None)
+    if not isinstance(kind, type) or not issubclass(kind, exceptions.ConfigurationError | exceptions.CloudError):
+        kind = BatchEventsError
+    # Some take more than a message; then it is the class above them.
+    while isfunction(kind.__init__):
+        kind = kind.__base__
+    error: BatchEventsError = kind(event.get("message") or "the triggerer has not said why it has ended the wait")
+    return error
 
 
 def timeout_of(execution_timeout: timedelta | None) -> float | None:

@@ -20,9 +20,9 @@ from airflow_batch_events.events.values import whole_of
 from airflow_batch_events.exceptions import CloudError, CredentialsError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink
-from airflow_batch_events.operators.waiting import DEFERRAL_MARGIN, error_of, from_now
+from airflow_batch_events.operators.waiting import DEFERRAL_MARGIN, cloud_time, deadline_of, error_of
 from airflow_batch_events.protocol import batch
-from airflow_batch_events.triggers.hold import end_of_handover
+from airflow_batch_events.triggers.hold import handover
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator as _Operator
@@ -78,8 +78,9 @@ class EnvWaitMixin(_Operator):
                     tencentcloud_conn_id=self.tencentcloud_conn_id,
                     region=self.region,
                     poll_interval=self.poll_interval,
-                    deadline=from_now(timeout),
-                    not_before=end_of_handover(),
+                    timeout=timeout,
+                    deadline=deadline_of(timeout, self.hook),
+                    hold=handover(),
                     queue_name=self.queue_name,
                 ),
                 timeout,
@@ -103,8 +104,9 @@ class EnvWaitMixin(_Operator):
                     tencentcloud_conn_id=self.tencentcloud_conn_id,
                     region=self.region,
                     poll_interval=self.poll_interval,
-                    deadline=from_now(timeout),
-                    not_before=end_of_handover(),
+                    timeout=timeout,
+                    deadline=deadline_of(timeout, self.hook),
+                    hold=handover(),
                     queue_name=self.queue_name,
                 ),
                 timeout,
@@ -117,16 +119,16 @@ class EnvWaitMixin(_Operator):
 
         :raises CredentialsError: When the cloud refuses the connection's keys.
         """
-        # Wall clock, not monotonic, because it is compared with the times of the cloud.
-        now = time.time()
         try:
             env = self.hook.send(batch.describe_compute_env(wait.env_id))
         except CloudError as error:
-            wait.on_error(error, now)
+            wait.on_error(error, time.monotonic())
             if not wait.is_done:
                 self.log.warning("Cannot look at %s, will look again: %s", wait.env_id, error)
             return
-        wait.on_activities(self._activities_of(wait.env_id, wait.on_look(env)), now)
+        activities = self._activities_of(wait.env_id, wait.on_look(env))
+        # When an activity has ended is a time of the cloud.
+        wait.on_activities(activities, cloud_time(self.hook.client))
 
     def _activities_of(self, env_id: str, node_ids: Iterable[str]) -> list[batch.Activity]:
         activities: list[batch.Activity] = []
@@ -150,7 +152,7 @@ class EnvWaitMixin(_Operator):
             raise ValueError(f"the trigger fired something else than the end of a wait: {event!r:.500}")
         if event["status"] == "error":
             raise error_of(event)
-        return EnvOutcome.from_dict(event["outcome"])
+        return EnvOutcome.from_dict(event.get("outcome"))
 
     def _defer_for_env(self, trigger: EnvTrigger, timeout: float | None) -> NoReturn:
         # Settings that are missing must fail here, in the task's log, not in the triggerer's.

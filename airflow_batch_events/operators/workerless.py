@@ -8,7 +8,6 @@ XComArg arrives there unresolved, and callbacks and outlets of a task that ends 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from datetime import timedelta
@@ -130,17 +129,16 @@ def start_args(task: BaseOperator, kwargs: dict[str, Any], *, timeout: float) ->
 
     return StartTriggerArgs(
         trigger_cls="airflow_batch_events.triggers.batch.BatchJobTrigger",
-        trigger_kwargs={**kwargs, "deadline_lead": deadline_lead(timeout, task.execution_timeout)},
+        trigger_kwargs={**kwargs, "timeout": shorter(timeout, task.execution_timeout), "begins_here": True},
         next_method="execute_complete",
         next_kwargs=None,
         timeout=timedelta(seconds=timeout + DEFERRAL_MARGIN),
     )
 
 
-def deadline_lead(timeout: float, execution_timeout: timedelta | None) -> float:
-    """Return the seconds by which our end of a wait lies before Airflow's time-out of the deferral."""
-    limit = math.inf if execution_timeout is None else execution_timeout.total_seconds()
-    return min(timeout + DEFERRAL_MARGIN, limit) - min(timeout, limit)
+def shorter(timeout: float, execution_timeout: timedelta | None) -> float:
+    """Return the seconds that a wait may last; Airflow's own time-out of the deferral lies behind them."""
+    return timeout if execution_timeout is None else min(timeout, execution_timeout.total_seconds())
 
 
 def _template_of(task: BaseOperator, parameter: str, value: XComArg) -> str:

@@ -24,7 +24,7 @@ from airflow_batch_events.operators.parameters import (
     sensor_arguments,
 )
 from airflow_batch_events.operators.verdict import find_failure, result_of
-from airflow_batch_events.operators.waiting import DEFERRAL_MARGIN, JobWaitMixin, error_of, from_now
+from airflow_batch_events.operators.waiting import DEFERRAL_MARGIN, JobWaitMixin, error_of
 from airflow_batch_events.operators.workerless import (
     as_template,
     refuse_callbacks,
@@ -32,7 +32,7 @@ from airflow_batch_events.operators.workerless import (
     start_args,
     template_for_each,
 )
-from airflow_batch_events.triggers.hold import end_of_handover
+from airflow_batch_events.triggers.hold import handover
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -112,7 +112,8 @@ class BatchJobSensor(ParameterMixin, JobWaitMixin, BaseSensorOperator):
                     "tencentcloud_conn_id": as_template(self, "tencentcloud_conn_id", tencentcloud_conn_id),
                     "region": as_template(self, "region", region),
                     "reconcile_interval": self.poke_interval if queue_name is None else self.reconcile_interval,
-                    "end": self.task_end() if end_from_trigger else None,
+                    # Whether it is a list shows when the ids are rendered.
+                    "end": {**self.task_end(), "is_list": None} if end_from_trigger else None,
                 },
                 timeout=self.timeout,
             )
@@ -155,11 +156,11 @@ class BatchJobSensor(ParameterMixin, JobWaitMixin, BaseSensorOperator):
         self.read_parameters("job_id", *CONNECTION)
         return self._conclude(self.outcomes_of(event))
 
-    def task_end(self) -> dict[str, bool]:
+    def task_end(self) -> dict[str, Any]:
         """Return how the task ends, for a trigger that ends it."""
         return {
             **super().task_end(),
-            "is_list": isinstance(self.job_id, list | tuple),
+            "is_list": not isinstance(self.job_id, str),
             "raise_on_failure": self.raise_on_failure,
             "skip_on_failure": self.soft_fail or self.never_fail,
         }
@@ -316,8 +317,8 @@ class BatchEventSensor(ParameterMixin, BaseSensorOperator):
                 queue_name=self.queue_name,
                 wanted=wanted,
                 count=self.count,
-                deadline=from_now(self.timeout),
-                not_before=end_of_handover(),
+                timeout=self.timeout,
+                hold=handover(),
                 tencentcloud_conn_id=self.tencentcloud_conn_id,
                 region=self.region,
             ),
@@ -327,14 +328,14 @@ class BatchEventSensor(ParameterMixin, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> list[dict[str, Any]]:
         """Take what the trigger fired."""
-        status = event.get("status") if isinstance(event, Mapping) else None
-        if status == "error":
-            raise error_of(event)
-        if status == "timeout":
-            raise AirflowSensorTimeout(
-                f"{len(event['events'])} of {self.count} events came on queue {self.queue_name!r} in {self.timeout:g} s"
-            )
-        if status != "ended":
+        if not isinstance(event, Mapping) or event.get("status") not in ("ended", "timeout", "error"):
             raise ValueError(f"the trigger fired something else than the end of a wait: {event!r:.500}")
-        self.log.info("The wait is over, known from %s", event["source"])
-        return list(event["events"])
+        if event["status"] == "error":
+            raise error_of(event)
+        events = list(event.get("events") or ())
+        if event["status"] == "timeout":
+            raise AirflowSensorTimeout(
+                f"{len(events)} of {self.count} events came on queue {self.queue_name!r} in {self.timeout:g} s"
+            )
+        self.log.info("The wait is over, known from %s", event.get("source"))
+        return events

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,9 +11,11 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
+from airflow_batch_events.events.confirmation import CONFIRM_INTERVAL
 from airflow_batch_events.events.environment import EnvOutcome, NodeWait
 from airflow_batch_events.events.values import name_of
 from airflow_batch_events.exceptions import ComputeEnvTimeoutError
+from airflow_batch_events.hooks.batch import VISIBILITY_CHECK
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink
 from airflow_batch_events.operators.parameters import (
@@ -97,21 +100,22 @@ class BatchComputeEnvSensor(ParameterMixin, EnvWaitMixin, BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the API once."""
         if self._wait is None:
-            # A rescheduled sensor starts anew with each look; Airflow remembers when the first one was.
-            first = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
-            self._wait = self._new_wait(first.timestamp() if first else None)
+            self._wait = self._new_wait()
         self.look(self._wait)
+        # A rescheduled sensor begins anew with each poke and would never remember what it has to confirm.
+        while self.reschedule and not self._wait.is_done and (self._wait.is_missing or self._wait.is_refused):
+            time.sleep(CONFIRM_INTERVAL if self._wait.is_refused else VISIBILITY_CHECK)
+            self.look(self._wait)
         if self._wait.outcome is None:
             self.log.info("%s: %s", self.env_id, self._wait.progress)
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=self._conclude(self._wait.outcome))
 
-    def _new_wait(self, missing_since: float | None = None) -> NodeWait:
+    def _new_wait(self) -> NodeWait:
         return NodeWait(
             self.env_id,
             check_node_count("nodes", self.nodes),
             max_failed_nodes=self.max_failed_nodes,
-            missing_since=missing_since,
         )
 
     def _conclude(self, outcome: EnvOutcome) -> dict[str, Any]:

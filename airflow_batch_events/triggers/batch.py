@@ -11,22 +11,24 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import DEFAULT_GRACE, RECONCILE_INTERVAL, Outcome
 from airflow_batch_events.events.text import MAX_TEXT, printable
 from airflow_batch_events.events.values import NOTHING, job_ids_of
-from airflow_batch_events.exceptions import BatchEventsError, ParameterError
+from airflow_batch_events.exceptions import NotStorableError, ParameterError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
-from airflow_batch_events.triggers.ending import TaskEnd, end_task, write_link
-from airflow_batch_events.triggers.hold import hold_until
+from airflow_batch_events.triggers.base import StoredTrigger, fire
+from airflow_batch_events.triggers.ending import end_task, write_link
+from airflow_batch_events.triggers.hold import Hold
 from airflow_batch_events.triggers.job_endings import end_jobs
+from airflow_batch_events.triggers.storable import storable
 from airflow_batch_events.triggers.stream import queue_consumer
 
 ENDING_BOUND = 60.0
@@ -68,11 +70,11 @@ def check_rendered(trigger: BatchJobTrigger) -> None:
         is_nothing = value is None or str(value).strip() in NOTHING
         if is_nothing and (value is not None or getattr(trigger.task, name, None) is not None):
             raise ParameterError(f"{name} was given, and was rendered to nothing: leave it out, or give it a value")
-    if trigger.end is not None:
+    if isinstance(trigger.end, Mapping):
         trigger.end = {**trigger.end, "is_list": not isinstance(trigger.job_id, str)}
 
 
-class BatchJobTrigger(BaseTrigger):
+class BatchJobTrigger(StoredTrigger):
     """
     Fire once when all the jobs have settled, with one outcome for each.
 
@@ -84,19 +86,24 @@ class BatchJobTrigger(BaseTrigger):
     :param region: Overrides the connection's region.
     :param reconcile_interval: Seconds between looks at the API at the most, while the queue can be read.
     :param grace: Seconds for which a job that the API does not know counts as not visible yet.
-    :param deadline: Unix seconds at which the wait is over; None waits without end.
-    :param start_deadline: Unix seconds at which the wait is over for a job that has not begun to run.
-    :param not_before: Unix seconds before which nothing is fired; at most ten seconds are waited for it.
+    :param deadline: Unix seconds of the cloud at which the wait is over, for a triggerer that begins it anew; see
+        :class:`~airflow_batch_events.dispatch.deadline.Deadline`. None where whoever began the wait did not know them.
+    :param start_deadline: As ``deadline``, for a job that has not begun to run.
+    :param not_before: What version 0.1.0 has stored for ``hold``, in Unix seconds.
     :param cancel_on_kill: Whether the jobs are ended when a user marks the task or clears it.
     :param end: How to end the task here, as :class:`~airflow_batch_events.triggers.ending.TaskEnd` takes it; None fires
         for a worker that ends it.
-    :param deadline_lead: For a task that starts here, which has no ``deadline``: seconds by which the wait is over
+    :param deadline_lead: What version 0.1.0 has stored for a task that begins here: seconds by which the wait is over
         before Airflow's own time-out of the deferral.
+    :param timeout: Seconds from the trigger's beginning after which the wait is over; None waits without end.
+    :param start_timeout: As ``timeout``, for a job that has not begun to run.
+    :param hold: Seconds from the trigger's beginning before which nothing is fired; ten at the most.
+    :param begins_here: Whether no worker has begun the task, so that the job's link is written here.
     """
 
     def __init__(
         self,
-        job_id: str | list[str],
+        job_id: str | list[str] = "",
         queue_name: str | None = None,
         tencentcloud_conn_id: str = DEFAULT_CONN_ID,
         region: str | None = None,
@@ -106,8 +113,12 @@ class BatchJobTrigger(BaseTrigger):
         start_deadline: float | None = None,
         not_before: float | None = None,
         cancel_on_kill: bool = False,
-        end: dict[str, bool] | None = None,
+        end: dict[str, Any] | None = None,
         deadline_lead: float | None = None,
+        timeout: float | None = None,
+        start_timeout: float | None = None,
+        hold: float | None = None,
+        begins_here: bool = False,
     ) -> None:
         super().__init__()
         self.job_id = job_id
@@ -122,44 +133,28 @@ class BatchJobTrigger(BaseTrigger):
         self.cancel_on_kill = cancel_on_kill
         self.end = end
         self.deadline_lead = deadline_lead
+        self.timeout = timeout
+        self.start_timeout = start_timeout
+        self.hold = hold
+        self.begins_here = begins_here
         self.timeout_after: datetime | None = None
         self._has_fired = False
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what the triggerer needs to make this trigger again."""
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "job_id": self.job_id,
-                "queue_name": self.queue_name,
-                "tencentcloud_conn_id": self.tencentcloud_conn_id,
-                "region": self.region,
-                "reconcile_interval": self.reconcile_interval,
-                "grace": self.grace,
-                "deadline": self.deadline,
-                "start_deadline": self.start_deadline,
-                "not_before": self.not_before,
-                "cancel_on_kill": self.cancel_on_kill,
-                "end": self.end,
-                "deadline_lead": self.deadline_lead,
-            },
-        )
-
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire ``{"status": "ended", "outcomes": [...]}`` or ``{"status": "error", ...}``, or end it all."""
+        self.note_unknown()
+        hold = Hold(self.hold, self.not_before)
         try:
-            outcomes = await self._wait()
-        except BatchEventsError as error:
-            payload: dict[str, Any] = {"status": "error", "error": type(error).__name__, "message": str(error)}
-        else:
-            payload = {"status": "ended", "outcomes": [outcome.to_dict() for outcome in outcomes]}
-        await hold_until(self.not_before)
+            payload = self._payload(await self._wait())
+        except Exception as error:  # noqa: BLE001 - it ends this wait, and its task hears why
+            payload = {"job_id": self._job_ids, **self.error_payload(error)}
+        await hold.passed()
         event: TriggerEvent | None = None
         if self.end is not None and self.task_instance is not None:
             hook = BatchHook(self.tencentcloud_conn_id, self.region)
-            event = await end_task(self, TaskEnd(**self.end), payload, hook)
+            event = await end_task(self, payload, hook)
         self._has_fired = True
-        yield event or TriggerEvent({"job_id": self.job_id, **payload})
+        yield event or fire(payload)
 
     async def on_kill(self) -> None:
         """End the jobs, because a user has ended the task; not when the trigger has fired or has only moved."""
@@ -192,29 +187,47 @@ class BatchJobTrigger(BaseTrigger):
 
     @property
     def _job_ids(self) -> list[str]:
-        return [self.job_id] if isinstance(self.job_id, str) else list(self.job_id)
+        ids = [self.job_id] if isinstance(self.job_id, str) else self.job_id
+        return [job_id for job_id in ids if isinstance(job_id, str)] if isinstance(ids, Sequence) else []
 
     @property
     def _deadline(self) -> float | None:
-        if self.deadline_lead is None or self.timeout_after is None:
-            return self.deadline
-        return self.timeout_after.timestamp() - self.deadline_lead
+        lead = self.seconds("deadline_lead")
+        if lead is None or self.timeout_after is None:
+            return self.moment("deadline")
+        return self.timeout_after.timestamp() - lead
 
     async def _wait(self) -> list[Outcome]:
         check_rendered(self)
-        if not self._job_ids:
+        job_ids = self._job_ids
+        if not job_ids:
             return []
-        if self.deadline_lead is not None:
-            await write_link(self, await aget_access(self.tencentcloud_conn_id, self.region), self._job_ids[0])
+        if self.begins_here or self.deadline_lead is not None:
+            await write_link(self, await aget_access(self.tencentcloud_conn_id, self.region), job_ids[0])
+        grace, interval = self.seconds("grace"), self.seconds("reconcile_interval")
         async with queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name) as consumer:
             return await consumer.wait_for(
-                self._job_ids,
+                job_ids,
+                timeout=self.seconds("timeout"),
                 deadline=self._deadline,
-                start_deadline=self.start_deadline,
-                grace=self.grace,
-                reconcile_interval=self.reconcile_interval,
+                start_timeout=self.seconds("start_timeout"),
+                start_deadline=self.moment("start_deadline"),
+                grace=DEFAULT_GRACE if grace is None else grace,
+                reconcile_interval=RECONCILE_INTERVAL if interval is None else interval,
                 listener=self._progress_logger(),
             )
+
+    def _payload(self, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+        values = [outcome.to_dict() for outcome in outcomes]
+        payload = {"job_id": self._job_ids, "status": "ended", "outcomes": values}
+        try:
+            storable(payload)
+        except NotStorableError as error:
+            # How a job has ended must reach its task, whatever somebody has written into its event.
+            self.log.warning("The custom parameters of the events are left out of the outcome: %s", error)
+            bare = [{**value, "event_vars": {}, "reason": (value["reason"] or "")[:100] or None} for value in values]
+            payload = {**payload, "outcomes": bare}
+        return payload
 
     def _progress_logger(self) -> Any:
         # The shared reader calls this outside the trigger's context, which says whose log a line goes to.

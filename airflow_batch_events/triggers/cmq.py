@@ -6,25 +6,26 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Hashable
 from typing import Any
 
-from airflow.triggers.base import BaseEventTrigger, TriggerEvent
-from airflow.triggers.shared_stream import SharedStreamProducer
+from airflow.triggers.base import TriggerEvent
+from airflow.triggers.shared_stream import SharedStreamProducer, reject_shared_stream_event
 
 from airflow_batch_events.dispatch.seen import Seen
 from airflow_batch_events.dispatch.tap import Delivery
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
-from airflow_batch_events.triggers.hold import hold_until
+from airflow_batch_events.triggers.base import LeftMessages, WatcherTrigger, fire
 from airflow_batch_events.triggers.stream import (
     QueueProducer,
     StreamItem,
     everything,
     hold_of,
+    metrics_of,
     queue_consumer,
     stream_key,
     take,
 )
 
 
-class CmqMessageTrigger(BaseEventTrigger):
+class CmqMessageTrigger(WatcherTrigger):
     """
     Fire for each message of a queue, whatever is in it; the message is deleted after what it fired is stored.
 
@@ -38,22 +39,16 @@ class CmqMessageTrigger(BaseEventTrigger):
     :param region: Overrides the connection's region.
     """
 
-    def __init__(self, queue_name: str, tencentcloud_conn_id: str = DEFAULT_CONN_ID, region: str | None = None) -> None:
+    def __init__(
+        self,
+        queue_name: str = "",
+        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
+        region: str | None = None,
+    ) -> None:
         super().__init__()
         self.queue_name = queue_name
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what the triggerer needs to make this trigger again."""
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "queue_name": self.queue_name,
-                "tencentcloud_conn_id": self.tencentcloud_conn_id,
-                "region": self.region,
-            },
-        )
 
     def shared_stream_key(self) -> Hashable:
         """Share one stream among all triggers on one queue."""
@@ -62,33 +57,44 @@ class CmqMessageTrigger(BaseEventTrigger):
     @classmethod
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
         """Read the queue for all triggers of the stream."""
-        return QueueProducer(kwargs["tencentcloud_conn_id"], kwargs["region"], kwargs["queue_name"], everything=True)
+        return QueueProducer.of(kwargs, everything=True)
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[StreamItem]) -> AsyncIterator[TriggerEvent]:
         """Fire for each message, before the next one is asked for; what has fired does not fire again."""
+        self.note_unknown()
+        left = LeftMessages(self.log, metrics_of(self))
         fired: Seen[Hashable] = Seen()
-        is_for_task, not_before = self.task_instance is not None, hold_of(self)
+        is_for_task, hold = self.task_instance is not None, hold_of(self)
         async for item in shared_stream:
-            if fired.add(item.delivery.message_id):
-                await hold_until(not_before)
-                yield TriggerEvent(_payload(item.delivery))
-                if is_for_task:
-                    await take(item)
-                    return
+            for event in left.firing(item.delivery, [item.delivery], _fire):
+                if fired.add(item.delivery.message_id):
+                    await hold.passed()
+                    yield event
+                    if is_for_task:
+                        await take(item)
+                        return
+            if item.delivery.message_id in left:
+                reject_shared_stream_event()
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire for each message, without a shared stream: in a DAG test, which takes the first one only."""
-        async with queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name) as consumer:
+        self.note_unknown()
+        async with queue_consumer(self.tencentcloud_conn_id, self.region, self.text("queue_name")) as consumer:
+            left = LeftMessages(self.log, consumer.metrics)
             with consumer.tap(everything) as tap:
                 async for delivery in tap:
-                    tap.settle(delivery, is_stored=True)
-                    yield TriggerEvent(_payload(delivery))
+                    events = left.firing(delivery, [delivery], _fire)
+                    tap.settle(delivery, is_stored=delivery.message_id not in left)
+                    for event in events:
+                        yield event
 
 
-def _payload(delivery: Delivery) -> dict[str, Any]:
-    return {
-        "message_id": delivery.message_id,
-        "body": delivery.body,
-        "enqueue_time": delivery.enqueue_time,
-        "events": [event.to_dict() for event in delivery.events],
-    }
+def _fire(delivery: Delivery) -> TriggerEvent:
+    return fire(
+        {
+            "message_id": delivery.message_id,
+            "body": delivery.body,
+            "enqueue_time": delivery.enqueue_time,
+            "events": [event.to_dict() for event in delivery.events],
+        }
+    )

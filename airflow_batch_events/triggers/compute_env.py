@@ -10,28 +10,35 @@ killed: an environment that was being created goes on to be, one that was being 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
 from airflow_batch_events.dispatch.alarm import Alarm
+from airflow_batch_events.dispatch.deadline import Deadline
 from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS
 from airflow_batch_events.events.confirmation import CONFIRM_INTERVAL
 from airflow_batch_events.events.environment import DEFAULT_GRACE, EnvOutcome, NodeWait, Removal, Step
 from airflow_batch_events.events.filter import EventFilter
-from airflow_batch_events.exceptions import ApiCredentialsError, BatchEventsError, CloudError, CredentialsError
+from airflow_batch_events.exceptions import ApiCredentialsError, CloudError, CredentialsError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
+from airflow_batch_events.operators.waiting import cloud_time
 from airflow_batch_events.protocol import batch
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
-from airflow_batch_events.triggers.hold import hold_until
+from airflow_batch_events.triggers.base import MAX_REASON, StoredTrigger, fire
+from airflow_batch_events.triggers.hold import Hold
 from airflow_batch_events.triggers.stream import queue_consumer
 
+POLL_INTERVAL = 30.0
+"""Default seconds between looks at the API."""
 
-class EnvTrigger(BaseTrigger):
+
+class EnvTrigger(StoredTrigger):
     """Fire once when a decision about an environment has been reached; the subclasses say which."""
 
     env_id: str
@@ -41,17 +48,23 @@ class EnvTrigger(BaseTrigger):
     deadline: float | None
     not_before: float | None
     queue_name: str | None
+    timeout: float | None
+    hold: float | None
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire ``{"status": "ended", "outcome": {...}}`` or ``{"status": "error", ...}``."""
+        self.note_unknown()
+        hold = Hold(self.hold, self.not_before)
         try:
             outcome = await self._wait()
-        except BatchEventsError as error:
-            payload: dict[str, Any] = {"status": "error", "error": type(error).__name__, "message": str(error)}
+        except Exception as error:  # noqa: BLE001 - it ends this wait, and its task hears why
+            payload = self.error_payload(error)
         else:
-            payload = {"status": "ended", "outcome": outcome.to_dict()}
-        await hold_until(self.not_before)
-        yield TriggerEvent({"env_id": self.env_id, **payload})
+            # A reason is made of the cloud's own words, of any length.
+            reason = None if outcome.reason is None else outcome.reason[:MAX_REASON]
+            payload = {"status": "ended", "outcome": {**outcome.to_dict(), "reason": reason}}
+        await hold.passed()
+        yield fire({"env_id": f"{self.env_id!s:.{MAX_REASON}}", **payload})
 
     @abstractmethod
     def _decision(self) -> NodeWait | Removal:
@@ -62,7 +75,12 @@ class EnvTrigger(BaseTrigger):
         """Bring the API's answers to the decision; raise what could not be read."""
 
     async def _wait(self) -> EnvOutcome:
+        self.text("env_id")
         decision = self._decision()
+        deadline = Deadline(self.seconds("timeout"), self.moment("deadline"))
+        interval = self.seconds("poll_interval") or POLL_INTERVAL
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         access = await aget_access(self.tencentcloud_conn_id, self.region)
         shown = ""
         has_answered = False
@@ -85,19 +103,16 @@ class EnvTrigger(BaseTrigger):
                         raise CredentialsError(f"the cloud refused the keys of {access.source}: {error}") from error
                     if not decision.is_done:
                         self.log.warning("%s: will try again: %s", self.env_id, error)
-                left = None if self.deadline is None else self.deadline - time.time()
-                if left is not None and left <= 0:
+                left = deadline.left(loop.time() - began, cloud_time(client), time.time())
+                if left == 0.0:
                     decision.on_deadline()
                 if decision.outcome is not None:
                     return decision.outcome
                 if decision.progress != shown:
                     shown = decision.progress
                     self.log.info("%s: %s", self.env_id, shown)
-                pause = min(self.poll_interval, CONFIRM_INTERVAL) if decision.is_refused else self.poll_interval
+                pause = min(interval, CONFIRM_INTERVAL) if decision.is_refused else interval
                 await alarm.sleep(pause if left is None else min(pause, left))
-
-    def _path(self) -> str:
-        return f"{type(self).__module__}.{type(self).__qualname__}"
 
 
 class BatchComputeEnvTrigger(EnvTrigger):
@@ -113,25 +128,30 @@ class BatchComputeEnvTrigger(EnvTrigger):
     :param region: Overrides the connection's region.
     :param poll_interval: Seconds between looks at the API.
     :param grace: Seconds for which an environment that the API does not know counts as not visible yet.
-    :param deadline: Unix seconds at which the wait is over; None waits without end.
-    :param not_before: Unix seconds before which nothing is fired; at most ten seconds are waited for it.
+    :param deadline: Unix seconds of the cloud at which the wait is over, for a triggerer that begins it anew; see
+        :class:`~airflow_batch_events.dispatch.deadline.Deadline`. None where whoever began it did not know them.
+    :param not_before: What version 0.1.0 has stored for ``hold``, in Unix seconds.
     :param queue_name: The queue with the environment's events, each of which causes a look; None looks on time alone.
+    :param timeout: Seconds from the trigger's beginning after which the wait is over; None waits without end.
+    :param hold: Seconds from the trigger's beginning before which nothing is fired; ten at the most.
     """
 
     def __init__(
         self,
-        env_id: str,
-        nodes: int,
+        env_id: str = "",
+        nodes: int = 0,
         exactly: bool = False,
         max_failed_nodes: int | None = None,
         creation_retries: int | None = None,
         tencentcloud_conn_id: str = DEFAULT_CONN_ID,
         region: str | None = None,
-        poll_interval: float = 30.0,
+        poll_interval: float = POLL_INTERVAL,
         grace: float = DEFAULT_GRACE,
         deadline: float | None = None,
         not_before: float | None = None,
         queue_name: str | None = None,
+        timeout: float | None = None,
+        hold: float | None = None,
     ) -> None:
         super().__init__()
         self.env_id = env_id
@@ -146,43 +166,30 @@ class BatchComputeEnvTrigger(EnvTrigger):
         self.deadline = deadline
         self.not_before = not_before
         self.queue_name = queue_name
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what the triggerer needs to make this trigger again."""
-        return self._path(), {
-            "env_id": self.env_id,
-            "nodes": self.nodes,
-            "exactly": self.exactly,
-            "max_failed_nodes": self.max_failed_nodes,
-            "creation_retries": self.creation_retries,
-            "tencentcloud_conn_id": self.tencentcloud_conn_id,
-            "region": self.region,
-            "poll_interval": self.poll_interval,
-            "grace": self.grace,
-            "deadline": self.deadline,
-            "not_before": self.not_before,
-            "queue_name": self.queue_name,
-        }
+        self.timeout = timeout
+        self.hold = hold
 
     def _decision(self) -> NodeWait:
+        grace = self.seconds("grace")
         return NodeWait(
             self.env_id,
-            self.nodes,
-            exactly=self.exactly,
-            max_failed_nodes=self.max_failed_nodes,
-            creation_retries=self.creation_retries,
-            grace=self.grace,
+            self.whole("nodes"),
+            exactly=bool(self.exactly),
+            max_failed_nodes=None if self.max_failed_nodes is None else self.whole("max_failed_nodes"),
+            creation_retries=None if self.creation_retries is None else self.whole("creation_retries"),
+            grace=DEFAULT_GRACE if grace is None else grace,
         )
 
     async def _turn(self, client: AsyncSdkClient, decision: NodeWait) -> None:
-        # Wall clock, not monotonic, because it is compared with the times of the cloud.
-        now = time.time()
         try:
             env = await client.send(batch.describe_compute_env(self.env_id))
         except CloudError as error:
-            decision.on_error(error, now)
+            # How long it has been missing is a duration, which no clock that steps may count.
+            decision.on_error(error, asyncio.get_running_loop().time())
             raise
-        decision.on_activities(await self._activities_of(client, decision.on_look(env)), now)
+        activities = await self._activities_of(client, decision.on_look(env))
+        # When an activity has ended is a time of the cloud.
+        decision.on_activities(activities, cloud_time(client))
 
     async def _activities_of(self, client: AsyncSdkClient, node_ids: Iterable[str]) -> list[batch.Activity]:
         activities: list[batch.Activity] = []
@@ -205,21 +212,26 @@ class BatchDeleteComputeEnvTrigger(EnvTrigger):
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``.
     :param region: Overrides the connection's region.
     :param poll_interval: Seconds between tries and looks.
-    :param deadline: Unix seconds after which nothing more is tried; None tries without end.
-    :param not_before: Unix seconds before which nothing is fired; at most ten seconds are waited for it.
+    :param deadline: Unix seconds of the cloud at which the wait is over, for a triggerer that begins it anew; see
+        :class:`~airflow_batch_events.dispatch.deadline.Deadline`. None where whoever began it did not know them.
+    :param not_before: What version 0.1.0 has stored for ``hold``, in Unix seconds.
     :param queue_name: The queue with the environment's events, each of which causes a look; None looks on time alone.
+    :param timeout: Seconds from the trigger's beginning after which nothing more is tried; None tries without end.
+    :param hold: Seconds from the trigger's beginning before which nothing is fired; ten at the most.
     """
 
     def __init__(
         self,
-        env_id: str,
+        env_id: str = "",
         drain: bool = False,
         tencentcloud_conn_id: str = DEFAULT_CONN_ID,
         region: str | None = None,
-        poll_interval: float = 30.0,
+        poll_interval: float = POLL_INTERVAL,
         deadline: float | None = None,
         not_before: float | None = None,
         queue_name: str | None = None,
+        timeout: float | None = None,
+        hold: float | None = None,
     ) -> None:
         super().__init__()
         self.env_id = env_id
@@ -230,22 +242,11 @@ class BatchDeleteComputeEnvTrigger(EnvTrigger):
         self.deadline = deadline
         self.not_before = not_before
         self.queue_name = queue_name
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what the triggerer needs to make this trigger again."""
-        return self._path(), {
-            "env_id": self.env_id,
-            "drain": self.drain,
-            "tencentcloud_conn_id": self.tencentcloud_conn_id,
-            "region": self.region,
-            "poll_interval": self.poll_interval,
-            "deadline": self.deadline,
-            "not_before": self.not_before,
-            "queue_name": self.queue_name,
-        }
+        self.timeout = timeout
+        self.hold = hold
 
     def _decision(self) -> Removal:
-        return Removal(self.env_id, drain=self.drain)
+        return Removal(self.env_id, drain=bool(self.drain))
 
     async def _turn(self, client: AsyncSdkClient, decision: Removal) -> None:
         try:

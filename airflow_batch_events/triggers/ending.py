@@ -11,19 +11,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.configuration import conf
 from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
 
 from airflow_batch_events.events.outcome import NOT_STARTED, TIMEOUT, Outcome
-from airflow_batch_events.exceptions import BatchEventsError
+from airflow_batch_events.exceptions import ConfigurationError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.links.console import BatchJobLink
 from airflow_batch_events.operators.verdict import end_lines, explain, find_failure, result_of
 from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.triggers.storable import storable
+
+if TYPE_CHECKING:
+    from airflow_batch_events.triggers.batch import BatchJobTrigger
 
 EXPLAIN_BOUND = 60.0
 """Seconds that reading why a job failed may take."""
@@ -39,39 +43,60 @@ class TaskEnd:
     """
     How a task ends that ends in the triggerer.
 
-    :param is_list: Whether the result is a list of outcomes, or the one outcome.
+    :param is_list: Whether the result is a list of outcomes, or the one outcome; None goes by the rendered job ids of a
+        task that begins here.
     :param raise_on_failure: Whether a job that failed fails the task.
     :param skip_on_failure: Whether the task is skipped where it would fail.
     :param push_result: Whether the result is pushed as XCom.
+    :param multiple_outputs: Whether each of its keys is pushed as an XCom, too.
     """
 
-    is_list: bool = False
+    is_list: bool | None = False
     raise_on_failure: bool = True
     skip_on_failure: bool = False
     push_result: bool = True
+    multiple_outputs: bool = False
 
-    def to_dict(self) -> dict[str, bool]:
+    def to_dict(self) -> dict[str, Any]:
         """Return what a trigger's arguments can hold."""
         return asdict(self)
 
+    @classmethod
+    def from_dict(cls, data: object) -> TaskEnd:
+        """
+        Read what a trigger was stored with, also by another version: what is not known is ignored.
 
-async def end_task(
-    trigger: BaseTrigger, end: TaskEnd, payload: Mapping[str, Any], hook: BatchHook
-) -> TriggerEvent | None:
+        :raises ConfigurationError: When it says nothing about an end, or says it otherwise than with True or False.
+        """
+        if not isinstance(data, Mapping):
+            raise ConfigurationError(f"end is a {type(data).__name__}, must be a mapping")
+        known = {field.name: data[field.name] for field in fields(cls) if data.get(field.name) is not None}
+        for name, value in known.items():
+            if not isinstance(value, bool):
+                raise ConfigurationError(f"{name} of end is a {type(value).__name__}, must be True or False")
+        if "is_list" in data:
+            known["is_list"] = data["is_list"]
+        return cls(**known)
+
+
+async def end_task(trigger: BatchJobTrigger, payload: Mapping[str, Any], hook: BatchHook) -> TriggerEvent | None:
     """
     Store the result of a wait and return the event that ends the task; None leaves the end to a worker.
 
-    A wait that has timed out is for a worker: only there can a sensor say that a retry would be in vain, and an
-    operator end its job.
+    A wait that has timed out, or that could not wait at all, is for a worker: only there can a sensor say that a retry
+    would be pointless, an operator end its job, and the error be raised as what it is.
 
-    :param trigger: The trigger, with its task instance.
-    :param end: How to end.
+    :param trigger: The trigger, with its task instance and how to end it.
     :param payload: What the trigger would fire for a worker.
     :param hook: Reads why a job failed, in a thread.
     """
+    try:
+        end = TaskEnd.from_dict(trigger.end)
+    except ConfigurationError as error:
+        trigger.log.warning("Cannot end the task from here; a worker does: %s", error)
+        return None
     if payload["status"] == "error":
-        trigger.log.error("%s: %s", payload["error"], payload["message"])
-        return TaskFailedEvent()
+        return None
     outcomes = [Outcome.from_dict(item) for item in payload["outcomes"]]
     if any(outcome.state in (TIMEOUT, NOT_STARTED) for outcome in outcomes):
         return None
@@ -82,16 +107,25 @@ async def end_task(
         await _log_reason(trigger, failure, hook)
         return TaskSkippedEvent() if end.skip_on_failure else TaskFailedEvent()
     if end.push_result:
+        is_list = not isinstance(trigger.job_id, str) if end.is_list is None else end.is_list
+        result = result_of(outcomes, is_list=is_list)
+        if end.multiple_outputs and not isinstance(result, Mapping):
+            # Airflow refuses it with an error of its own, on a worker.
+            return None
         try:
-            await asyncio.wait_for(push_result(trigger, result_of(outcomes, is_list=end.is_list)), PUSH_BOUND)
+            push = push_result(trigger, result, multiple_outputs=end.multiple_outputs)
+            await asyncio.wait_for(push, PUSH_BOUND)
         except Exception:
             trigger.log.exception("Cannot store the result from here; a worker does")
             return None
     return TaskSuccessEvent()
 
 
-async def push_result(trigger: BaseTrigger, value: Any) -> None:
-    """Push a task's return value so that a task downstream can pull it and expand over it."""
+async def push_result(trigger: BaseTrigger, value: Any, *, multiple_outputs: bool = False) -> None:
+    """Push a task's return value so that a task downstream can pull it and expand over it, as a worker does."""
+    if multiple_outputs:
+        for key, item in value.items():
+            await push_xcom(trigger, key, item)
     length = len(value)
     is_mappable = _map_index(trigger) < 0 and length <= conf.getint("core", "max_map_length")
     await push_xcom(trigger, RETURN_VALUE, value, mapped_length=length if is_mappable else None)
@@ -104,7 +138,7 @@ async def push_xcom(trigger: BaseTrigger, key: str, value: Any, *, mapped_length
         raise RuntimeError("only a trigger in a triggerer has a task to push for")
     await XCom.aset(
         key=key,
-        value=value,
+        value=storable(value),
         dag_id=task.dag_id,
         task_id=task.task_id,
         run_id=task.run_id,
@@ -133,7 +167,7 @@ def _map_index(trigger: BaseTrigger) -> int:
 async def _log_reason(trigger: BaseTrigger, failure: Outcome, hook: BatchHook) -> None:
     try:
         error, lines = await asyncio.wait_for(asyncio.to_thread(explain, hook, failure), EXPLAIN_BOUND)
-    except (BatchEventsError, asyncio.TimeoutError) as trouble:
+    except Exception as trouble:  # noqa: BLE001 - how the task ends is known, whatever cannot be read
         trigger.log.error(
             "Batch job %s ended %s: %s (no further reason: %s)",
             failure.job_id,

@@ -11,20 +11,30 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from airflow.triggers.base import BaseEventTrigger, TriggerEvent
-from airflow.triggers.shared_stream import SharedStreamProducer
+from airflow.triggers.base import TriggerEvent
+from airflow.triggers.shared_stream import SharedStreamProducer, reject_shared_stream_event
 
 from airflow_batch_events.dispatch.seen import Seen
 from airflow_batch_events.events.filter import EventFilter
 from airflow_batch_events.events.message import BatchEvent
+from airflow_batch_events.exceptions import ConfigurationError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
-from airflow_batch_events.triggers.hold import hold_until
-from airflow_batch_events.triggers.stream import QueueProducer, StreamItem, hold_of, queue_consumer, stream_key, take
+from airflow_batch_events.triggers.base import LeftMessages, WatcherTrigger, fire
+from airflow_batch_events.triggers.stream import (
+    QueueProducer,
+    StreamItem,
+    hold_of,
+    metrics_of,
+    queue_consumer,
+    stream_key,
+    take,
+)
 
 
-class BatchEventTrigger(BaseEventTrigger):
+class BatchEventTrigger(WatcherTrigger):
     """
     Fire for each event that matches; what is left out matches everything.
 
@@ -49,7 +59,7 @@ class BatchEventTrigger(BaseEventTrigger):
 
     def __init__(
         self,
-        queue_name: str,
+        queue_name: str = "",
         events: Sequence[str] | None = None,
         job_id: str | Sequence[str] | None = None,
         job_name: str | None = None,
@@ -71,26 +81,11 @@ class BatchEventTrigger(BaseEventTrigger):
         self.event_region = event_region
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
-        # Names are checked when the DAG is parsed, not when the first event comes.
-        self._filter()
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what the triggerer needs to make this trigger again."""
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "queue_name": self.queue_name,
-                "events": None if self.events is None else list(self.events),
-                "job_id": self.job_id if self.job_id is None or isinstance(self.job_id, str) else list(self.job_id),
-                "job_name": self.job_name,
-                "env_id": self.env_id,
-                "task_name": self.task_name,
-                "event_vars": None if self.event_vars is None else dict(self.event_vars),
-                "event_region": self.event_region,
-                "tencentcloud_conn_id": self.tencentcloud_conn_id,
-                "region": self.region,
-            },
-        )
+    def check(self) -> None:
+        """Refuse an event that does not exist."""
+        super().check()
+        self._filter()
 
     def shared_stream_key(self) -> Hashable:
         """Share one stream among all triggers on one queue."""
@@ -99,36 +94,49 @@ class BatchEventTrigger(BaseEventTrigger):
     @classmethod
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
         """Read the queue for all triggers of the stream."""
-        return QueueProducer(kwargs["tencentcloud_conn_id"], kwargs["region"], kwargs["queue_name"])
+        return QueueProducer.of(kwargs)
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[StreamItem]) -> AsyncIterator[TriggerEvent]:
         """Fire for the events that match, before the next message is asked for; what has fired does not fire again."""
-        wanted = self._filter()
+        wanted = self._checked_filter()
+        left = LeftMessages(self.log, metrics_of(self))
         fired: Seen[Hashable] = Seen()
-        is_for_task, not_before = self.task_instance is not None, hold_of(self)
+        is_for_task, hold = self.task_instance is not None, hold_of(self)
         async for item in shared_stream:
             item.is_left = item.is_left or is_for_task
-            for event in item.delivery.events:
-                if wanted.matches(event) and fired.add(event.identity):
-                    await hold_until(not_before)
-                    yield TriggerEvent(_payload(event))
+            for event in left.firing(item.delivery, item.delivery.events, partial(_fire, wanted)):
+                if fired.add(event.payload["event_id"]):
+                    await hold.passed()
+                    yield event
                     if is_for_task:
                         await take(item)
                         return
+            if item.delivery.message_id in left:
+                reject_shared_stream_event()
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire for the events that match, without a shared stream: in a DAG test, which takes the first one only."""
-        wanted = self._filter()
-        async with queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name) as consumer:
+        wanted = self._checked_filter()
+        async with queue_consumer(self.tencentcloud_conn_id, self.region, self.text("queue_name")) as consumer:
+            left = LeftMessages(self.log, consumer.metrics)
             with consumer.tap(wanted.matches_any) as tap:
                 async for delivery in tap:
+                    events = left.firing(delivery, delivery.events, partial(_fire, wanted))
                     # Nobody will say that anything is stored.
-                    tap.settle(delivery, is_stored=True)
-                    for event in filter(wanted.matches, delivery.events):
-                        yield TriggerEvent(_payload(event))
+                    tap.settle(delivery, is_stored=delivery.message_id not in left)
+                    for event in events:
+                        yield event
+
+    def _checked_filter(self) -> EventFilter:
+        self.note_unknown()
+        try:
+            return self._filter()
+        except ConfigurationError as error:
+            self.log.error("This trigger cannot run: %s", error)
+            raise
 
     def _filter(self) -> EventFilter:
-        return EventFilter(
+        return event_filter(
             events=self.events,
             job_id=self.job_id,
             job_name=self.job_name,
@@ -139,8 +147,21 @@ class BatchEventTrigger(BaseEventTrigger):
         )
 
 
-def _payload(event: BatchEvent) -> dict[str, Any]:
-    return {**event.to_dict(), "event_id": event_id(event)}
+def _fire(wanted: EventFilter, event: BatchEvent) -> TriggerEvent | None:
+    return fire({**event.to_dict(), "event_id": event_id(event)}) if wanted.matches(event) else None
+
+
+def event_filter(**wanted: Any) -> EventFilter:
+    """
+    Make a filter of a trigger's arguments.
+
+    :raises ConfigurationError: For what makes no filter, a parameter of another version among it: to leave it out would
+        let more events through.
+    """
+    try:
+        return EventFilter(**wanted)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"the events that are waited for are not understood: {error}") from error
 
 
 def event_id(event: BatchEvent) -> str:

@@ -11,26 +11,42 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
+from airflow_batch_events.dispatch.consumer import CLOCK_CHECK, FIRST_CLOCK_CHECK
+from airflow_batch_events.dispatch.deadline import Deadline
 from airflow_batch_events.dispatch.tap import MAX_OPEN, Delivery, Tap
 from airflow_batch_events.events.collect import Collector, Question, question_for
 from airflow_batch_events.events.filter import EventFilter
-from airflow_batch_events.exceptions import ApiNotFoundError, BatchEventsError, CloudError
+from airflow_batch_events.events.message import BatchEvent
+from airflow_batch_events.exceptions import (
+    ApiNotFoundError,
+    CloudError,
+    ConfigurationError,
+    NotStorableError,
+)
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
 from airflow_batch_events.protocol import batch
+from airflow_batch_events.protocol.clock import CloudClock
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
-from airflow_batch_events.triggers.hold import hold_until
+from airflow_batch_events.triggers.base import LeftMessages, StoredTrigger, fire
+from airflow_batch_events.triggers.event import event_filter
+from airflow_batch_events.triggers.hold import Hold
+from airflow_batch_events.triggers.storable import storable
 from airflow_batch_events.triggers.stream import queue_consumer
+
+MAX_TEXT = 200
+"""Characters of a name or an id where many large events fire together."""
 
 LOOK_INTERVAL = 60.0
 """Default seconds between looks at the API."""
 
 
-class BatchEventWaitTrigger(BaseTrigger):
+class BatchEventWaitTrigger(StoredTrigger):
     """
     Fire once, when as many matching events have come as are waited for, or the API tells the same.
 
@@ -38,22 +54,27 @@ class BatchEventWaitTrigger(BaseTrigger):
     :param wanted: What an event must be like: the parameters of ``BatchEventTrigger`` that filter, by name.
     :param count: How many different events to wait for.
     :param look_interval: Seconds between looks at the API, where it can be asked.
-    :param deadline: Unix seconds at which the wait is over; None waits without end.
-    :param not_before: Unix seconds before which nothing is fired; at most ten seconds are waited for it.
+    :param deadline: Unix seconds of the cloud at which the wait is over, for a triggerer that begins it anew; see
+        :class:`~airflow_batch_events.dispatch.deadline.Deadline`. None where whoever began the wait did not know them.
+    :param not_before: What version 0.1.0 has stored for ``hold``, in Unix seconds.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``.
     :param region: Overrides the connection's region.
+    :param timeout: Seconds from the trigger's beginning after which the wait is over; None waits without end.
+    :param hold: Seconds from the trigger's beginning before which nothing is fired; ten at the most.
     """
 
     def __init__(
         self,
-        queue_name: str,
-        wanted: Mapping[str, Any],
+        queue_name: str = "",
+        wanted: Mapping[str, Any] | None = None,
         count: int = 1,
         look_interval: float = LOOK_INTERVAL,
         deadline: float | None = None,
         not_before: float | None = None,
         tencentcloud_conn_id: str = DEFAULT_CONN_ID,
         region: str | None = None,
+        timeout: float | None = None,
+        hold: float | None = None,
     ) -> None:
         super().__init__()
         self.queue_name = queue_name
@@ -64,47 +85,59 @@ class BatchEventWaitTrigger(BaseTrigger):
         self.not_before = not_before
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what the triggerer needs to make this trigger again."""
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "queue_name": self.queue_name,
-                "wanted": dict(self.wanted),
-                "count": self.count,
-                "look_interval": self.look_interval,
-                "deadline": self.deadline,
-                "not_before": self.not_before,
-                "tencentcloud_conn_id": self.tencentcloud_conn_id,
-                "region": self.region,
-            },
-        )
+        self.timeout = timeout
+        self.hold = hold
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire ``{"status": "ended" | "timeout" | "error", ...}``."""
-        wanted = EventFilter(**self.wanted)
-        collector = Collector(wanted, self.count)
+        self.note_unknown()
+        hold = Hold(self.hold, self.not_before)
+        events: list[BatchEvent] = []
         try:
-            payload = await self._wait(collector, question_for(wanted, self.count))
-        except BatchEventsError as error:
-            payload = {"status": "error", "error": type(error).__name__, "message": str(error)}
-        await hold_until(self.not_before)
-        yield TriggerEvent({**payload, "events": [event.to_dict() for event in collector.events]})
+            collector = self._collector()
+            payload = await self._wait(collector)
+            events = collector.events
+        except Exception as error:  # noqa: BLE001 - it ends this wait, and its task hears why
+            payload = self.error_payload(error)
+        await hold.passed()
+        yield self._fire(payload, events)
 
-    async def _wait(self, collector: Collector, question: Question | None) -> dict[str, Any]:
-        left = None if self.deadline is None else max(0.0, self.deadline - time.time())
-        async with queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name) as consumer:
+    def _fire(self, payload: Mapping[str, Any], events: Sequence[BatchEvent]) -> TriggerEvent:
+        found = [event.to_dict() for event in events]
+        try:
+            return fire({**payload, "events": found})
+        except NotStorableError as error:
+            self.log.warning("Only the names and ids of the events are handed on: %s", error)
+        try:
+            return fire({**payload, "events": [_bare(event) for event in found]})
+        except NotStorableError as error:
+            self.log.warning("None of the %d events is handed on: %s", len(found), error)
+            return fire({**payload, "events": []})
+
+    def _collector(self) -> Collector:
+        if not isinstance(self.wanted, Mapping):
+            raise ConfigurationError(f"wanted is a {type(self.wanted).__name__}, must say which events are waited for")
+        known = {field.name for field in fields(EventFilter) if field.init}
+        # What another version has added may be left out only where it filters nothing.
+        wanted = {name: value for name, value in self.wanted.items() if name in known or value is not None}
+        return Collector(event_filter(**wanted), self.whole("count", least=1))
+
+    async def _wait(self, collector: Collector) -> dict[str, Any]:
+        deadline = Deadline(self.seconds("timeout"), self.moment("deadline"))
+        question = question_for(collector.wanted, collector.count)
+        began = asyncio.get_running_loop().time()
+        async with queue_consumer(self.tencentcloud_conn_id, self.region, self.text("queue_name")) as consumer:
             with consumer.tap(
                 collector.wanted.matches_any,
-                capacity=max(MAX_OPEN, self.count),
-                name=f"the wait for {self.count} events",
+                capacity=max(MAX_OPEN, collector.count),
+                name=f"the wait for {collector.count} events",
             ) as tap:
-                waits = {asyncio.ensure_future(_collect(tap, collector)): "event"}
+                left_messages = LeftMessages(self.log, consumer.metrics)
+                waits = {asyncio.ensure_future(_collect(tap, collector, left_messages)): "event"}
                 if question is not None:
                     waits[asyncio.ensure_future(self._look(question))] = "look"
                 try:
-                    done, _ = await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                    done = await until_done(waits, deadline, began, consumer.clock)
                     for task in done:
                         task.result()
                 finally:
@@ -117,6 +150,7 @@ class BatchEventWaitTrigger(BaseTrigger):
 
     async def _look(self, question: Question) -> None:
         """Look at the API until it answers the question."""
+        interval = self.seconds("look_interval") or LOOK_INTERVAL
         access = await aget_access(self.tencentcloud_conn_id, self.region)
         async with AsyncSdkClient(access) as client:
             while True:
@@ -127,7 +161,12 @@ class BatchEventWaitTrigger(BaseTrigger):
                     self.log.debug("Not visible (yet): %s", error)
                 except CloudError as error:
                     self.log.warning("Cannot look at %s, will look again: %s", question.object_id, error)
-                await asyncio.sleep(self.look_interval * random.uniform(0.8, 1.0))
+                await asyncio.sleep(interval * random.uniform(0.8, 1.0))
+
+
+def _bare(event: Mapping[str, Any]) -> dict[str, Any]:
+    texts = {name: value[:MAX_TEXT] if isinstance(value, str) else value for name, value in event.items()}
+    return {**texts, "event_vars": {}, "batch": {}}
 
 
 async def _is_answered(client: AsyncSdkClient, question: Question) -> bool:
@@ -141,17 +180,41 @@ async def _is_answered(client: AsyncSdkClient, question: Question) -> bool:
     return question.is_answered_by_state(answer.states.get(question.object_id))
 
 
-async def _collect(tap: Tap, collector: Collector) -> None:
+async def until_done(
+    waits: Iterable[asyncio.Future[None]], deadline: Deadline, began: float, clock: CloudClock
+) -> set[asyncio.Future[None]]:
+    """Return those that are done first; none when the deadline has passed before."""
+    done: set[asyncio.Future[None]] = set()
+    while not done:
+        elapsed = asyncio.get_running_loop().time() - began
+        left = deadline.left(elapsed, clock.now() if clock.is_known else None, time.time())
+        if left == 0.0:
+            break
+        pause = CLOCK_CHECK if clock.is_known else FIRST_CLOCK_CHECK
+        done, _ = await asyncio.wait(
+            waits, timeout=pause if left is None else min(pause, left), return_when=asyncio.FIRST_COMPLETED
+        )
+    return done
+
+
+async def _collect(tap: Tap, collector: Collector, left: LeftMessages) -> None:
     counted: list[Delivery] = []
+
+    def add(event: BatchEvent) -> None:
+        if collector.wanted.matches(event):
+            storable(event.to_dict())
+            collector.add(event)
+
     async for delivery in tap:
         before = len(collector.found)
-        for event in delivery.events:
-            collector.add(event)
-        if len(collector.found) == before and counted:
+        left.firing(delivery, delivery.events, add)
+        if delivery.message_id in left:
+            tap.settle(delivery, is_stored=False)
+        elif len(collector.found) == before and counted:
             # A repeat under another message id: what it repeats is held already.
             tap.settle(delivery, is_stored=True)
-            continue
-        counted.append(delivery)
+        else:
+            counted.append(delivery)
         if collector.is_complete:
             break
     for delivery in counted:

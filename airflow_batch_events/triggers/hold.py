@@ -17,19 +17,33 @@ HANDOVER = 1.0
 """Seconds beyond a worker's heartbeat interval during which a deferral must not end."""
 
 MAX_HOLD = 10.0
-"""Seconds for which an outcome is held at the most, whatever this machine's clock says."""
+"""Seconds for which an outcome is held at the most, whatever a trigger's arguments say."""
 
 
-def end_of_handover() -> float:
-    """Return the Unix seconds before which a deferral that begins now must not end."""
-    return time.time() + conf.getint("workers", "min_heartbeat_interval", fallback=5) + HANDOVER
+def handover() -> float:
+    """Return the seconds from its beginning during which a deferral must not end."""
+    return conf.getint("workers", "min_heartbeat_interval", fallback=5) + HANDOVER
 
 
-async def hold_until(not_before: float | None) -> None:
+class Hold:
     """
-    Wait until a deferral may end.
+    The time during which a deferral must not end, counted from when this is made.
 
-    :param not_before: Unix seconds; None does not wait.
+    :param seconds: How long; None does not hold.
+    :param until: Unix seconds of this machine instead, as triggers of version 0.1.0 have stored it.
     """
-    if not_before is not None:
-        await asyncio.sleep(min(MAX_HOLD, max(0.0, not_before - time.time())))
+
+    def __init__(self, seconds: object = None, until: object = None) -> None:
+        if not _is_number(seconds) and _is_number(until):
+            seconds = float(until) - time.time()  # type: ignore[arg-type]
+        held = float(seconds) if _is_number(seconds) else 0.0  # type: ignore[arg-type]
+        self._ends = asyncio.get_running_loop().time() + min(MAX_HOLD, max(0.0, held))
+
+    async def passed(self) -> None:
+        """Wait until the deferral may end."""
+        await asyncio.sleep(max(0.0, self._ends - asyncio.get_running_loop().time()))
+
+
+def _is_number(value: object) -> bool:
+    # What makes no sense here is worth no error: the most that it costs is ten seconds.
+    return isinstance(value, int | float) and abs(value) < 1e12

@@ -17,9 +17,11 @@ the message with that event, and leaves the others.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Hashable, Sequence
+import logging
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
@@ -29,10 +31,14 @@ from airflow_batch_events.dispatch.consumer import Consumer
 from airflow_batch_events.dispatch.registry import shared_consumer
 from airflow_batch_events.dispatch.tap import Delivery, Tap
 from airflow_batch_events.events.message import BatchEvent
-from airflow_batch_events.hooks.connection import aget_access
+from airflow_batch_events.exceptions import ConfigurationError
+from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
 from airflow_batch_events.queue_names import queue_name_here
-from airflow_batch_events.triggers.hold import end_of_handover
+from airflow_batch_events.triggers.base import hashable
+from airflow_batch_events.triggers.hold import Hold, handover
 from airflow_batch_events.triggers.metrics import AirflowMetrics
+
+log = logging.getLogger(__name__)
 
 JOIN_GRACE = 30.0
 """Seconds from the start of a stream during which further watchers may join it and must not miss anything."""
@@ -63,14 +69,18 @@ def stream_key(kind: str, trigger: BaseEventTrigger, *queue: Hashable) -> Hashab
     :param queue: What names the queue.
     """
     task = trigger.task_instance
-    return (kind, *queue) if task is None else (kind, *queue, str(task.id))
+    names = map(hashable, queue)
+    return (kind, *names) if task is None else (kind, *names, str(getattr(task, "id", id(trigger))))
 
 
-def hold_of(trigger: BaseEventTrigger) -> float | None:
-    """Return the Unix seconds before which a deferred task's trigger must not fire; None for a watcher's."""
-    if trigger.task_instance is None:
-        return None
-    return end_of_handover()
+def hold_of(trigger: BaseEventTrigger) -> Hold:
+    """Return the time during which a deferred task's trigger must not fire; none for a watcher's."""
+    return Hold(None if trigger.task_instance is None else handover())
+
+
+def metrics_of(trigger: Any) -> AirflowMetrics:
+    """Return where a trigger counts, in the same way as the consumer of its queue."""
+    return AirflowMetrics(conn_id=str(trigger.tencentcloud_conn_id), queue=str(trigger.queue_name))
 
 
 async def take(item: StreamItem) -> None:
@@ -131,8 +141,16 @@ class QueueProducer(SharedStreamProducer):
         self._resources = AsyncExitStack()
         self._tap: Tap | None = None
 
+    @classmethod
+    def of(cls, kwargs: Mapping[str, Any], *, everything: bool = False) -> QueueProducer:
+        """Make the producer for a trigger's arguments, whichever version has stored them."""
+        conn_id = kwargs.get("tencentcloud_conn_id") or DEFAULT_CONN_ID
+        return cls(conn_id, kwargs.get("region"), kwargs.get("queue_name") or "", everything=everything)
+
     async def open_stream(self) -> AsyncIterator[tuple[StreamItem, StreamItem]]:
         """Yield each message twice: as the raw event, and as what is to be settled."""
+        if not isinstance(self._queue_name, str) or not self._queue_name:
+            raise ConfigurationError(f"queue_name is a {type(self._queue_name).__name__}, must be the queue's name")
         consumer = await self._resources.enter_async_context(
             queue_consumer(self._conn_id, self._region, self._queue_name)
         )
@@ -148,12 +166,18 @@ class QueueProducer(SharedStreamProducer):
         return broker_payload.delivery.message_id
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
-        """Delete what every watcher has moved past with all that it fired stored; leave the rest."""
-        for outcome_item in batch:
-            if self._tap is not None:
-                outcome, item = outcome_item.outcome, outcome_item.broker_payload
-                is_handled = outcome.failed == 0 and outcome.acked > 0 and not item.is_left
-                self._tap.settle(item.delivery, is_stored=is_handled)
+        """
+        Delete what every watcher has moved past with all that it fired stored; leave the rest.
+
+        What a watcher has rejected, because it cannot be fired, is left to the dead-letter policy.
+        """
+        for item, outcome in batch:
+            try:
+                if self._tap is not None:
+                    self._tap.settle(item.delivery, is_stored=outcome.is_clean and not item.is_left)
+            except Exception:
+                # Raised from here, it would end the stream for all watchers, and lose what follows in the batch.
+                log.exception("Cannot settle a message of %s", self._queue_name)
 
     async def aclose(self) -> None:
         """Let go of the queue."""

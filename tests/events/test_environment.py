@@ -290,8 +290,15 @@ def test_a_wait_ends_once(looks, wanted):
 def test_an_outcome_comes_back_from_a_trigger_as_it_was():
     outcome = EnvOutcome(ENV, "TIMEOUT", False, 2, "the deadline passed first")
     assert EnvOutcome.from_dict(outcome.to_dict()) == outcome
-    with pytest.raises(ValueError, match="not the outcome"):
-        EnvOutcome.from_dict({"job_id": "job-12345678"})
+    for data in ({"job_id": "job-12345678"}, {"env_id": ENV}, "x", None):
+        with pytest.raises(ValueError, match="not the outcome"):
+            EnvOutcome.from_dict(data)
+
+
+def test_an_outcome_of_another_version_is_read():
+    assert EnvOutcome.from_dict({"env_id": ENV, "state": "READY", "later": 1}) == EnvOutcome(ENV, "READY", True)
+    odd = {"env_id": ENV, "state": "TIMEOUT", "succeeded": None, "running_nodes": "2", "reason": 7}
+    assert EnvOutcome.from_dict(odd) == EnvOutcome(ENV, "TIMEOUT", False, 0, "7")
 
 
 # Removal.

@@ -259,9 +259,24 @@ def test_an_outcome_survives_being_stored_as_json():
     assert Outcome.from_dict(json.loads(json.dumps(job.outcome.to_dict()))) == job.outcome
 
 
-def test_what_is_not_an_outcome_is_refused():
+@pytest.mark.parametrize(
+    "data", [{"status": "done"}, {"job_id": "job-1"}, {"job_id": 7, "state": "SUCCEED"}, "x", None]
+)
+def test_what_is_not_an_outcome_is_refused(data):
     with pytest.raises(ValueError, match="not the outcome of a wait"):
-        Outcome.from_dict({"status": "done"})
+        Outcome.from_dict(data)
+
+
+def test_an_outcome_of_another_version_is_read():
+    """Unknown fields are ignored, missing ones have a default, a source that is not known is kept."""
+    assert Outcome.from_dict({"job_id": "job-1", "state": "SUCCEED", "exit_code": 0}) == Outcome(
+        "job-1", "SUCCEED", True
+    )
+    assert Outcome.from_dict({"job_id": "job-1", "state": "FAILED", "source": "api"}) == Outcome(
+        "job-1", "FAILED", False, source="api"
+    )
+    odd = {"job_id": "job-1", "state": "FAILED", "succeeded": "no", "event_vars": [], "event_time": 7, "reason": {}}
+    assert Outcome.from_dict(odd) == Outcome("job-1", "FAILED", False, event_time="7", reason="{}")
 
 
 # A job's true history: runs that fail and are retried, then one that ends it. Facts about it arrive in any order, any

@@ -11,7 +11,7 @@ from airflow.sdk import DAG, Asset, task, task_group
 from airflow.serialization.serialized_objects import BaseSerialization, DagSerialization
 
 from airflow_batch_events.operators.batch import BatchSubmitJobOperator
-from airflow_batch_events.operators.workerless import DEFERRAL_MARGIN, deadline_lead
+from airflow_batch_events.operators.waiting import DEFERRAL_MARGIN
 from airflow_batch_events.sensors.batch import BatchJobSensor
 
 JOB = {"JobName": "j"}
@@ -144,10 +144,14 @@ def test_what_the_triggerer_cannot_do_is_refused_with_the_way_out(dag: Any, make
 
 
 @pytest.mark.parametrize(
-    ("timeout", "execution_timeout", "lead"),
-    [(60, None, DEFERRAL_MARGIN), (60, timedelta(seconds=100), 40), (60, timedelta(seconds=30), 0)],
+    ("execution_timeout", "expected"), [(None, 60), (timedelta(seconds=100), 60), (timedelta(seconds=30), 30)]
 )
 def test_the_wait_ends_at_its_time_out_before_airflow_ends_it(
-    timeout: float, execution_timeout: timedelta | None, lead: float
+    dag: Any, execution_timeout: timedelta | None, expected: float
 ) -> None:
-    assert deadline_lead(timeout, execution_timeout) == lead
+    BatchJobSensor(
+        task_id="wait", job_id="job-1", start_from_trigger=True, timeout=60, execution_timeout=execution_timeout
+    )
+
+    assert trigger_kwargs(dag)["timeout"] == expected
+    assert scheduled(dag).start_trigger_args.timeout == timedelta(seconds=60 + DEFERRAL_MARGIN)

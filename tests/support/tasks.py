@@ -67,7 +67,7 @@ async def first_event(trigger: Any) -> Any:
     """Make the trigger again from what it serialises, as the triggerer does, and wait for its event."""
     _, kwargs = trigger.serialize()
     # There is no worker whose end anybody would have to notice first.
-    kwargs["not_before"] = None
+    kwargs["hold"] = None
     events = type(trigger)(**kwargs).run()
     try:
         return (await asyncio.wait_for(events.__anext__(), 60)).payload

@@ -62,13 +62,12 @@ async def test_a_job_that_does_not_exist_fails_the_task_here(cloud: Any, capsys:
     assert "was not found" in capsys.readouterr().out
 
 
-async def test_a_job_id_that_a_template_has_made_of_nothing_fails_the_task_with_advice(
-    cloud: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_wait_that_cannot_be_is_left_to_a_worker_which_raises_the_error_as_what_it_is(cloud: Any) -> None:
     event = await fire("None")
 
-    assert isinstance(event, TaskFailedEvent)
-    assert "job_id is 'None', must be a job id: the task that it comes from was skipped" in capsys.readouterr().out
+    assert type(event) is TriggerEvent
+    assert event.payload["error"] == "ParameterError"
+    assert "job_id is 'None', must be a job id: the task that it comes from was skipped" in event.payload["message"]
 
 
 async def test_a_list_that_a_template_has_made_of_text_is_waited_for(cloud: Any) -> None:
@@ -99,7 +98,30 @@ async def test_a_result_that_cannot_be_stored_here_is_left_to_a_worker(cloud: An
     assert event.payload["outcomes"][0]["succeeded"]
 
 
-async def test_a_wait_that_begins_here_times_out_before_airflow_ends_it_and_is_ended_on_a_worker(cloud: Any) -> None:
+async def test_a_way_to_end_that_this_version_does_not_understand_is_left_to_a_worker(cloud: Any) -> None:
+    for end in ({"push_result": "later"}, {"is_list": 7}, ["later"]):
+        event = await fire(submit("outcome=failed"), end)  # type: ignore[arg-type]
+
+        assert type(event) is TriggerEvent
+        assert event.payload["outcomes"][0]["state"] == "FAILED"
+
+
+def test_a_way_to_end_of_another_version_is_read() -> None:
+    assert TaskEnd.from_dict({"later": 1}) == TaskEnd()
+    assert TaskEnd.from_dict({"push_result": None, "skip_on_failure": True}) == TaskEnd(skip_on_failure=True)
+    assert TaskEnd.from_dict(TaskEnd(is_list=None).to_dict()) == TaskEnd(is_list=None)
+
+
+async def test_a_wait_that_begins_here_times_out_by_its_own_count(cloud: Any) -> None:
+    event = await fire(submit("outcome=hang"), timeout=1.0, begins_here=True)
+
+    assert type(event) is TriggerEvent
+    assert event.payload["outcomes"][0]["state"] == "TIMEOUT"
+
+
+async def test_a_wait_that_was_stored_to_begin_here_times_out_before_airflow_ends_it_and_is_ended_on_a_worker(
+    cloud: Any,
+) -> None:
     in_a_minute = datetime.fromtimestamp(time.time() + 60, timezone.utc)
 
     event = await fire(submit("outcome=hang"), deadline_lead=59.0, timeout_after=in_a_minute)

@@ -4,8 +4,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+from datetime import datetime, timezone
 
 import pytest
+from airflow.jobs.triggerer_job_runner import TriggerRunner
+from airflow.sdk import DAG, Asset, AssetWatcher
+from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_batch_events.protocol import tdmq
 from airflow_batch_events.protocol.credentials import CloudAccess
@@ -36,7 +40,27 @@ def test_triggers_on_one_queue_share_a_stream_whatever_they_filter():
 
 def test_an_event_name_that_does_not_exist_is_refused_when_the_dag_is_parsed():
     with pytest.raises(ValueError, match="unknown event 'JOB_DONE'; allowed here"):
-        BatchEventTrigger("q", ["JOB_DONE"])
+        BatchEventTrigger("q", ["JOB_DONE"]).serialize()
+
+
+def test_the_serialization_of_a_dag_refuses_a_watcher_for_an_event_that_does_not_exist():
+    watched = Asset("x", watchers=[AssetWatcher("w", BatchEventTrigger("q", ["JOB_DONE"]))])
+    with (
+        DAG("d", schedule=[watched], start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)) as dag,
+        pytest.raises(Exception, match="unknown event 'JOB_DONE'"),
+    ):
+        DagSerialization.to_dict(dag)
+
+
+def test_the_triggerer_asks_a_stored_trigger_only_when_it_has_numbered_it():
+    """The order of calls that a trigger of another version relies on, in Airflow's own source."""
+    source = inspect.getsource(TriggerRunner.create_triggers)
+    made, numbered = source.rindex("trigger_class(**"), source.index("trigger_instance.trigger_id = ")
+    assert made < numbered
+    assert "serialize" not in source[made:numbered]
+    trigger = BatchEventTrigger("q", ["JOB_DONE"], later=1)
+    trigger.trigger_id = 1
+    assert trigger.serialize()[1]["events"] == ["JOB_DONE"]
 
 
 @pytest.fixture

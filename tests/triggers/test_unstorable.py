@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A message that Airflow cannot carry is left to the dead-letter policy, and everything else goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.triggers.shared_stream import AdvanceItem, AdvanceOutcome
+from support.small_cloud import PLACEMENT, address_of, announced_job, first_payload
+from support.triggerer import Triggerer
+
+from airflow_batch_events.dispatch.metrics import Counts
+from airflow_batch_events.emulator.batch.settings import Delays
+from airflow_batch_events.emulator.emulator import Emulator
+from airflow_batch_events.protocol import batch, tdmq
+from airflow_batch_events.protocol.sdk import AsyncSdkClient
+from airflow_batch_events.triggers import stream
+from airflow_batch_events.triggers.base import LeftMessages, fire
+from airflow_batch_events.triggers.batch import BatchJobTrigger
+from airflow_batch_events.triggers.cmq import CmqMessageTrigger
+from airflow_batch_events.triggers.event import BatchEventTrigger
+from airflow_batch_events.triggers.event_wait import BatchEventWaitTrigger
+from airflow_batch_events.triggers.storable import MAX_SIZE
+from airflow_batch_events.triggers.stream import QueueProducer, StreamItem
+
+DEEP: Any = 1
+for _ in range(100):
+    DEEP = [DEEP]
+
+
+def event(job_id: str, name: str = "JOB_SUCCEED", **more: Any) -> dict[str, Any]:
+    return {"EventName": name, "EventTime": "2026-01-01T00:00:00Z", "Batch": {"JobId": job_id, **more}}
+
+
+def body(*events: dict[str, Any]) -> str:
+    return json.dumps({"Events": list(events)})
+
+
+@pytest.fixture
+async def emulator(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Emulator]:
+    async with Emulator(runner="scripted", delays=Delays.none(), seed=1) as emulator:
+        address = address_of(emulator)
+        monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(address.connection()))
+        monkeypatch.setattr(stream, "JOIN_GRACE", 0.0)
+        monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "0")
+        async with AsyncSdkClient(address.access()) as client:
+            await client.send(tdmq.create_queue("q", tdmq.QueueSettings(visibility_timeout=5)))
+        yield emulator
+
+
+def left(emulator: Emulator) -> int:
+    return sum(1 for _ in emulator.broker.queues.get("q").peek())
+
+
+def ids(payloads: list[dict[str, Any]]) -> list[str]:
+    return [payload["job_id"] for payload in payloads]
+
+
+async def test_a_watcher_leaves_what_cannot_be_fired_says_so_once_and_goes_on(
+    emulator: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with Triggerer() as triggerer:
+        fired = triggerer.run(BatchEventTrigger("q", ["JOB_SUCCEED"]))
+        await emulator.broker.send("q", [body(event("job-1", x=DEEP)), body(event("job-2"))])
+        await triggerer.until(lambda: ids(fired) == ["job-2"] and left(emulator) == 1)
+        for _ in range(2):
+            before = emulator.requests.count("BatchReceiveMessage")
+            emulator.clock.advance(6)
+            await triggerer.until(lambda before=before: emulator.requests.count("BatchReceiveMessage") > before + 2)
+        await emulator.broker.send("q", [body(event("job-3"))])
+        await triggerer.until(lambda: ids(fired) == ["job-2", "job-3"] and left(emulator) == 1)
+    assert capsys.readouterr().out.count("cannot be fired") == 1
+
+
+async def test_the_good_events_of_a_message_fire_once_although_another_one_in_it_cannot(emulator: Emulator) -> None:
+    async with Triggerer() as triggerer:
+        fired = triggerer.run(BatchEventTrigger("q"))
+        await emulator.broker.send("q", [body(event("job-1"), event("job-2", x=DEEP), event("job-3"))])
+        await triggerer.until(lambda: len(fired) == 2)
+        emulator.clock.advance(6)
+        await emulator.broker.send("q", [body(event("job-4"))])
+        await triggerer.until(lambda: len(fired) == 3 and left(emulator) == 1)
+    assert ids(fired) == ["job-1", "job-3", "job-4"]
+
+
+async def test_a_deferred_task_is_not_ended_by_a_message_that_cannot_be_fired(emulator: Emulator) -> None:
+    await emulator.broker.send("q", [body(event("job-1", x=DEEP)), body(event("job-2", x=2**70))])
+    async with Triggerer() as triggerer:
+        fired = triggerer.run(CmqMessageTrigger("q"), for_task=True)
+        await triggerer.until(lambda: fired)
+    assert fired[0]["events"][0]["batch"]["x"] == str(2**70)
+    assert left(emulator) == 1
+
+
+async def test_an_event_that_cannot_be_stored_is_not_counted(emulator: Emulator) -> None:
+    await emulator.broker.send("q", [body(event("job-1", x=DEEP)), body(event("job-2")), body(event("job-3", x=2**70))])
+    payload = await first_payload(BatchEventWaitTrigger("q", {"job_name": None}, 2, timeout=20))
+    assert sorted(ids(payload["events"])) == ["job-2", "job-3"]
+
+
+async def test_events_that_are_too_large_together_keep_their_names_and_ids(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_batch_events.triggers.storable.MAX_SIZE", 3_000)
+    await emulator.broker.send("q", [body(event(f"job-{number}", x="x" * 1_000)) for number in range(3)])
+    payload = await first_payload(BatchEventWaitTrigger("q", {}, 3, timeout=20))
+    assert sorted(ids(payload["events"])) == ["job-0", "job-1", "job-2"]
+    assert [(found["event_name"], found["batch"]) for found in payload["events"]] == [("JOB_SUCCEED", {})] * 3
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("a\0b", "a\ufffdb"), ("x" * MAX_SIZE, None)], ids=["storable", "too large"]
+)
+async def test_a_job_s_outcome_loses_what_was_written_into_its_event_but_never_itself(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, value: str, expected: str | None
+) -> None:
+    async with AsyncSdkClient(address_of(emulator).access()) as client:
+        await client.send(tdmq.create_topic("t"))
+        job = announced_job("scripted: outcome=failed", "t")
+        job_id = await client.send(batch.submit_job(job, PLACEMENT))
+    trigger = BatchJobTrigger(job_id)
+    outcome = (await first_payload(trigger))["outcomes"][0]
+
+    async def wait() -> list[Any]:
+        return [SimpleNamespace(to_dict=lambda: {**outcome, "event_vars": {"k": value}})]
+
+    monkeypatch.setattr(trigger, "_wait", wait)
+    again = (await first_payload(trigger))["outcomes"][0]
+    assert again == {**outcome, "event_vars": {} if expected is None else {"k": expected}}
+
+
+# What an item that was rejected or failed becomes.
+
+
+class Settling:
+    """The tap of a stream, which keeps what was settled."""
+
+    def __init__(self) -> None:
+        self.settled: list[tuple[Any, bool]] = []
+
+    def settle(self, delivery: Any, *, is_stored: bool) -> None:
+        self.settled.append((delivery, is_stored))
+
+
+def producer(tap: Settling) -> QueueProducer:
+    producer = QueueProducer("c", None, "q")
+    producer._tap = tap  # type: ignore[assignment]
+    return producer
+
+
+@pytest.mark.parametrize(
+    ("outcome", "is_deleted"),
+    [
+        (AdvanceOutcome(acked=2, failed=0, rejected=0), True),
+        (AdvanceOutcome(acked=1, failed=0, rejected=1), False),
+        (AdvanceOutcome(acked=0, failed=0, rejected=1), False),
+        (AdvanceOutcome(acked=1, failed=1, rejected=0), False),
+        (AdvanceOutcome(acked=0, failed=0, rejected=0), False),
+    ],
+)
+async def test_only_what_every_watcher_has_accepted_is_deleted(outcome: AdvanceOutcome, is_deleted: bool) -> None:
+    tap, message = Settling(), SimpleNamespace(message_id="m")
+
+    await producer(tap).advance([AdvanceItem(StreamItem(message, is_left=False), outcome)])  # type: ignore[arg-type]
+
+    assert tap.settled == [(message, is_deleted)]
+
+
+async def test_an_item_that_cannot_be_settled_does_not_lose_those_behind_it() -> None:
+    tap, message = Settling(), SimpleNamespace(message_id="m")
+    accepted = AdvanceOutcome(acked=1, failed=0)
+    good = StreamItem(message, is_left=False)  # type: ignore[arg-type]
+
+    await producer(tap).advance([AdvanceItem(None, accepted), AdvanceItem(good, accepted)])
+
+    assert tap.settled == [(message, True)]
+
+
+def test_each_delivery_of_a_message_that_was_left_is_counted_but_not_looked_at_again() -> None:
+    metrics, tried, said = Counts(), [], []
+    messages = LeftMessages(SimpleNamespace(warning=lambda *args: said.append(args)), metrics)
+
+    def make(item: str) -> Any:
+        tried.append(item)
+        return fire({item: object() if item == "secret" else DEEP})
+
+    for _ in range(3):
+        message: Any = SimpleNamespace(message_id="m")
+        assert messages.firing(message, ["secret", "b"], make) == []
+    assert tried == ["secret", "b"]
+    assert metrics.counters["events.unstorable"] == 4
+    assert len(said) == 1
+    assert "secret" not in str(said)
