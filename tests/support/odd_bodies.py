@@ -433,7 +433,7 @@ class _Maker:
         return text
 
     def _many(self) -> str:
-        number = self.rng.choice((2, 5, 20, 60, 200))
+        number = self.rng.choice((2, 2, 3, 3, 5, 5, 20, 60))
         odd = [self._value, lambda: self.rng.choice(BLOBS), self._event, self._event]
         return body_of(*(self.rng.choice(odd)() for _ in range(number)))
 
