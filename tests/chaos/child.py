@@ -54,8 +54,8 @@ def run_triggerer(pipe: Connection, log: str, around: Surroundings) -> None:
     """
     Run triggers until told to stop.
 
-    Orders are ``("wait", {wait id: trigger arguments})``, ``("cancel",)`` and ``("stop",)``; reports are
-    ``("ready",)``, ``("fired", wait id, payload)`` and ``("cancelled", waits)``, the last when no task is left.
+    Orders are ``("wait", {wait id: trigger arguments})``, ``("block", queue name)``, ``("cancel",)`` and ``("stop",)``;
+    reports are ``("ready",)``, ``("fired", wait id, payload)`` and ``("cancelled", waits)``, the last when no task is left.
 
     :param pipe: Orders in, reports out.
     :param log: The file that takes all output.
@@ -117,6 +117,8 @@ class _Triggerer:
                 for wait_id, arguments in order[1].items():
                     trigger = self._trigger_class(**arguments)
                     self._runs[wait_id] = trigger, loop.create_task(self._fire(wait_id, trigger))
+            elif order[0] == "block":
+                self._blocked = loop.create_task(_block(order[1]))
             elif order[0] == "cancel":
                 cancelled = await self._cancel()
                 # What could not be ended in time goes on; its own bound is the scenario's.
@@ -141,3 +143,13 @@ class _Triggerer:
 
     def _tasks_left(self) -> int:
         return len(asyncio.all_tasks()) - 1
+
+
+async def _block(queue_name: str) -> None:
+    """Want every message, and take none."""
+    from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
+    from airflow_batch_events.triggers.stream import everything, queue_consumer
+
+    async with queue_consumer(DEFAULT_CONN_ID, None, queue_name) as consumer:
+        with consumer.tap(everything):
+            await asyncio.Event().wait()

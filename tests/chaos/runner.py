@@ -12,8 +12,9 @@ import asyncio
 import multiprocessing
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import msgspec
 from chaos.child import Surroundings, run_triggerer
 from chaos.ledger import Ledger, Row, WatchedEmulator
 from support.small_cloud import PLACEMENT, announced_job
+from support.spoiling_proxy import Call, Reply, Spoil, SpoilingProxy
 
 from airflow_batch_events.demo.cloud import CloudAddress
 from airflow_batch_events.emulator.batch.settings import Delays, Quotas
@@ -49,6 +51,8 @@ _FORKED.set_forkserver_preload(["airflow_batch_events.triggers.batch", "chaos.ch
 _FRESH = multiprocessing.get_context("spawn")
 
 Action = Callable[["Run"], Awaitable[None]]
+Spoiler = Callable[["Run"], Spoil]
+"""Makes what a proxy before the emulator does to its answers, from when the waits have begun."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ class Scenario:
     :param queue: The queue's settings.
     :param queue_for_each: Whether each process has a queue of its own, named after its host.
     :param settings: Constants of the package that are changed in the processes, ``module.NAME``.
+    :param spoiler: What happens to answers that the fault plan cannot do.
+    :param timeout: Seconds that the waits may take, by the cloud's time; None for waits without a deadline.
     :param limit: Seconds after which an open wait is lost.
     :param late: Seconds beyond the truth that no wait may take; not stretched.
     :param only_long: Whether the short form leaves it out, because it takes too long.
@@ -85,6 +91,8 @@ class Scenario:
     queue: tdmq.QueueSettings = DEFAULT_QUEUE
     queue_for_each: bool = False
     settings: Mapping[str, float] = field(default_factory=dict)
+    spoiler: Spoiler | None = None
+    timeout: float | None = None
     limit: float = 30.0
     late: float | None = None
     only_long: bool = False
@@ -175,6 +183,7 @@ class Run:
         self._listeners: set[asyncio.Task[None]] = set()
         self._places: dict[str, int] = {}
         self._all_concluded = asyncio.Event()
+        self._waits_began: float | None = None
 
     # What actions use.
 
@@ -222,12 +231,34 @@ class Run:
         self._places.update(dict.fromkeys(moved, heir))
         self._order(heir, moved)
 
+    @property
+    def waited(self) -> float | None:
+        """Seconds since the waits began; None before."""
+        return None if self._waits_began is None else time.monotonic() - self._waits_began
+
+    async def block_tap(self) -> None:
+        """Let somebody in the first process see all messages, and never take one."""
+        self._triggerers[0].pipe.send(("block", QUEUE))
+        await self.until(lambda: self.emulator.requests.count("BatchReceiveMessage") > 0)
+
     async def cancel_all(self) -> None:
         """End all waits at once, as a user does who marks their tasks as failed."""
         self.ledger.cancel()
         self._triggerers[0].pipe.send(("cancel",))
 
     # The frame.
+
+    @asynccontextmanager
+    async def behind_proxy(self, spoiler: Spoiler) -> AsyncIterator[None]:
+        """Let the processes reach the emulator only through what spoils its answers."""
+        spoil = spoiler(self)
+
+        def spoil_answers(call: Call) -> Reply | Awaitable[Reply | None] | None:
+            return None if self._waits_began is None else spoil(call)
+
+        async with SpoilingProxy(self.emulator.endpoint, spoil_answers) as proxy:
+            self._address = replace(self._address, endpoint=proxy.endpoint)
+            yield
 
     async def start_triggerer(self, place: int) -> None:
         """Start a process and wait until it takes orders."""
@@ -254,7 +285,7 @@ class Run:
         if scenario.before is not None:
             await scenario.before(self)
         await self.wait()
-        waits_began = time.monotonic()
+        waits_began = self._waits_began = time.monotonic()
         for at, action in sorted(scenario.actions, key=lambda step: step[0]):
             await asyncio.sleep(max(0.0, waits_began + at * stretch - time.monotonic()))
             await action(self)
@@ -295,6 +326,8 @@ class Run:
             "reconcile_interval": 3.0 * self.scale.stretch,
             **(self.scenario.trigger or {}),
         }
+        if self.scenario.timeout is not None:
+            arguments["deadline"] = self.emulator.clock.time() + self.scenario.timeout
         waits = {wait_id: {"job_id": self.ledger.waits[wait_id], **arguments} for wait_id in wait_ids}
         self._triggerers[place].pipe.send(("wait", waits))
 
@@ -335,7 +368,8 @@ async def run_scenario(scenario: Scenario, scale: Scale, logs: Path) -> tuple[Ru
             await api.send(tdmq.create_topic(TOPIC))
             await subscribe(api, scenario)
             run = Run(scenario, scale, emulator, api, logs)
-            try:
-                return run, await run.play()
-            finally:
-                await run.close()
+            async with run.behind_proxy(scenario.spoiler) if scenario.spoiler else nullcontext():
+                try:
+                    return run, await run.play()
+                finally:
+                    await run.close()

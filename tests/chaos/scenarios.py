@@ -8,13 +8,20 @@ Seconds are those of the short form; the long form stretches them.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
+from email.utils import formatdate
 
-from chaos.runner import INTERRUPT, QUEUE, TOPIC, Action, Run, Scenario, subscribe
+from chaos.runner import INTERRUPT, QUEUE, TOPIC, Action, Run, Scenario, Spoiler, subscribe
+from support.odd_answers import odd_answers
+from support.spoiling_proxy import Call, Reply, Spoil
 
 from airflow_batch_events.emulator.faults import Fault
 from airflow_batch_events.protocol import batch, tdmq
+
+BLOCKING = 1_600
+"""Messages that are more than a tap holds."""
 
 QUICKLY_VISIBLE = tdmq.QueueSettings(visibility_timeout=2)
 """So that a message that was read by the wrong process comes back while a short scenario lasts."""
@@ -115,6 +122,69 @@ async def cancel_all(run: Run) -> None:
     await run.cancel_all()
 
 
+async def block_tap(run: Run) -> None:
+    """Block a tap with more messages than it can hold, all of them others'."""
+    await run.block_tap()
+    for start in range(0, BLOCKING, 16):
+        await run.emulator.broker.send(QUEUE, [f"somebody else's message {start + number}" for number in range(16)])
+
+
+def drip(action: str) -> Spoiler:
+    """Let every third answer to an action come byte by byte, and never to its end."""
+
+    def make(run: Run) -> Spoil:
+        numbers = itertools.count(1)
+
+        def spoil(call: Call) -> Reply | None:
+            return call.answered(drip=0.2) if call.action == action and next(numbers) % 3 == 2 else None
+
+        return spoil
+
+    return make
+
+
+def answer_oddly(run: Run) -> Spoil:
+    """Let half of the answers of DescribeJobs be no facts, but for those at first contact."""
+    answers = odd_answers(run.rng.getrandbits(32))
+    numbers = itertools.count(1)
+
+    def spoil(call: Call) -> Reply | None:
+        if call.action != "DescribeJobs" or next(numbers) <= 2 or run.rng.random() < 0.5:
+            return None
+        return next(answers)(call)
+
+    return spoil
+
+
+def misdate_some(run: Run) -> Spoil:
+    """Let two thirds of all answers be dated a day ahead or behind, but for those at first contact."""
+
+    def spoil(call: Call) -> Reply | None:
+        if (run.waited or 0.0) < 0.5 or run.rng.random() < 1 / 3:
+            return None
+        return call.answered(date=_date(run, run.rng.choice((DAY, -DAY))))
+
+    return spoil
+
+
+def misdate_all(shift: float) -> Spoiler:
+    """Let all answers be misdated by so many seconds, for as long as an outage lasts."""
+
+    def make(run: Run) -> Spoil:
+        def spoil(call: Call) -> Reply | None:
+            begins = 0.5 * run.scale.stretch
+            is_wrong = begins <= (run.waited or 0.0) < begins + run.scale.outage
+            return call.answered(date=_date(run, shift)) if is_wrong else None
+
+        return spoil
+
+    return make
+
+
+def _date(run: Run, shift: float) -> str:
+    return formatdate(run.emulator.clock.time() + shift, usegmt=True)
+
+
 def fails_once(rng: random.Random) -> str:
     """A job that fails at its first execution and succeeds at the second one, after RetryJobs."""
     return f"scripted: fail_first=1 duration={0.3 + rng.random():.2f}"
@@ -137,6 +207,7 @@ def never(rng: random.Random) -> str:
 
 
 HOUR = 3600.0
+DAY = 86_400.0
 
 BY_EVENT_ALONE = {
     "airflow_batch_events.dispatch.schedule.SHARED_INTERVAL": HOUR,
@@ -245,6 +316,30 @@ SCENARIOS = (
         "a poison message comes back for ever",
         actions=[(0.2, send_poison)],
         queue=tdmq.QueueSettings(visibility_timeout=1),
+    ),
+    Scenario(
+        "answers of DescribeJobs drip without end", [Fault(effect="drop")], spoiler=drip("DescribeJobs"), limit=90.0
+    ),
+    Scenario(
+        "answers of the queue drip without end",
+        spoiler=drip("BatchReceiveMessage"),
+        queue=QUICKLY_VISIBLE,
+        trigger={"reconcile_interval": HOUR},
+        settings=BY_EVENT_ALONE,
+        limit=90.0,
+    ),
+    Scenario("half of the answers of DescribeJobs are odd", [Fault(effect="drop")], spoiler=answer_oddly, limit=90.0),
+    Scenario("answers are dated a day ahead or behind", spoiler=misdate_some, timeout=10 * HOUR),
+    Scenario("for a while all answers are dated a day ahead", spoiler=misdate_all(DAY), timeout=10 * HOUR, limit=60.0),
+    Scenario(
+        "for a while all answers are dated a day behind", spoiler=misdate_all(-DAY), timeout=10 * HOUR, limit=60.0
+    ),
+    Scenario(
+        "a tap is blocked beside the waits",
+        before=block_tap,
+        trigger={"reconcile_interval": HOUR},
+        settings=BY_EVENT_ALONE,
+        limit=60.0,
     ),
     Scenario("the queue is full of others' messages", before=send_foreign, trigger=AS_BY_DEFAULT, late=25.0),
     Scenario("the events come before the wait", command=at_once, before=wait_for_ends),

@@ -52,8 +52,8 @@ class MessageSensor(BaseSensorOperator):
             timeout=timedelta(seconds=self.timeout),
         )
 
-    def execute_complete(self, context: Any, event: dict[str, Any]) -> str:
-        return event["body"]
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
+        return event
 
 
 @dag(schedule=None, params={"jobs": [], "others": []})
