@@ -54,8 +54,9 @@ def run_triggerer(pipe: Connection, log: str, around: Surroundings) -> None:
     """
     Run triggers until told to stop.
 
-    Orders are ``("wait", {wait id: trigger arguments})``, ``("block", queue name)``, ``("cancel",)`` and ``("stop",)``;
-    reports are ``("ready",)``, ``("fired", wait id, payload)`` and ``("cancelled", waits)``, the last when no task is left.
+    Orders are ``("wait", {wait id: trigger arguments})``, ``("block", queue name)``, ``("cancel",)`` and ``("stop",)``.
+    Reports are ``("ready",)``, ``("fired", wait id, payload)`` and ``("cancelled", waits)``, the last when no task is
+    left.
 
     :param pipe: Orders in, reports out.
     :param log: The file that takes all output.
