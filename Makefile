@@ -39,8 +39,8 @@ bench: $(READY) ## Measure; prints one table.
 	@test -f tests/benchmarks/__main__.py || { echo "make bench: this checkout has no tests/benchmarks" >&2; exit 1; }
 	@$(BIN)/python tests/benchmarks $(ARGS)
 
-chaos: $(READY) ## The long form of the chaos suite: a thousand jobs in each row.
-	@CHAOS=long $(BIN)/python -m pytest -s tests/chaos $(ARGS)
+chaos: $(READY) ## The long form: a thousand jobs in each row of the chaos suite, 20,000 strange messages for a real Airflow.
+	@CHAOS=long $(BIN)/python -m pytest -s tests/chaos tests/integration/test_strange_messages.py $(ARGS)
 
 tccli: $(READY) ## Try the vendor's command line against the emulator (350 MB, in .test-output).
 	@TCCLI=1 $(BIN)/python -m pytest tests/emulator/test_tccli.py $(ARGS)
