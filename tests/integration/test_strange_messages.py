@@ -38,6 +38,7 @@ LIMIT = 1_200 if IS_LONG else 180
 
 TOPIC = "strange-events"
 DAG_ID = "strange_messages"
+LINK = "_link_BatchJobLink"
 WAITS = 50
 RESUMED = 8
 """Waits among those that end on a worker."""
@@ -108,6 +109,7 @@ def test_no_message_ends_the_triggerer_or_costs_a_wait(stack: AirflowStack, clou
     run_id = stack.api.trigger(DAG_ID, {"jobs": ended_there, "others": resumed})
     for task_id, count in (("wait_and_resume", RESUMED), ("wait", WAITS - RESUMED), ("events", 1), ("message", 1)):
         stack.api.wait_for_states(DAG_ID, run_id, task_id, {"deferred"}, count=count, timeout=90)
+    wait_until_begun(stack, run_id, WAITS - RESUMED)
     processes = triggerer_processes(stack)
 
     good = asyncio.run(send(cloud, job_ids, jobs))
@@ -139,6 +141,21 @@ def test_no_message_ends_the_triggerer_or_costs_a_wait(stack: AirflowStack, clou
         message = stack.api.xcom(DAG_ID, run_id, "message", map_index=index)
         assert all(isinstance(message[field], str) for field in ("message_id", "body"))
     assert [run for run, state in stack.api.run_states().items() if state == "failed"] == []
+
+
+def wait_until_begun(stack: AirflowStack, run_id: str, waits: int) -> None:
+    """
+    Wait until the waits run in the triggerer: each of them first writes its link.
+
+    Airflow 3.3's triggerer stands still for ever when many triggers are handed to its runner while that one logs much:
+    each of the two processes then waits for the other one to read.
+    """
+
+    def look() -> bool | None:
+        links = (stack.api.xcom(DAG_ID, run_id, "wait", key=LINK, map_index=index) for index in range(waits))
+        return all(links) or None
+
+    wait_until(look, timeout=90, failure=lambda: "not all waits have begun in the triggerer")
 
 
 def triggerer_processes(stack: AirflowStack) -> set[int]:
