@@ -152,6 +152,7 @@ async def wait_for_all(
             with truth.in_step():
                 await asyncio.to_thread(client.send, batch.terminate_job(job_ids[-1]))
             await asyncio.gather(*waits)
+            assert api.odd == ODD, "a wait ended before there had been enough odd answers"
         finally:
             await consumer.stop()
     return concluded

@@ -69,9 +69,6 @@ ODD_ERRORS = (None, "InternalError", 7, [], ["InternalError"], {}, {"Code": None
 
 REFUSALS = ("InvalidParameter.JobIdMalformed", "InvalidParameterValue", "InvalidParameter", "MissingParameter")
 
-REFUSALS_APART = 20
-"""Answers from one refusal of the ids to the next: two in a row would confirm each other."""
-
 DAY = 86_400.0
 
 Spoil = Callable[[Call], Reply]
@@ -84,13 +81,10 @@ def odd_answers(seed: int) -> Iterator[Spoil]:
     :param seed: The same seed makes the same functions.
     """
     maker = _Maker(random.Random(seed))
-    made = 0
     while True:
         kinds = list(maker.kinds)
         maker.rng.shuffle(kinds)
-        for spoil in kinds:
-            made += 1
-            yield maker.refuse if made % REFUSALS_APART == 0 else spoil
+        yield from kinds
 
 
 def odd_date(rng: random.Random, now: float) -> str:
@@ -123,11 +117,9 @@ class _Maker:
             self._redirect,
             self._cut_short,
             self._cut_off,
+            self._refusal,
         )
-
-    def refuse(self, call: Call) -> Reply:
-        """Refuse the ids, which are right."""
-        return self._failure({"Code": self.rng.choice(REFUSALS), "Message": "the job id is malformed"})
+        self._refused: set[str] = set()
 
     # The set.
 
@@ -204,6 +196,16 @@ class _Maker:
         if self.rng.random() < 0.5:
             return self._failure(self.rng.choice(ODD_ERRORS))
         return self._failure({"Code": self.rng.choice(ERRORS), "Message": self.rng.choice(("", None, "\x1b[2J", "no"))})
+
+    def _refusal(self, call: Call) -> Reply:
+        """Refuse ids that are right; one that is asked for alone only once, because a second time would confirm it."""
+        entries = _entries(_response(call))
+        if len(entries) <= 1:
+            job_id = str(entries and entries[0]["JobId"])
+            if job_id in self._refused:
+                return self._error(call)
+            self._refused.add(job_id)
+        return self._failure({"Code": self.rng.choice(REFUSALS), "Message": "the job id is malformed"})
 
     def _error_beside(self, call: Call) -> Reply:
         """Say what the jobs' states are, all ended, and that this is an error."""
