@@ -8,14 +8,11 @@ Seconds are those of the short form; the long form stretches them.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import random
-from email.utils import formatdate
 
-from chaos.runner import INTERRUPT, QUEUE, TOPIC, Action, Run, Scenario, Spoiler, subscribe
-from support.odd_answers import odd_answers
-from support.spoiling_proxy import Call, Reply, Spoil
+from chaos.runner import INTERRUPT, QUEUE, TOPIC, Action, Run, Scenario, subscribe
+from chaos.spoilers import DAY, answer_oddly, drip, misdate_all, misdate_some
 
 from airflow_batch_events.emulator.faults import Fault
 from airflow_batch_events.protocol import batch, tdmq
@@ -129,60 +126,6 @@ async def block_tap(run: Run) -> None:
         await run.emulator.broker.send(QUEUE, [f"somebody else's message {start + number}" for number in range(16)])
 
 
-def drip(action: str) -> Spoiler:
-    """Let every third answer to an action come byte by byte, and never to its end."""
-
-    def make(run: Run) -> Spoil:
-        numbers = itertools.count(1)
-
-        def spoil(call: Call) -> Reply | None:
-            return call.answered(drip=0.2) if call.action == action and next(numbers) % 3 == 2 else None
-
-        return spoil
-
-    return make
-
-
-def answer_oddly(run: Run) -> Spoil:
-    """Let three of four answers of DescribeJobs be no facts, but for those at first contact."""
-    answers = odd_answers(run.rng.getrandbits(32))
-    numbers = itertools.count(1)
-
-    def spoil(call: Call) -> Reply | None:
-        if call.action != "DescribeJobs" or next(numbers) <= 2 or run.rng.random() < 0.25:
-            return None
-        return next(answers)(call)
-
-    return spoil
-
-
-def misdate_some(run: Run) -> Spoil:
-    """Let two thirds of all answers be dated a day ahead or behind."""
-
-    def spoil(call: Call) -> Reply | None:
-        if run.rng.random() < 1 / 3:
-            return None
-        return call.answered(date=_date(run, run.rng.choice((DAY, -DAY))))
-
-    return spoil
-
-
-def misdate_all(shift: float) -> Spoiler:
-    """Let all answers be misdated by so many seconds, for as long as an outage lasts."""
-
-    def make(run: Run) -> Spoil:
-        def spoil(call: Call) -> Reply | None:
-            return call.answered(date=_date(run, shift)) if (run.waited or 0.0) < run.scale.outage else None
-
-        return spoil
-
-    return make
-
-
-def _date(run: Run, shift: float) -> str:
-    return formatdate(run.emulator.clock.time() + shift, usegmt=True)
-
-
 def fails_once(rng: random.Random) -> str:
     """A job that fails at its first execution and succeeds at the second one, after RetryJobs."""
     return f"scripted: fail_first=1 duration={0.3 + rng.random():.2f}"
@@ -211,7 +154,6 @@ def never(rng: random.Random) -> str:
 
 
 HOUR = 3600.0
-DAY = 86_400.0
 
 BY_EVENT_ALONE = {
     "airflow_batch_events.dispatch.schedule.SHARED_INTERVAL": HOUR,

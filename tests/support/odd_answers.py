@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from typing import Any
 
-from support.odd_bodies import Raw, dumps
+from support.odd_bodies import dumps
+from support.odd_values import Raw
 from support.spoiling_proxy import Call, Reply
 
 STATES = (None, "", " ", "succeed", "SUCCEEDED", "FINISHED", "\0", 0, 7, True, ["SUCCEED"], {"State": "FAILED"}, [], {})
