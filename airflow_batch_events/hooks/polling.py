@@ -42,22 +42,23 @@ class JobPollingMixin(ABC):
 
         :raises TransportError: When the answer does not tell.
         """
-        return self.get_job_states([job_id]).get(job_id)
+        answer = self.send(batch.describe_job_states([job_id]))
+        if answer.unread([job_id]):
+            raise TransportError(f"DescribeJobs: the answer does not tell the state of job {job_id}")
+        return answer.states.get(job_id)
 
     def get_job_states(self, job_ids: Sequence[str]) -> dict[str, str]:
         """
         Return the states of the jobs that the API knows, in calls of up to 100.
 
         :raises ApiParameterError: When one of the ids cannot be a job id.
-        :raises TransportError: When an answer does not tell whether there is such a job.
+        :raises TransportError: When an answer contradicts itself.
         """
         states: dict[str, str] = {}
         for start in range(0, len(job_ids), MAX_IDS):
-            ids = job_ids[start : start + MAX_IDS]
-            answer = self.send(batch.describe_job_states(ids))
-            unread = answer.unread(ids)
-            if unread:
-                raise TransportError(f"DescribeJobs: the answer does not tell the state of {len(unread)} of the jobs")
+            answer = self.send(batch.describe_job_states(job_ids[start : start + MAX_IDS]))
+            if not answer.is_consistent:
+                raise TransportError("DescribeJobs: the answer about the jobs contradicts itself")
             states.update(answer.states)
         return states
 

@@ -43,11 +43,13 @@ class JobStates(View, frozen=True):
 
     :param states: By job id, as the API spells them; those that could be read.
     :param is_complete: Whether a job that is not among them is one that the API does not know. If not, nothing is known
-        about it: the answer contradicts itself, or something in it could not be read.
+        about it: the answer contradicts itself, lacks something, or something in it could not be read.
+    :param is_consistent: Whether nothing in the answer contradicts anything else; it may still lack its count.
     """
 
     states: dict[str, str]
     is_complete: bool
+    is_consistent: bool = True
 
     def unread(self, job_ids: Sequence[str]) -> list[str]:
         """Return those of the jobs about which nothing is known."""
@@ -213,20 +215,25 @@ def read_job_states(asked: Sequence[str], answer: Answer) -> JobStates:
     :param asked: The ids.
     :param answer: The answer, whatever is in it.
     """
-    job_set = answer.get("JobSet")
-    is_complete = isinstance(job_set, list) and whole(answer, "TotalCount") == len(job_set)
+    job_set, count = answer.get("JobSet"), answer.get("TotalCount")
+    entries_given = job_set if isinstance(job_set, list) else []
+    has_count = isinstance(count, int) and not isinstance(count, bool)
+    # A list of nothing may be written as null.
+    has_list = isinstance(job_set, list) or (job_set is None and has_count)
+    is_consistent = has_list and (count is None or (has_count and count == len(entries_given)))
     wanted = set(asked)
     states: dict[str, str] = {}
     contradictory: set[str] = set()
-    for entry in job_set if isinstance(job_set, list) else ():
+    for entry in entries_given:
         job_id, job_state = (entry.get("JobId"), entry.get("JobState")) if isinstance(entry, dict) else (None, None)
         if not isinstance(job_id, str) or job_id not in wanted or not isinstance(job_state, str) or not job_state:
-            is_complete = False
+            is_consistent = False
         elif states.setdefault(job_id, job_state) != job_state:
             contradictory.add(job_id)
     for job_id in contradictory:
         del states[job_id]
-    return JobStates(states, is_complete and len(states) == len(job_set or ()))
+    is_consistent = is_consistent and len(states) == len(entries_given)
+    return JobStates(states, is_consistent and has_count, is_consistent)
 
 
 def read_job_description(answer: Answer) -> JobDescription:

@@ -212,3 +212,15 @@ def test_a_poke_that_the_next_one_will_not_remember_confirms_a_bad_answer_itself
     assert wait.outcome is not None
     assert wait.outcome.state == state
     assert sum(hook.slept) <= 70
+
+
+def test_states_without_a_count_are_states_and_say_nothing_of_a_job_that_is_missing() -> None:
+    uncounted = {"JobSet": [RUNNING]}
+    assert ScriptedHook(in_turn(uncounted)).get_job_states([JOB, "job-missing1"]) == {JOB: "RUNNING"}
+    with pytest.raises(TransportError, match="does not tell the state of job job-missing1"):
+        ScriptedHook(in_turn({"JobSet": []})).get_job_state("job-missing1")
+
+
+def test_states_of_an_answer_that_contradicts_itself_are_an_error() -> None:
+    with pytest.raises(TransportError, match="contradicts itself"):
+        ScriptedHook(in_turn(job_set(RUNNING, count=2))).get_job_states([JOB, "job-missing1"])

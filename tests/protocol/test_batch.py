@@ -193,6 +193,8 @@ def states_of(answer: Any, *asked: str) -> tuple[dict[str, str], bool]:
 def test_the_states_of_jobs_are_read_and_a_job_that_is_not_shown_is_not_there() -> None:
     assert states_of({"TotalCount": 1, "JobSet": [entry()]}) == ({"job-1": "RUNNING"}, True)
     assert states_of({"TotalCount": 0, "JobSet": []}) == ({}, True)
+    # Some services write an empty list as null.
+    assert states_of({"TotalCount": 0, "JobSet": None}) == ({}, True)
     assert states_of({"TotalCount": 1, "JobSet": [entry(state="HIBERNATING")]}) == ({"job-1": "HIBERNATING"}, True)
 
 
@@ -205,6 +207,8 @@ def test_the_states_of_jobs_are_read_and_a_job_that_is_not_shown_is_not_there() 
         ({"JobSet": []}, {}),
         ({"TotalCount": None, "JobSet": []}, {}),
         ({"TotalCount": float("inf"), "JobSet": []}, {}),
+        ({"TotalCount": 0.5, "JobSet": []}, {}),
+        ({"TotalCount": False, "JobSet": []}, {}),
         ({"TotalCount": 0, "JobSet": {}}, {}),
         ({"TotalCount": 0, "JobSet": "none"}, {}),
         ({"TotalCount": 0, "JobSet": [entry()]}, {"job-1": "RUNNING"}),
