@@ -60,7 +60,9 @@ def _opener(access: CloudAccess, queue_name: str | None) -> OpenSource:
             )
             queue = None
             if queue_name is not None:
-                cmq = await stack.enter_async_context(CmqClient(access, retries=0, clock=clock))
+                cmq = await stack.enter_async_context(
+                    CmqClient(access, retries=0, timeout=call_bound.MOST, clock=clock)
+                )
                 queue = _CloudQueue(cmq, queue_name)
 
             async def describe(job_ids: Sequence[str]) -> batch.JobStates:

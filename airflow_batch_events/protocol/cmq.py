@@ -78,6 +78,8 @@ class CmqClient:
     :param access: The key, which is renewed where the access can be, and the queue service's address.
     :param signature_method: ``HmacSHA256`` or ``HmacSHA1``.
     :param retries: Repeats after a failure that may pass, with growing pauses; 0 makes every call once.
+    :param timeout: Seconds that the whole of an answer may take beyond the time for which it was asked to wait; by
+        default 10. A caller that has a bound of its own gives more.
     :param sleep: Waits between repeats.
     :param clock: The cloud's time, to sign with; learns from every answer.
     :raises ConfigurationError: When ``access`` has no ``cmq_endpoint``.
@@ -89,9 +91,11 @@ class CmqClient:
         *,
         signature_method: SignatureMethod = "HmacSHA256",
         retries: int = 3,
+        timeout: float | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: CloudClock | None = None,
     ) -> None:
+        self._timeout = timeout
         self.clock = clock or CloudClock()
         self._holder = Holder(access)
         self._endpoint = access.required_cmq_endpoint
@@ -295,7 +299,7 @@ class CmqClient:
         if self._session is None:
             raise RuntimeError("the client is not open: use it in an `async with` block")
         form = self._signed(action, params)
-        bound = wait + ANSWER_TIMEOUT
+        bound = wait + (ANSWER_TIMEOUT if self._timeout is None else self._timeout)
         told = f"{action}: no answer from {self._where}"
         failure: TransportError
         try:

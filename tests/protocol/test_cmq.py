@@ -273,6 +273,20 @@ async def test_a_server_that_hangs_is_given_up(cloud: ScriptedCloud, monkeypatch
             await client.receive("jobs", wait_seconds=0)
 
 
+async def test_a_caller_that_bounds_its_calls_itself_gives_a_slow_queue_more_time(
+    cloud: ScriptedCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_batch_events.protocol.cmq.ANSWER_TIMEOUT", 0.1)
+    cloud.hang()
+    async with CmqClient(cloud.access, retries=0, timeout=60) as client:
+        poll = asyncio.create_task(client.receive("jobs", wait_seconds=0))
+        await cloud.until_hanging(1)
+        await asyncio.sleep(0.3)
+        cloud.answer(EMPTY)
+        cloud.release.set()
+        assert await poll == []
+
+
 async def test_a_cancelled_long_poll_ends_at_once_and_the_client_stays_usable(cloud: ScriptedCloud) -> None:
     cloud.hang()
     async with CmqClient(cloud.access) as client:
