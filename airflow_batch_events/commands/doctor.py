@@ -107,7 +107,7 @@ def examine(access: CloudAccess, topic_name: str, queue_name: str, *, with_probe
 
 
 def _examine_clock(clock: CloudClock) -> Finding:
-    drift = time.time() - clock.signing_time()
+    drift = time.time() - clock.told()
     if abs(drift) <= MAX_DRIFT:
         return Finding("clock", True, f"this machine's clock is within {MAX_DRIFT:g} s of the cloud's")
     return Finding("clock", False, f"this machine's clock is off by {drift:+.0f} s: set it; the API refuses at 300 s")

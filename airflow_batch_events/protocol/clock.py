@@ -8,8 +8,8 @@ nothing. Two readings, because they are wrong at different costs:
 * :meth:`CloudClock.now` decides: which of two facts is younger, whether a deadline has passed. It is learned from good
   answers only, and one answer moves it by little: a gateway whose clock is wrong must not end a wait. A jump needs
   several answers over some time that agree, and can be taken back in the same way.
-* :meth:`CloudClock.signing_time` signs. The cloud refuses a request that is minutes off, so the newest answer counts,
-  a refusal too; where it is wrong, the next refusal corrects it.
+* :meth:`CloudClock.signing_time` signs. The cloud refuses a request that is minutes off, so a refusal corrects it by
+  the refusal's own date; a date that no refusal bears out corrects nothing.
 
 Where the estimate is wrong it must be late rather than early: an event that is taken for old costs a poll, an old event
 that is taken for new costs a wrong result.
@@ -57,7 +57,8 @@ class CloudClock:
         self._offset: float | None = None
         self._learned_at = 0.0
         self._rival: _Rival | None = None
-        self._newest: tuple[float, float] | None = None
+        self._newest: float | None = None
+        self._correction: float | None = None
 
     @property
     def is_known(self) -> bool:
@@ -75,7 +76,7 @@ class CloudClock:
         if seconds is None:
             return
         now = self._monotonic()
-        self._newest = (seconds, now)
+        self._newest = seconds - now
         if is_good:
             self._believe(seconds - now, now)
 
@@ -87,18 +88,27 @@ class CloudClock:
         """Return the latest that the cloud's time can be: for "the state was so at this time"."""
         return self.now() + 1.0
 
-    def signing_time(self) -> float:
-        """Return Unix seconds: this machine's, or the newest answer's where they differ by more than the tolerance."""
-        wall = self.wall()
-        if self._newest is None:
-            return wall
-        date, learned_at = self._newest
-        cloud = date + self._monotonic() - learned_at
-        return cloud if abs(cloud - wall) > TOLERANCE else wall
+    def told(self) -> float:
+        """Return the cloud's time by the newest answer alone, Unix seconds; this machine's if there was none."""
+        return self.wall() if self._newest is None else self._monotonic() + self._newest
 
-    def would_differ(self, timestamp: float) -> bool:
-        """Whether a request that was signed at ``timestamp`` just now would be signed with another time by now."""
-        return abs(self.signing_time() - timestamp) > TOLERANCE
+    def signing_time(self) -> float:
+        """Return Unix seconds to sign with: this machine's, or what a refusal has corrected them to."""
+        return self.wall() if self._correction is None else self._monotonic() + self._correction
+
+    def correct(self, timestamp: float) -> bool:
+        """
+        Take that a request was refused, perhaps for its time.
+
+        :param timestamp: What it was signed with just now.
+        :return: Whether it is worth signing again, with another time.
+        """
+        if self._newest is not None and abs(self.told() - timestamp) > TOLERANCE:
+            self._correction = self._newest
+            return True
+        # Signed with the very time that the refusals tell: theirs may be wrong, so the next call begins anew.
+        self._correction = None
+        return False
 
     def _believe(self, sample: float, now: float) -> None:
         believed = self.wall() - now if self._offset is None else self._offset

@@ -287,7 +287,7 @@ class CmqClient:
             # This machine's clock is off, as the refusal itself has told: sign once more with the cloud's time. Or the
             # key was exchanged meanwhile: sign once more with the present one.
             if not isinstance(error, CmqCredentialsError) or not (
-                self.clock.would_differ(signed_at) or await self._holder.exchange(access, error)
+                self.clock.correct(signed_at) or await self._holder.exchange(access, error)
             ):
                 raise error
         answer = await self._post(action, params, good_codes, wait)

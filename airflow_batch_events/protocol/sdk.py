@@ -134,7 +134,7 @@ class AsyncSdkClient:
             except ApiCredentialsError as error:
                 # A refusal that tells that this machine's clock is off is worth one more try with the cloud's time,
                 # and one of a key that has been exchanged meanwhile is worth one with the present key.
-                if not self.clock.would_differ(signed_at) and not await self._holder.exchange(access, error):
+                if not self.clock.correct(signed_at) and not await self._holder.exchange(access, error):
                     raise
         return await self._call(request, timeout)
 

@@ -232,7 +232,7 @@ def _renew(session: _Session, base: CloudAccess, role: Role) -> None:
     now = time.monotonic()
     session.timeout = CALL_TIMEOUT
     # A key that seems to have ended when it comes must not be asked for with every call.
-    lasts = max(temporary.expires - clock.signing_time(), MIN_LIFE)
+    lasts = max(temporary.expires - clock.told(), MIN_LIFE)
     session.key, session.issued, session.ends = temporary.key, now, now + lasts
     session.renew_at = session.ends - min(RENEW_BEFORE, lasts / 2)
     log.info("Assumed the role %s with %s for %.0f s", role.arn, base.identity, lasts)

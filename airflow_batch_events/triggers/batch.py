@@ -147,7 +147,7 @@ class BatchJobTrigger(StoredTrigger):
         try:
             payload = self._payload(await self._wait())
         except Exception as error:  # noqa: BLE001 - it ends this wait, and its task hears why
-            payload = {"job_id": self._job_ids, **self.error_payload(error)}
+            payload = {"job_id": self._given_ids, **self.error_payload(error)}
         await hold.passed()
         event: TriggerEvent | None = None
         if self.end is not None and self.task_instance is not None:
@@ -191,6 +191,11 @@ class BatchJobTrigger(StoredTrigger):
         return [job_id for job_id in ids if isinstance(job_id, str)] if isinstance(ids, Sequence) else []
 
     @property
+    def _given_ids(self) -> str | list[str]:
+        """What is waited for, in the form in which it was given: one id, or a list."""
+        return self.job_id if isinstance(self.job_id, str) else self._job_ids
+
+    @property
     def _deadline(self) -> float | None:
         lead = self.seconds("deadline_lead")
         if lead is None or self.timeout_after is None:
@@ -219,7 +224,7 @@ class BatchJobTrigger(StoredTrigger):
 
     def _payload(self, outcomes: Sequence[Outcome]) -> dict[str, Any]:
         values = [outcome.to_dict() for outcome in outcomes]
-        payload = {"job_id": self._job_ids, "status": "ended", "outcomes": values}
+        payload = {"job_id": self._given_ids, "status": "ended", "outcomes": values}
         try:
             storable(payload)
         except NotStorableError as error:

@@ -174,7 +174,7 @@ async def test_a_cloud_whose_clock_is_hours_ahead_can_be_used(
             return blocking.send(batch.describe_jobs(["job-00000000"]))
 
     assert await asyncio.to_thread(look) == []
-    assert abs(client.clock.signing_time() - emulator.clock.time()) < 60
+    assert abs(client.clock.told() - emulator.clock.time()) < 60
 
 
 async def test_queues_topics_and_subscriptions_are_described_as_they_were_made(

@@ -92,17 +92,35 @@ def test_wrong_answers_among_right_ones_are_never_believed(clock, times):
     assert abs(clock.now() - times.wall) < 5
 
 
-def test_a_gateways_errors_teach_nothing_but_the_time_to_sign(clock, times):
+def test_a_gateways_errors_teach_nothing_that_decides(clock, times):
     hear(clock, times, DAY, 100, is_good=False)
     assert not clock.is_known
-    assert clock.signing_time() == pytest.approx(times.wall + DAY)
-    assert clock.would_differ(times.wall)
-
-
-def test_a_clock_that_is_about_right_signs_with_its_own_time(clock, times):
-    clock.learn(NOW + 3, is_good=True)
     assert clock.signing_time() == times.wall
-    assert not clock.would_differ(times.wall)
+
+
+def test_a_refusal_corrects_the_time_to_sign_by_its_own_date(clock, times):
+    clock.learn(times.wall + DAY, is_good=False)
+    assert clock.correct(times.wall)
+    times.pass_(60)
+    assert clock.signing_time() == pytest.approx(times.wall + DAY)
+
+
+def test_a_date_that_no_refusal_bears_out_corrects_nothing(clock, times):
+    hear(clock, times, -DAY, 100)
+    assert clock.signing_time() == times.wall
+
+
+def test_a_correction_that_is_refused_as_well_is_taken_back(clock, times):
+    clock.learn(times.wall - DAY, is_good=False)
+    assert clock.correct(times.wall)
+    assert not clock.correct(clock.signing_time())
+    assert clock.signing_time() == times.wall
+
+
+def test_a_refusal_of_a_request_whose_time_was_right_is_about_something_else(clock, times):
+    clock.learn(NOW + 3, is_good=False)
+    assert not clock.correct(times.wall)
+    assert clock.signing_time() == times.wall
 
 
 @pytest.mark.parametrize(
