@@ -119,7 +119,10 @@ def check_queue(task: WaitingTask, *, reads_queue: bool) -> None:
             f"that is notified (airflow-batch-events provision), or correct queue_name or the connection"
         ) from error
     except CmqCredentialsError as error:
-        raise CredentialsError(f"The queue service {where} refused the keys; nothing was submitted: {error}") from error
+        raise CredentialsError(
+            f"The queue service {where} refused the keys (SecretId as login, SecretKey as password, token in extra); "
+            f"nothing was submitted: {error}"
+        ) from error
     except CmqParameterError as error:
         raise ConfigurationError(
             f"The queue service {where} refuses queue_name {name!r}; nothing was submitted: {error}"

@@ -218,8 +218,8 @@ def read_job_states(asked: Sequence[str], answer: Answer) -> JobStates:
     job_set, count = answer.get("JobSet"), answer.get("TotalCount")
     entries_given = job_set if isinstance(job_set, list) else []
     has_count = isinstance(count, int) and not isinstance(count, bool)
-    # A list of nothing may be written as null.
-    has_list = isinstance(job_set, list) or (job_set is None and has_count)
+    # A list of nothing may be written as null; a list that is not there is something else.
+    has_list = isinstance(job_set, list) or (job_set is None and "JobSet" in answer)
     is_consistent = has_list and (count is None or (has_count and count == len(entries_given)))
     wanted = set(asked)
     states: dict[str, str] = {}

@@ -111,7 +111,9 @@ def test_no_odd_answer_ends_a_wait_early_or_wrongly(monkeypatch: pytest.MonkeyPa
         client.send(tdmq.create_topic(TOPIC))
         rng = random.Random(1)
         job_ids = [submit(client, rng) for _ in range(JOBS - 1)]
-        job_ids.append(client.send(batch.submit_job(announced_job("scripted: outcome=hang", TOPIC), PLACEMENT)))
+        # A day, the usual Timeout, is over in moved time before there have been enough odd answers.
+        endless = announced_job("scripted: outcome=hang", TOPIC, timeout=int(FAR_AWAY))
+        job_ids.append(client.send(batch.submit_job(endless, PLACEMENT)))
         monkeypatch.setattr(time, "time", lambda: start + loop.time())
         try:
             concluded = loop.run_until_complete(wait_for_all(Truth(emulator, loop), job_ids, client, loop))
@@ -152,7 +154,7 @@ async def wait_for_all(
             with truth.in_step():
                 await asyncio.to_thread(client.send, batch.terminate_job(job_ids[-1]))
             await asyncio.gather(*waits)
-            assert api.odd == ODD, "a wait ended before there had been enough odd answers"
+            assert api.odd == ODD, f"a wait ended before there had been enough odd answers: {concluded[job_ids[-1]]}"
         finally:
             await consumer.stop()
     return concluded

@@ -208,6 +208,7 @@ def test_the_states_of_jobs_are_read_and_a_job_that_is_not_shown_is_not_there() 
         ({"TotalCount": None, "JobSet": []}, {}),
         ({"TotalCount": float("inf"), "JobSet": []}, {}),
         ({"TotalCount": 0.5, "JobSet": []}, {}),
+        ({"TotalCount": 0}, {}),
         ({"TotalCount": False, "JobSet": []}, {}),
         ({"TotalCount": 0, "JobSet": {}}, {}),
         ({"TotalCount": 0, "JobSet": "none"}, {}),
