@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import codecs
+import json
 import re
 from collections.abc import Mapping
 from datetime import timedelta, timezone
@@ -39,23 +39,11 @@ _MAX_ENCODINGS = 4
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 # Both halves of a surrogate pair, one of them alone, or any other escape, an escaped backslash among them.
 _ESCAPE = re.compile(r"\\(?:u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|u[dD][89a-fA-F]\w\w|.)", re.ASCII | re.DOTALL)
+_HALF = re.compile("[\ud800-\udfff]")
 _HALF_LENGTH = len(r"\ud800")
 
 _STANDARD_ALPHABET = str.maketrans("-_", "+/")
 _AROUND = " \t\r\n\0\ufeff"
-
-# UTF-32 stands first: its mark begins with that of UTF-16.
-_MARKS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-    # Without a mark, UTF-16 shows in the zero beside the opening brace.
-    b"{\0": "utf-16-le",
-    b"\0{": "utf-16-be",
-}
-_ANY_MARK = tuple(_MARKS)
 
 
 class BatchEvent(msgspec.Struct, frozen=True):
@@ -162,8 +150,8 @@ def parse_message(body: str | bytes) -> ParsedMessage:
     """
     Read a message body: JSON, or the JSON wrapper of an HTTP-format subscription around it.
 
-    Either may be Base64, also doubled, in lines, URL-safe or without padding; a JSON string; UTF-8 or UTF-16 with a
-    byte-order mark; with blanks around it. Half a surrogate pair in it is read as U+FFFD.
+    Either may be Base64, also doubled, in lines, URL-safe or without padding; a JSON string; UTF-8, UTF-16 or UTF-32,
+    with or without a byte-order mark; with blanks around it. A part of a character is read as U+FFFD.
 
     :param body: As the queue delivered it.
     :return: The events, or the reason why there are none; this function never raises.
@@ -189,22 +177,17 @@ def _decode(layer: object) -> object | None:
         if not isinstance(layer, str | bytes):
             return layer
         text = _as_text(layer)
-        if text is None:
-            return None
         document = _decode_json(text)
         layer = _decode_base64(text) if document is None else document
     return layer if isinstance(layer, dict) else None
 
 
-def _as_text(layer: str | bytes) -> str | None:
+def _as_text(layer: str | bytes) -> str:
+    # Whoever cut a name perhaps cut a character in two; the rest of the event is as good as any.
     if isinstance(layer, bytes):
-        encoding = "utf-8"
-        if layer.startswith(_ANY_MARK):
-            encoding = next(encoding for mark, encoding in _MARKS.items() if layer.startswith(mark))
-        try:
-            layer = layer.decode(encoding)
-        except UnicodeError:
-            return None
+        layer = layer.decode(json.detect_encoding(layer), "replace")
+    elif not layer.isascii():
+        layer = _HALF.sub("\ufffd", layer)
     return layer.strip(_AROUND)
 
 
@@ -213,7 +196,6 @@ def _decode_json(text: str) -> object | None:
         decoded: object = msgspec.json.decode(text)
         return decoded
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        # Whoever cut a name perhaps cut an emoji in two; the rest of the event is as good as any.
         whole = _ESCAPE.sub(_without_half, text)
         return None if whole == text else _decode_json(whole)
 

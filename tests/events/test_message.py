@@ -102,6 +102,9 @@ ENCODINGS = {
     "UTF-8 with a mark": lambda data: codecs.BOM_UTF8 + data,
     "UTF-16 with a mark": lambda data: data.decode().encode("utf-16"),
     "UTF-16, big end first, with a mark": lambda data: codecs.BOM_UTF16_BE + data.decode().encode("utf-16-be"),
+    "UTF-16 with a blank before it": lambda data: ("\n" + data.decode()).encode("utf-16-le"),
+    "UTF-32 without a mark": lambda data: data.decode().encode("utf-32-le"),
+    "UTF-32, big end first, without a mark": lambda data: data.decode().encode("utf-32-be"),
     "blanks and a NUL around": lambda data: b"\r\n\t " + data + b" \0\n",
     "wrapper": lambda data: wrap(data.decode()).encode(),
 }
@@ -149,7 +152,7 @@ def test_marks_and_doubled_encodings_are_taken_away(body):
 
 def test_encodings_may_follow_each_other_in_any_order():
     rng = random.Random(7)
-    names = [name for name in ENCODINGS if not name.startswith("UTF-16")]
+    names = [name for name in ENCODINGS if not name.startswith(("UTF-16", "UTF-32"))]
     for _ in range(300):
         body = ENVELOPE.encode()
         for name in rng.sample(names, 2):
@@ -224,6 +227,14 @@ def test_half_an_emoji_takes_no_other_character_with_it(written, read):
     for delivered in (body, b64(body), wrap(body)):
         (event,) = parse_message(delivered).events
         assert event.vars == {"n": read}
+
+
+def test_half_a_character_that_is_not_escaped_is_read_as_a_replacement():
+    body = json.dumps({"Events": [job_event(EventVars=[{"Name": "n", "Value": "*"}])]})
+    cut = body.encode().replace(b"*", "이".encode()[:2])
+    for delivered in (body.replace("*", "\ud83d"), wrap(body).replace("*", "\ud83d"), cut, base64.b64encode(cut)):
+        (event,) = parse_message(delivered).events
+        assert event.vars == {"n": "\ufffd"}
 
 
 def test_an_entry_whose_field_breaks_its_reader_takes_no_other_with_it(monkeypatch):
