@@ -11,12 +11,15 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from typing import NoReturn
 
 from airflow_batch_events import __version__
+from airflow_batch_events.events.text import printable
 
 # One line adds a subcommand: its name, its module, what it does.
 COMMANDS = {
@@ -29,17 +32,33 @@ COMMANDS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        # It quotes what was given, and a script may have been given it by others.
+        super().error(printable(message, 1000))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """
     Run the subcommand that the arguments name and return its exit status.
 
     :param arguments: The command line without the program's name; that of this process when it is None.
     """
-    if arguments is None:
-        _open_missing_streams()
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is not None:
+        return _run(arguments)
+    _open_missing_streams()
+    try:
+        return _run(sys.argv[1:])
+    except KeyboardInterrupt:
+        # As shells have it; behind the imports a subcommand says more.
+        return 128 + signal.SIGINT
+    finally:
+        _close_stdout()
+
+
+def _run(given: Sequence[str]) -> int:
     chosen = given[0] if given and given[0] in COMMANDS else None
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="airflow-batch-events",
         description="Run Tencent Cloud Batch jobs from Apache Airflow and wait for them by event.",
     )
@@ -52,11 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             module.add_arguments(subparser)
             subparser.set_defaults(run=module.run)
     args = parser.parse_args(_with_values_joined(given))
-    try:
-        return int(args.run(args))
-    finally:
-        if arguments is None:
-            _close_stdout()
+    return int(args.run(args))
 
 
 def _open_missing_streams() -> None:

@@ -148,6 +148,10 @@ def run_reporting(args: argparse.Namespace, work: Work) -> int:
     except BrokenPipeError:
         # Whoever reads has read enough, and nobody is left to be told.
         return 1
+    except OSError as error:
+        # Everything else that the work raises was told already: the result itself cannot be written.
+        sys.stderr.write(f"Standard output cannot be written: {error.strerror}\n")
+        return 1
 
 
 def _do(args: argparse.Namespace, work: Work, output: Output) -> tuple[int, dict[str, Any]]:

@@ -143,6 +143,16 @@ def test_streams_that_the_caller_has_closed_break_nothing(cloud, closed):
     assert ">&-" in closed.removeprefix("<&- ").split() or json.loads(done.stdout)["error"] == "ConfigurationError"
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+@pytest.mark.parametrize("options", ["--json", ""])
+def test_a_result_that_cannot_be_written_is_said_without_a_traceback(cloud, options):
+    command = f"{shlex.join([*COMMAND, 'provision', '--conn-id', 'nowhere'])} {options} >/dev/full"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.endswith("Standard output cannot be written: No space left on device\n")
+    assert "OSError" not in done.stderr
+
+
 def test_a_reader_that_has_read_enough_ends_tail_without_a_traceback(cloud, topic, temporary_queues):
     process = subprocess.Popen(
         [*COMMAND, "tail", "--topic", topic, "--seconds", "30", "--json"],
