@@ -304,7 +304,7 @@ def _whole_seconds(value: object, source: str) -> int:
     seconds = float(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
     if isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds == seconds // 1:
         return int(seconds)
-    shown = repr(value) if isinstance(value, str) else f"of type {type(value).__name__}"
+    shown = repr(value[:100]) if isinstance(value, str) else f"of type {type(value).__name__}"
     raise ConfigurationError(f"{source}: role_duration_seconds is {shown} but must be whole seconds")
 
 

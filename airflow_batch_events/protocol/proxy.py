@@ -106,11 +106,11 @@ def proxy_for(source: str, given: str | None, endpoint: str) -> Proxy | None:
     """
     if given is not None:
         return parse_proxy(source, "proxy", given)
-    scheme, host = urlsplit(endpoint)[:2]
-    proxies = getproxies()
-    name = scheme if proxies.get(scheme) else "all"
+    target, proxies = urlsplit(endpoint), getproxies()
+    name = target.scheme if proxies.get(target.scheme) else "all"
     url = proxies.get(name)
-    if not url or proxy_bypass(host):
+    # An IPv6 address stands there with or without its brackets.
+    if not url or proxy_bypass(target.netloc) or proxy_bypass(target.hostname or ""):
         return None
     return parse_proxy(source, f"{name}_proxy of the environment", url if "://" in url else f"http://{url}")
 

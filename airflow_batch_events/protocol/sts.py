@@ -55,6 +55,9 @@ CALL_TIMEOUT, MAX_CALL_TIMEOUT = 10.0, 40.0
 """Seconds for a call of STS, and the most that it gets after others have taken too long."""
 
 _MAX_SESSIONS = 64
+_SHOWN = 100
+"""Characters of a field that cannot be right which an error repeats."""
+
 _ARN = re.compile(r"qcs::[!-~]{1,1000}")
 _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,128}", re.ASCII)
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,128}", re.ASCII)
@@ -91,13 +94,13 @@ class Role:
             )
         if not _ARN.fullmatch(self.arn):
             raise ConfigurationError(
-                f"{self.source}: role_arn is {self.arn!r} but must look like "
+                f"{self.source}: role_arn is {self.arn[:_SHOWN]!r} but must look like "
                 f"qcs::cam::uin/100000000001:roleName/airflow"
             )
         if not _SESSION_NAME.fullmatch(self.session_name):
             raise ConfigurationError(
-                f"{self.source}: role_session_name is {self.session_name!r} but must have 2 to 128 letters, digits "
-                f"and +=,.@_-"
+                f"{self.source}: role_session_name is {self.session_name[:_SHOWN]!r} but must have 2 to 128 letters, "
+                f"digits and +=,.@_-"
             )
         if not 1 <= self.duration_seconds <= MAX_DURATION:
             raise ConfigurationError(

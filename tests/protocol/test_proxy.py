@@ -191,6 +191,16 @@ def test_one_function_finds_the_environment_s_proxy_for_both_stacks(
     assert given.url == "http://given:2"
 
 
+@pytest.mark.parametrize("exception", ["::1", "[::1]", "cloud, ::1"])
+def test_an_ipv6_address_is_excepted_from_the_environment_s_proxy_however_it_is_written(
+    environment: pytest.MonkeyPatch, exception: str
+) -> None:
+    environment.setenv("http_proxy", "http://p:1")
+    environment.setenv("no_proxy", exception)
+    assert proxy_for("connection 'c'", None, "http://[::1]:8700") is None
+    assert proxy_for("connection 'c'", None, "http://[::2]:8700") is not None
+
+
 async def test_an_environment_s_proxy_that_cannot_be_read_is_refused_alike_and_not_quoted(
     emulator: Emulator, use: Use, environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -201,6 +201,8 @@ def test_a_role_that_cannot_be_assumed_is_named_with_the_ways_out(
         ({"arn": "qcs::x", "session_name": "a b"}, "role_session_name is 'a b'"),
         ({"arn": "qcs::x", "duration_seconds": 43201}, "role_duration_seconds is 43201 but must be 1 to 43200"),
         ({"arn": "qcs::x", "external_id": "?"}, "role_external_id must have"),
+        ({"arn": "a" * 9000}, "role_arn is 'a{100}' but must look like"),
+        ({"arn": "qcs::x", "session_name": "?" * 9000}, r"role_session_name is '\?{100}' but must have"),
     ],
 )
 def test_a_role_that_cannot_be_right_is_refused_before_anything_is_asked(
