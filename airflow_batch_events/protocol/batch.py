@@ -33,7 +33,7 @@ from airflow_batch_events.protocol.batch_answers import (
     read_job_view,
     read_task_description,
 )
-from airflow_batch_events.protocol.fields import about, entries, readable
+from airflow_batch_events.protocol.fields import about, entries, identifier, readable
 from airflow_batch_events.protocol.request import Request
 
 __all__ = [
@@ -91,7 +91,9 @@ def submit_job(job: Mapping[str, Any], placement: Mapping[str, Any], client_toke
     :param client_token: Makes repeated calls submit one job; at most 64 ASCII characters.
     """
     params = {"Job": dict(job), "Placement": dict(placement), **_token(client_token)}
-    return _request("SubmitJob", params, lambda answer: str(answer["JobId"]), repeatable=client_token is not None)
+    return _request(
+        "SubmitJob", params, lambda answer: identifier(answer, "JobId"), repeatable=client_token is not None
+    )
 
 
 def describe_job(job_id: str) -> Request[JobDescription]:
@@ -201,7 +203,7 @@ def create_compute_env(
     """
     params = {"ComputeEnv": dict(compute_env), "Placement": dict(placement), **_token(client_token)}
     return _request(
-        "CreateComputeEnv", params, lambda answer: str(answer["EnvId"]), repeatable=client_token is not None
+        "CreateComputeEnv", params, lambda answer: identifier(answer, "EnvId"), repeatable=client_token is not None
     )
 
 

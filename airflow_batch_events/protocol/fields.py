@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 _DATA_URL = re.compile(r"\Adata:[^,]*,")
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
+_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
 _UNSHOWN = frozenset({"raw", "stdout", "stderr"})
@@ -62,6 +63,18 @@ def state(answer: Mapping[str, Any], name: str) -> str:
     value = answer.get(name)
     if not isinstance(value, str) or not value:
         raise ValueError(f"{name} is {type(value).__name__}, not the name of a state")
+    return value
+
+
+def identifier(answer: Mapping[str, Any], name: str) -> str:
+    """
+    Return the field that names what was made.
+
+    :raises ValueError: When it is missing or no id: then it is not known what was made.
+    """
+    value = answer[name]
+    if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
+        raise ValueError(f"{name} is no id")
     return value
 
 

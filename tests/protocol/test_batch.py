@@ -392,3 +392,13 @@ def test_activities_say_what_failed_and_why() -> None:
     assert (activity.kind, activity.state) == ("CREATE_COMPUTE_NODE", "FAILED")
     assert activity.state_reason == "InternalError.CallCvm:CvmAPICode"
     assert activity.end_time is None
+
+
+@pytest.mark.parametrize("value", [None, "", 7, True, {}, ["job-1"], "job-1\n", "job-\x1b[31m", "-", "a" * 129])
+def test_an_answer_that_names_nothing_that_was_made_is_no_answer(value: Any) -> None:
+    for request, name in (
+        (batch.submit_job({}, {}), "JobId"),
+        (batch.create_compute_env({}, {}), "EnvId"),
+    ):
+        with pytest.raises(ValueError, match=f"{name} is no id"):
+            request.parse({name: value})
