@@ -17,6 +17,7 @@ from typing import Any
 
 from airflow_batch_events.dispatch.metrics import Metrics
 from airflow_batch_events.dispatch.seen import Seen
+from airflow_batch_events.events.text import printable
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class Isolation:
         except Exception as error:
             self._metrics.count("errors", item=kind)
             if self._logged.add((kind, item, type(error))):
-                log.exception("The %s %r has failed; everything else goes on", kind, item)
+                log.exception("The %s %s has failed; everything else goes on", kind, printable(repr(item), 200))
 
 
 async def keep_running(

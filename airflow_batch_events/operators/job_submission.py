@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow_batch_events.events.catalog import find_job_state
+from airflow_batch_events.events.text import printable
 from airflow_batch_events.exceptions import (
     ApiParameterError,
     ApiQuotaError,
@@ -69,7 +70,8 @@ def submit_once(
         last = store.intend(last.number + 1 if last else 1, digest, identity)
     elif last.was_refused:
         last = store.intend(last.number, digest, identity)
-    hook.log.info("Submitting job %r, submission %d of this task", description.get("JobName"), last.number)
+    name = printable(description.get("JobName"), 200)
+    hook.log.info("Submitting job '%s', submission %d of this task", name, last.number)
     try:
         job_id = hook.submit_job(description, placement, last.token)
     except (ConfigurationError, ApiParameterError, ApiQuotaError, ApiRefusedError, ApiThrottledError):

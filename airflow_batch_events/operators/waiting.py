@@ -19,6 +19,7 @@ from airflow.sdk import Asset
 
 from airflow_batch_events import exceptions
 from airflow_batch_events.events.outcome import Outcome
+from airflow_batch_events.events.text import printable
 from airflow_batch_events.exceptions import BatchEventsError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
@@ -130,7 +131,7 @@ class JobWaitMixin(_Operator):
         :raises ValueError: When the event is not one of ours.
         """
         if not isinstance(event, Mapping) or event.get("status") not in ("ended", "error"):
-            raise ValueError(f"the trigger fired something else than the end of a wait: {event!r:.500}")
+            raise ValueError(f"the trigger fired something else than the end of a wait: {printable(repr(event), 500)}")
         self._keep_links()
         if event["status"] == "error":
             raise error_of(event)

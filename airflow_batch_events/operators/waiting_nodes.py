@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_batch_events.events.confirmation import CONFIRM_INTERVAL
 from airflow_batch_events.events.environment import EnvOutcome, NodeWait, Removal, Step
+from airflow_batch_events.events.text import printable
 from airflow_batch_events.events.values import whole_of
 from airflow_batch_events.exceptions import CloudError, CredentialsError
 from airflow_batch_events.hooks.batch import BatchHook
@@ -149,7 +150,7 @@ class EnvWaitMixin(_Operator):
         :raises ValueError: When the event is not one of ours.
         """
         if not isinstance(event, Mapping) or event.get("status") not in ("ended", "error"):
-            raise ValueError(f"the trigger fired something else than the end of a wait: {event!r:.500}")
+            raise ValueError(f"the trigger fired something else than the end of a wait: {printable(repr(event), 500)}")
         if event["status"] == "error":
             raise error_of(event)
         return EnvOutcome.from_dict(event.get("outcome"))

@@ -12,6 +12,7 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, TIMEOUT, JobWait, Outcome
+from airflow_batch_events.events.text import printable
 from airflow_batch_events.events.values import event_vars_of, job_ids_of, name_of, some_job_ids_of, text_of, whole_of
 from airflow_batch_events.exceptions import BatchJobTimeoutError, CredentialsError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, get_access
@@ -329,7 +330,7 @@ class BatchEventSensor(ParameterMixin, BaseSensorOperator):
     def execute_complete(self, context: Context, event: Any = None) -> list[dict[str, Any]]:
         """Take what the trigger fired."""
         if not isinstance(event, Mapping) or event.get("status") not in ("ended", "timeout", "error"):
-            raise ValueError(f"the trigger fired something else than the end of a wait: {event!r:.500}")
+            raise ValueError(f"the trigger fired something else than the end of a wait: {printable(repr(event), 500)}")
         if event["status"] == "error":
             raise error_of(event)
         events = list(event.get("events") or ())

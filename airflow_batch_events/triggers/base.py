@@ -23,6 +23,7 @@ from airflow_batch_events.dispatch.metrics import Metrics
 from airflow_batch_events.dispatch.seen import Seen
 from airflow_batch_events.dispatch.tap import Delivery
 from airflow_batch_events.events.duration import seconds_of
+from airflow_batch_events.events.text import printable
 from airflow_batch_events.exceptions import BatchEventsError, ConfigurationError, NotStorableError
 from airflow_batch_events.triggers.storable import storable
 
@@ -107,7 +108,8 @@ class StoredTrigger(BaseTrigger):
     def note_unknown(self) -> None:
         """Say in the log which arguments were let go."""
         if self.unknown:
-            self.log.warning("Arguments that this version does not know are ignored: %s", ", ".join(self.unknown))
+            names = printable(", ".join(self.unknown), 500)
+            self.log.warning("Arguments that this version does not know are ignored: %s", names)
 
 
 class WatcherTrigger(StoredTrigger, BaseEventTrigger):
@@ -178,7 +180,8 @@ class LeftMessages:
         self._metrics.count("events.unstorable")
         if self._ids.add(message_id):
             reason = str(error) if isinstance(error, NotStorableError) else type(error).__name__
-            self._log.warning("Left message %s in its queue, it cannot be fired: %s", message_id, reason)
+            shown = printable(message_id, 200)
+            self._log.warning("Left message %s in its queue, it cannot be fired: %s", shown, reason)
 
 
 def fire(payload: Mapping[str, Any]) -> TriggerEvent:

@@ -19,6 +19,7 @@ from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
 
 from airflow_batch_events.events.outcome import NOT_STARTED, TIMEOUT, Outcome
+from airflow_batch_events.events.text import printable
 from airflow_batch_events.exceptions import ConfigurationError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.links.console import BatchJobLink
@@ -171,9 +172,9 @@ async def _log_reason(trigger: BaseTrigger, failure: Outcome, hook: BatchHook) -
         trigger.log.error(
             "Batch job %s ended %s: %s (no further reason: %s)",
             failure.job_id,
-            failure.state,
-            failure.reason,
-            trouble or f"not read within {EXPLAIN_BOUND:g} s",
+            printable(failure.state),
+            printable(failure.reason, 1000),
+            printable(trouble, 1000) or f"not read within {EXPLAIN_BOUND:g} s",
         )
         return
     for line in lines:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from contextlib import suppress
 
 import pytest
 from support.small_cloud import PLACEMENT, address_of
@@ -18,8 +19,10 @@ from airflow_batch_events.emulator.batch.settings import Delays
 from airflow_batch_events.emulator.faults import Fault
 from airflow_batch_events.emulator.testing import start_emulator
 from airflow_batch_events.events.job_builder import build_job
+from airflow_batch_events.events.text import printable
 from airflow_batch_events.exceptions import (
     ApiParameterError,
+    BatchEventsError,
     CredentialsError,
     IdentityChangedError,
     IdentityUnknownError,
@@ -307,3 +310,12 @@ def test_a_record_of_0_1_0_finds_its_job_and_is_completed(task, other_cloud):
     task.connect(other_cloud)
     with pytest.raises(IdentityChangedError):
         task.run()
+
+
+def test_a_job_s_name_is_logged_as_text_that_folds_nothing(cloud, monkeypatch, capsys):
+    task = Task(cloud, monkeypatch)
+    task.job["JobName"] = "::group::\x1b[31m"
+    with suppress(BatchEventsError):
+        task.run()
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "Submitting" in line]
+    assert line == printable(line)

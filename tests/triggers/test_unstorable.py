@@ -16,6 +16,7 @@ from support.triggerer import Triggerer
 from airflow_batch_events.dispatch.metrics import Counts
 from airflow_batch_events.emulator.batch.settings import Delays
 from airflow_batch_events.emulator.emulator import Emulator
+from airflow_batch_events.events.text import printable
 from airflow_batch_events.protocol import batch, tdmq
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.triggers import stream
@@ -195,3 +196,14 @@ def test_each_delivery_of_a_message_that_was_left_is_counted_but_not_looked_at_a
     assert metrics.counters["events.unstorable"] == 4
     assert len(said) == 1
     assert "secret" not in str(said)
+
+
+def test_what_others_have_named_is_shown_as_text_of_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "\x9b31m\x07\r\n::group::\u202e"
+    said: list[str] = []
+    log = SimpleNamespace(warning=lambda text, *args: said.append(text % args))
+    LeftMessages(log, Counts()).add(hostile, ValueError())
+    assert said == [printable(line) for line in said]
+    BatchJobTrigger("job-1", "q", **{hostile: 1}).note_unknown()
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line == printable(line)
