@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_batch_events.events.catalog import parse_event_names
 from airflow_batch_events.events.message import BatchEvent
-from airflow_batch_events.events.values import event_vars_of, job_ids_of, text_of
+from airflow_batch_events.events.values import filter_vars_of, job_ids_of, text_of
 from airflow_batch_events.exceptions import ParameterError
 
 
@@ -27,7 +27,8 @@ class EventFilter:
     :param event_vars: Custom parameters that must all be there with these values. An event carries text, so a number or
         a boolean is compared as the text that it goes out as.
     :param region: The region that the event names, for example ``ap-guangzhou``.
-    :raises ParameterError: For an event name that does not exist, and for a blank or nested value.
+    :raises ParameterError: For an event name that does not exist, for a blank or nested value, and for a custom parameter
+        whose name begins with ``__``.
     """
 
     events: Sequence[str] | str | None = None
@@ -54,8 +55,8 @@ class EventFilter:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, text_of(name, value))
-        if self.event_vars:
-            object.__setattr__(self, "_vars", event_vars_of("event_vars", self.event_vars))
+        if self.event_vars is not None and self.event_vars != {}:
+            object.__setattr__(self, "_vars", filter_vars_of("event_vars", self.event_vars))
 
     def matches(self, event: BatchEvent) -> bool:
         """Whether the event is wanted."""

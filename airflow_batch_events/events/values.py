@@ -14,7 +14,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
-from typing import Any
+from typing import Any, TypeGuard
 
 from airflow_batch_events.exceptions import ParameterError
 
@@ -46,7 +46,7 @@ def unfold(value: Any) -> Any:
     return value
 
 
-def is_list(value: object) -> bool:
+def is_list(value: object) -> TypeGuard[Sequence[Any] | Set[Any]]:
     """Whether a value is several: a list, a set, the lazy sequence of a mapped task; no text and no mapping."""
     return isinstance(value, Sequence | Set) and not isinstance(value, str | bytes | bytearray)
 
@@ -223,6 +223,20 @@ def event_vars_of(name: str, value: object) -> dict[str, str]:
     :raises ParameterError: For anything else, and for a value that :func:`event_var_of` does not take.
     """
     return dict(_event_vars(name, mapping_of(name, value)))
+
+
+def filter_vars_of(name: str, value: object) -> dict[str, str]:
+    """
+    Read custom parameters that events must have, which are stored as the argument of a trigger.
+
+    :raises ParameterError: As :func:`event_vars_of` does, and for a name that Airflow takes for its own: it could not
+        make the trigger again, and would end the triggerer.
+    """
+    variables = event_vars_of(name, value)
+    for key in variables:
+        if key.startswith("__"):
+            raise ParameterError(f"{name} has the parameter {key[:50]!r}: names that begin with __ are Airflow's own")
+    return variables
 
 
 def _event_vars(name: str, variables: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:

@@ -20,7 +20,7 @@ from airflow_batch_events.events.notifications import (
     read_event_vars,
 )
 from airflow_batch_events.events.outcome import NOT_STARTED, RECONCILE_INTERVAL, TIMEOUT, Outcome, Source
-from airflow_batch_events.events.values import name_of
+from airflow_batch_events.events.values import is_list, name_of
 from airflow_batch_events.exceptions import BatchEventsError, SubmissionRecordError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
@@ -343,5 +343,5 @@ class BatchSubmitJobOperator(ParameterMixin, NotifyMixin, JobWaitMixin, BaseOper
 
 def _awaited_in(event: object) -> Sequence[str]:
     """Return the jobs that a trigger has waited for, as far as it says so."""
-    job_ids = event.get("job_id") if isinstance(event, Mapping) else None
-    return [job_ids] if isinstance(job_ids, str) else job_ids or ()
+    given = event.get("job_id") if isinstance(event, Mapping) else None
+    return [job_id for job_id in (given if is_list(given) else [given]) if job_id and isinstance(job_id, str)]

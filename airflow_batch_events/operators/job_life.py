@@ -146,7 +146,7 @@ class BatchRetryJobsOperator(ParameterMixin, JobWaitMixin, BaseOperator):
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Take what the trigger fired: return the outcomes, or fail with what failed and why."""
         self.read_parameters("job_id", *CONNECTION)
-        return self._conclude(self.outcomes_of(event))
+        return self._conclude(self.outcomes_of(event, 1 if isinstance(self.job_id, str) else len(self.job_id)))
 
     def _conclude(self, outcomes: Sequence[Outcome]) -> Any:
         self.log_end(outcomes)

@@ -20,6 +20,7 @@ from airflow.sdk import Asset
 from airflow_batch_events import exceptions
 from airflow_batch_events.events.outcome import Outcome
 from airflow_batch_events.events.text import printable
+from airflow_batch_events.events.values import is_list
 from airflow_batch_events.exceptions import BatchEventsError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
@@ -123,10 +124,12 @@ class JobWaitMixin(_Operator):
             if isinstance(outlet, Asset):
                 context["outlet_events"][outlet].extra.update(outcome)
 
-    def outcomes_of(self, event: Any) -> list[Outcome]:
+    def outcomes_of(self, event: Any, count: int = 1) -> list[Outcome]:
         """
         Read what the trigger fired.
 
+        :param event: The trigger's payload, whichever version has fired it.
+        :param count: How many jobs were waited for: one that is missing must not count as one that has succeeded.
         :raises BatchEventsError: The error that ended the wait in the triggerer, as its own class.
         :raises ValueError: When the event is not one of ours.
         """
@@ -136,8 +139,10 @@ class JobWaitMixin(_Operator):
         if event["status"] == "error":
             raise error_of(event)
         outcomes = event.get("outcomes")
-        if not isinstance(outcomes, Sequence) or isinstance(outcomes, str):
+        if not is_list(outcomes):
             raise ValueError(f"the trigger fired an end without a list of outcomes: {sorted(map(str, event))}")
+        if len(outcomes) != count:
+            raise ValueError(f"the trigger fired the outcomes of {len(outcomes)} jobs, where {count} were waited for")
         return [Outcome.from_dict(item) for item in outcomes]
 
     def error_for(self, outcome: Outcome) -> BatchEventsError:

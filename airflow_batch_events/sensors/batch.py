@@ -13,7 +13,16 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, TIMEOUT, JobWait, Outcome
 from airflow_batch_events.events.text import printable
-from airflow_batch_events.events.values import event_vars_of, job_ids_of, name_of, some_job_ids_of, text_of, whole_of
+from airflow_batch_events.events.values import (
+    filter_vars_of,
+    is_list,
+    job_ids_of,
+    kind_of,
+    name_of,
+    some_job_ids_of,
+    text_of,
+    whole_of,
+)
 from airflow_batch_events.exceptions import BatchJobTimeoutError, CredentialsError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, get_access
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
@@ -155,7 +164,7 @@ class BatchJobSensor(ParameterMixin, JobWaitMixin, BaseSensorOperator):
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Take what the trigger fired: return the outcomes, or fail with what failed and why."""
         self.read_parameters("job_id", *CONNECTION)
-        return self._conclude(self.outcomes_of(event))
+        return self._conclude(self.outcomes_of(event, len(self._job_ids)))
 
     def task_end(self) -> dict[str, Any]:
         """Return how the task ends, for a trigger that ends it."""
@@ -257,7 +266,7 @@ class BatchEventSensor(ParameterMixin, BaseSensorOperator):
         "job_name": optional(text_of),
         "env_id": optional(name_of),
         "task_name": optional(text_of),
-        "event_vars": optional(event_vars_of),
+        "event_vars": optional(filter_vars_of),
         "event_region": optional(name_of),
         **CONNECTION,
     }
@@ -333,10 +342,12 @@ class BatchEventSensor(ParameterMixin, BaseSensorOperator):
             raise ValueError(f"the trigger fired something else than the end of a wait: {printable(repr(event), 500)}")
         if event["status"] == "error":
             raise error_of(event)
-        events = list(event.get("events") or ())
+        events = event.get("events", [])
+        if not is_list(events):
+            raise ValueError(f"the trigger fired an end whose events are {kind_of(events)}, must be a list")
         if event["status"] == "timeout":
             raise AirflowSensorTimeout(
                 f"{len(events)} of {self.count} events came on queue {self.queue_name!r} in {self.timeout:g} s"
             )
         self.log.info("The wait is over, known from %s", event.get("source"))
-        return events
+        return list(events)

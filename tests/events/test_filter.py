@@ -75,6 +75,10 @@ def test_a_number_in_event_vars_matches_the_text_that_it_goes_out_as(value):
     ("wanted", "words"),
     [
         ({"events": []}, "events is an empty list"),
+        ({"event_vars": {"__type": "a", "__var": "b"}}, "'__type'.*Airflow's own"),
+        ({"event_vars": ""}, "event_vars is text"),
+        ({"event_vars": []}, "event_vars is a list"),
+        ({"event_vars": 0}, "event_vars is an int"),
         ({"events": 7}, "events is an int"),
         ({"job_id": ""}, "job_id is ''"),
         ({"job_id": [None]}, r"job_id\[0\] is None"),

@@ -16,8 +16,10 @@ from airflow_batch_events.exceptions import (
     TransportError,
 )
 from airflow_batch_events.hooks.batch import BatchHook
+from airflow_batch_events.operators.batch import _awaited_in
 from airflow_batch_events.operators.waiting import JobWaitMixin, deadline_of
 from airflow_batch_events.protocol.clock import CloudClock
+from airflow_batch_events.sensors.batch import BatchEventSensor, BatchJobSensor
 
 OUTCOME = Outcome("job-1", "SUCCEED", True, source="event")
 
@@ -55,6 +57,32 @@ def test_an_error_of_any_version_is_raised_as_the_nearest_class(name: Any, expec
 def test_an_end_without_outcomes_is_a_clear_error(outcomes: Any) -> None:
     with pytest.raises(ValueError, match="outcome"):
         JobWaitMixin().outcomes_of({"status": "ended", "outcomes": outcomes})
+
+
+@pytest.mark.parametrize("outcomes", [[], [OUTCOME.to_dict()], [OUTCOME.to_dict()] * 3], ids=len)
+def test_an_end_of_fewer_or_more_jobs_than_were_waited_for_is_a_clear_error(outcomes: Any) -> None:
+    """Outcomes of another version: a job without one must not count as one that has succeeded."""
+    event = {"status": "ended", "outcomes": outcomes}
+    task = BatchJobSensor(task_id="t", job_id=["job-1", "job-2"])
+    with pytest.raises(ValueError, match="where 2 were waited for"):
+        task.execute_complete({}, event=event)
+    if len(outcomes) != 1:
+        with pytest.raises(ValueError, match="where 1 were waited for"):
+            JobWaitMixin().outcomes_of(event)
+
+
+@pytest.mark.parametrize("events", [None, 7, True, "JOB_SUCCEED", {"event_name": "JOB_SUCCEED"}], ids=repr)
+def test_events_that_are_no_list_are_a_clear_error(events: Any) -> None:
+    """Payloads of another version."""
+    sensor = BatchEventSensor(task_id="t", queue_name="q")
+    with pytest.raises(ValueError, match="must be a list"):
+        sensor.execute_complete({}, event={"status": "ended", "events": events})
+
+
+@pytest.mark.parametrize("job_ids", [None, 7, True, {"a": 1}, [7, None, ""]], ids=repr)
+def test_an_error_that_names_no_job_is_raised_all_the_same(job_ids: Any) -> None:
+    """Payloads of another version."""
+    assert list(_awaited_in({"status": "error", "job_id": job_ids})) == []
 
 
 def test_a_deadline_is_stored_only_in_a_time_that_the_cloud_has_told() -> None:
