@@ -27,8 +27,8 @@ class EventFilter:
     :param event_vars: Custom parameters that must all be there with these values. An event carries text, so a number or
         a boolean is compared as the text that it goes out as.
     :param region: The region that the event names, for example ``ap-guangzhou``.
-    :raises ParameterError: For an event name that does not exist, for a blank or nested value, and for a custom parameter
-        whose name begins with ``__``.
+    :raises ParameterError: For an event name that does not exist, for a blank or nested value, and for a custom
+        parameter whose name begins with ``__``.
     """
 
     events: Sequence[str] | str | None = None

@@ -13,7 +13,7 @@ Everything that a trigger fires is made by :func:`fire`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from airflow_batch_events.dispatch.seen import Seen
 from airflow_batch_events.dispatch.tap import Delivery
 from airflow_batch_events.events.duration import seconds_of
 from airflow_batch_events.events.text import printable
+from airflow_batch_events.events.values import is_list, items_of
 from airflow_batch_events.exceptions import BatchEventsError, ConfigurationError, NotStorableError
 from airflow_batch_events.triggers.storable import storable
 
@@ -34,6 +35,9 @@ LONGEST = 3e9
 
 MAX_REASON = 2_000
 """Characters of an error's message in a payload; what the cloud says may be of any length."""
+
+MAX_SHOWN = 2_000
+"""Characters of an event in a log line."""
 
 
 class StoredTrigger(BaseTrigger):
@@ -133,6 +137,7 @@ class WatcherTrigger(StoredTrigger, BaseEventTrigger):
         """Refuse arguments that make no sense."""
         if self.unknown:
             raise TypeError(f"{type(self).__name__} has no parameter {', '.join(self.unknown)}")
+        self.text("queue_name")
 
 
 class LeftMessages:
@@ -184,13 +189,32 @@ class LeftMessages:
             self._log.warning("Left message %s in its queue, it cannot be fired: %s", shown, reason)
 
 
+class FiredEvent(TriggerEvent):
+    """
+    An event of which a log shows no more than a line.
+
+    Airflow logs each event in full, and its triggerer reads its log 4 KiB at a time, between queries of the database: a
+    hundred large events would keep it from everything else for minutes, and its triggers would be given to another one.
+    """
+
+    def __repr__(self) -> str:
+        return printable(super().__repr__(), MAX_SHOWN)
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TriggerEvent) and self.payload == other.payload
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 def fire(payload: Mapping[str, Any]) -> TriggerEvent:
     """
     Return the event with this payload, as Airflow can carry it.
 
     :raises NotStorableError: When it cannot.
     """
-    return TriggerEvent(storable(payload))
+    return FiredEvent(payload=storable(payload))
 
 
 def hashable(value: object) -> Hashable:
@@ -214,9 +238,7 @@ def _plain(value: Any) -> Any:
     # What a template or Airflow has made of an argument may be a lazy sequence, which could not be stored.
     if isinstance(value, Mapping):
         return dict(value)
-    if isinstance(value, Sequence | Set) and not isinstance(value, str | bytes):
-        return list(value)
-    return value
+    return items_of(value) if is_list(value) else value
 
 
 def _shown(value: object) -> str:

@@ -12,13 +12,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.triggers.base import BaseEventTrigger, BaseTrigger
+from airflow.jobs.triggerer_job_runner import TriggerEventEntry, messages
+from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import airflow_batch_events.triggers
 from airflow_batch_events import exceptions
-from airflow_batch_events.triggers.base import StoredTrigger
+from airflow_batch_events.triggers.base import StoredTrigger, fire
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 from airflow_batch_events.triggers.cmq import CmqMessageTrigger
 from airflow_batch_events.triggers.compute_env import BatchComputeEnvTrigger, BatchDeleteComputeEnvTrigger
@@ -170,9 +171,49 @@ def test_everything_that_leaves_a_trigger_is_made_storable_in_one_place() -> Non
         (path.name, ast.unparse(node.func))
         for path in folder.glob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("TriggerEvent", "XCom.aset", "XCom.set")
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in MAKERS
     }
-    assert makers == {("base.py", "TriggerEvent"), ("ending.py", "XCom.aset")}
+    assert makers == {("base.py", "FiredEvent"), ("ending.py", "XCom.aset")}
+
+
+MAKERS = ("TriggerEvent", "FiredEvent", "XCom.aset", "XCom.set")
+
+
+def test_a_log_shows_no_more_than_a_line_of_what_was_fired() -> None:
+    """A payload that Airflow cannot carry: its triggerer reads its log 4 KiB between two queries of the database."""
+    event = fire({"body": "\x1b[2J\n" * 100_000})
+    for shown in (repr(event), str(event)):
+        assert shown.startswith("TriggerEvent<{'body': ")
+        assert len(shown) <= 2_000
+        assert shown.isprintable()
+
+
+def test_what_is_fired_is_one_of_airflow_s_events_and_is_sent_as_one() -> None:
+    event = fire({"a": 1})
+    assert event == TriggerEvent({"a": 1})
+    assert TriggerEvent({"a": 1}) == event
+    assert event != TriggerEvent({"a": 2})
+    sent = messages.TriggerStateChanges(events=[TriggerEventEntry(1, event, None)]).model_dump()
+    assert sent["events"] == [(1, {"payload": {"a": 1}}, None)]
+
+
+@pytest.mark.parametrize("cls", EVENT_CLASSES)
+@pytest.mark.parametrize("queue_name", [None, "", 7, ["q"]], ids=repr)
+def test_a_watcher_without_a_queue_is_refused_when_its_dag_file_is_read(cls: Any, queue_name: Any) -> None:
+    with pytest.raises(exceptions.ConfigurationError, match="queue_name"):
+        cls(queue_name=queue_name).serialize()
+
+
+@pytest.mark.parametrize("name", ["__type", "__classname__"])
+def test_a_filter_that_airflow_could_not_read_back_is_refused_when_its_dag_file_is_read(name: str) -> None:
+    """A trigger's constructor raises: kwargs with such keys end the triggerer before this package is asked."""
+    with pytest.raises(exceptions.ConfigurationError, match=name):
+        BatchEventTrigger("q", event_vars={name: "x"}).serialize()
+
+
+def test_a_set_is_stored_in_the_same_order_in_every_process() -> None:
+    names = ["JOB_FAILED", "JOB_RUNNING", "JOB_SUCCEED", "TASK_FAILED"]
+    assert BatchEventTrigger("q", events=set(names)).serialize()[1]["events"] == names
 
 
 def test_every_trigger_of_the_package_is_stored_in_this_way() -> None:
