@@ -37,7 +37,7 @@ MAX_REASON = 2_000
 """Characters of an error's message in a payload; what the cloud says may be of any length."""
 
 MAX_SHOWN = 2_000
-"""Characters of an event in a log line."""
+"""Characters of a payload in a log line."""
 
 
 class StoredTrigger(BaseTrigger):
@@ -189,9 +189,9 @@ class LeftMessages:
             self._log.warning("Left message %s in its queue, it cannot be fired: %s", shown, reason)
 
 
-class FiredEvent(TriggerEvent):
+class Payload(dict[str, Any]):
     """
-    An event of which a log shows no more than a line.
+    A payload of which a log shows no more than a line.
 
     Airflow logs each event in full, and its triggerer reads its log 4 KiB at a time, between queries of the database: a
     hundred large events would keep it from everything else for minutes, and its triggers would be given to another one.
@@ -200,13 +200,6 @@ class FiredEvent(TriggerEvent):
     def __repr__(self) -> str:
         return printable(super().__repr__(), MAX_SHOWN)
 
-    __str__ = __repr__
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, TriggerEvent) and self.payload == other.payload
-
-    __hash__ = None  # type: ignore[assignment]
-
 
 def fire(payload: Mapping[str, Any]) -> TriggerEvent:
     """
@@ -214,7 +207,7 @@ def fire(payload: Mapping[str, Any]) -> TriggerEvent:
 
     :raises NotStorableError: When it cannot.
     """
-    return FiredEvent(payload=storable(payload))
+    return TriggerEvent(Payload(storable(payload)))
 
 
 def hashable(value: object) -> Hashable:

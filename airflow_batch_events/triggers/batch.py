@@ -20,7 +20,7 @@ from airflow.triggers.base import TriggerEvent
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import DEFAULT_GRACE, RECONCILE_INTERVAL, Outcome
 from airflow_batch_events.events.text import MAX_TEXT, printable
-from airflow_batch_events.events.values import NOTHING, job_ids_of
+from airflow_batch_events.events.values import NOTHING, job_ids_of, name_of
 from airflow_batch_events.exceptions import NotStorableError, ParameterError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
@@ -70,6 +70,8 @@ def check_rendered(trigger: BatchJobTrigger) -> None:
         is_nothing = value is None or str(value).strip() in NOTHING
         if is_nothing and (value is not None or getattr(trigger.task, name, None) is not None):
             raise ParameterError(f"{name} was given, and was rendered to nothing: leave it out, or give it a value")
+        if value is not None:
+            setattr(trigger, name, name_of(name, value))
     if isinstance(trigger.end, Mapping):
         trigger.end = {**trigger.end, "is_list": not isinstance(trigger.job_id, str)}
 

@@ -110,8 +110,9 @@ async def end_task(trigger: BatchJobTrigger, payload: Mapping[str, Any], hook: B
     if end.push_result:
         is_list = not isinstance(trigger.job_id, str) if end.is_list is None else end.is_list
         result = result_of(outcomes, is_list=is_list)
-        if end.multiple_outputs and not isinstance(result, Mapping):
-            # Airflow refuses it with an error of its own, on a worker.
+        is_refused = end.multiple_outputs and not isinstance(result, Mapping)
+        if is_refused or len(result) > conf.getint("core", "max_map_length"):
+            # Airflow refuses it with an error of its own, on a worker; what is too long, where a task expands over it.
             return None
         try:
             push = push_result(trigger, result, multiple_outputs=end.multiple_outputs)
@@ -127,9 +128,7 @@ async def push_result(trigger: BaseTrigger, value: Any, *, multiple_outputs: boo
     if multiple_outputs:
         for key, item in value.items():
             await push_xcom(trigger, key, item)
-    length = len(value)
-    is_mappable = _map_index(trigger) < 0 and length <= conf.getint("core", "max_map_length")
-    await push_xcom(trigger, RETURN_VALUE, value, mapped_length=length if is_mappable else None)
+    await push_xcom(trigger, RETURN_VALUE, value, mapped_length=len(value) if _map_index(trigger) < 0 else None)
 
 
 async def push_xcom(trigger: BaseTrigger, key: str, value: Any, *, mapped_length: int | None = None) -> None:

@@ -104,7 +104,8 @@ class BatchEventTrigger(WatcherTrigger):
         is_for_task, hold = self.task_instance is not None, hold_of(self)
         async for item in shared_stream:
             item.is_left = item.is_left or is_for_task
-            for event in left.firing(item.delivery, item.delivery.events, partial(_fire, wanted)):
+            make = partial(_fire, wanted, item.delivery.message_id)
+            for event in left.firing(item.delivery, item.delivery.events, make):
                 if fired.add(event.payload["event_id"]):
                     await hold.passed()
                     yield event
@@ -121,7 +122,8 @@ class BatchEventTrigger(WatcherTrigger):
             left = LeftMessages(self.log, consumer.metrics)
             with consumer.tap(wanted.matches_any) as tap:
                 async for delivery in tap:
-                    events = left.firing(delivery, delivery.events, partial(_fire, wanted))
+                    make = partial(_fire, wanted, delivery.message_id)
+                    events = left.firing(delivery, delivery.events, make)
                     # Nobody will say that anything is stored.
                     tap.settle(delivery, is_stored=delivery.message_id not in left)
                     for event in events:
@@ -147,8 +149,8 @@ class BatchEventTrigger(WatcherTrigger):
         )
 
 
-def _fire(wanted: EventFilter, event: BatchEvent) -> TriggerEvent | None:
-    return fire({**event.to_dict(), "event_id": event_id(event)}) if wanted.matches(event) else None
+def _fire(wanted: EventFilter, message_id: str, event: BatchEvent) -> TriggerEvent | None:
+    return fire({**event.to_dict(), "event_id": event_id(event, message_id)}) if wanted.matches(event) else None
 
 
 def event_filter(**wanted: Any) -> EventFilter:
@@ -164,11 +166,14 @@ def event_filter(**wanted: Any) -> EventFilter:
         raise ConfigurationError(f"the events that are waited for are not understood: {error}") from error
 
 
-def event_id(event: BatchEvent) -> str:
+def event_id(event: BatchEvent, message_id: str) -> str:
     """
     Return what is the same whenever an event is delivered again, and different for any other event.
 
-    Neither the envelope nor the queue has such an id: a message that is published again gets a new one.
+    Neither the envelope nor the queue has such an id: a message that is published again gets a new one. Only for an
+    event without a time the message has to tell: two that fire are better than one that is lost.
     """
     parts = [None if part is None else str(part) for part in event.identity]
+    if event.time is None:
+        parts.append(message_id)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

@@ -98,6 +98,33 @@ async def test_a_result_that_cannot_be_stored_here_is_left_to_a_worker(cloud: An
     assert event.payload["outcomes"][0]["succeeded"]
 
 
+async def test_a_result_that_is_too_long_to_expand_over_is_left_to_a_worker_which_refuses_it(
+    cloud: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two ways to end that differ: on a worker, Airflow refuses it where a task expands over it."""
+    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "1")
+    pushed: list[str] = []
+
+    async def aset(*, key: str, **_: Any) -> None:
+        pushed.append(key)
+
+    monkeypatch.setattr("airflow_batch_events.triggers.ending.XCom.aset", aset)
+    job_ids = [submit("outcome=succeed"), submit("outcome=succeed")]
+
+    event = await fire(job_ids, TaskEnd(is_list=True).to_dict())
+
+    assert type(event) is TriggerEvent
+    assert pushed == []
+
+
+async def test_a_number_that_a_template_has_made_of_a_name_is_taken_in_the_triggerer_too(cloud: Any) -> None:
+    trigger = BatchJobTrigger("job-00000000", queue_name=7, end=END)  # type: ignore[arg-type]
+    task = SimpleNamespace(template_ext=(), template_fields=(), queue_name="{{ 7 }}")
+    trigger.task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1, task=task)
+    check_rendered(trigger)
+    assert trigger.queue_name == "7"
+
+
 async def test_a_way_to_end_that_this_version_does_not_understand_is_left_to_a_worker(cloud: Any) -> None:
     for end in ({"push_result": "later"}, {"is_list": 7}, ["later"]):
         event = await fire(submit("outcome=failed"), end)  # type: ignore[arg-type]

@@ -6,16 +6,18 @@ import inspect
 import json
 from datetime import datetime, timezone
 
+import pendulum
 import pytest
 from airflow.jobs.triggerer_job_runner import TriggerRunner
 from airflow.sdk import DAG, Asset, AssetWatcher
 from airflow.serialization.serialized_objects import DagSerialization
 
+from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.protocol import tdmq
 from airflow_batch_events.protocol.credentials import CloudAccess
 from airflow_batch_events.protocol.sdk import SdkClient
 from airflow_batch_events.triggers.cmq import CmqMessageTrigger
-from airflow_batch_events.triggers.event import BatchEventTrigger
+from airflow_batch_events.triggers.event import BatchEventTrigger, event_id
 
 TRIGGERS = [
     BatchEventTrigger("q", ["JOB_FAILED"], ["job-1"], "n*", "env-1", "t*", {"a": "b"}, "r", "c", "ap-tokyo"),
@@ -96,3 +98,11 @@ def test_a_plain_message_fires_as_it_is(cloud, queue):
     cloud.call(lambda emulator: emulator.broker.send(queue, ["hello"]))
     payload = asyncio.run(first(CmqMessageTrigger(queue)))
     assert (payload["body"], payload["events"]) == ("hello", [])
+
+
+def test_two_events_without_a_time_are_two_but_one_that_is_delivered_again_is_one():
+    """A payload-bearing exit that loses something: an event that counts as fired is deleted."""
+    event = BatchEvent("JOB_FAILED", batch={"JobId": "job-1"})
+    assert event_id(event, "1") == event_id(event, "1") != event_id(event, "2")
+    timed = BatchEvent("JOB_FAILED", pendulum.datetime(2026, 1, 1), batch={"JobId": "job-1"})
+    assert event_id(timed, "1") == event_id(timed, "2")
