@@ -185,6 +185,20 @@ SENSOR_CASES: dict[str, tuple[list[str], Callable[[list[str]], Any], dict[str, A
         None,
         AirflowSkipException.__name__,
     ),
+    "time is over, never_fail": (
+        [ENDLESS],
+        lambda ids: ids[0],
+        {"timeout": 1.0, "never_fail": True},
+        None,
+        AirflowSkipException.__name__,
+    ),
+    "one has failed when the time is over": (
+        [BAD, ENDLESS],
+        list,
+        {"timeout": 2.0},
+        None,
+        BatchJobFailedError.__name__,
+    ),
     "multiple_outputs": ([GOOD], lambda ids: ids[0], {"multiple_outputs": True}, "SUCCEED", None),
     "multiple_outputs of a list": ([GOOD], list, {"multiple_outputs": True}, None, TypeError.__name__),
 }
@@ -245,6 +259,16 @@ def test_a_sensor_ends_in_the_same_way_wherever_it_ends(
 
     is_multiple = bool(settings.get("multiple_outputs"))
     check_end(attempt, job_ids, states, error, is_multiple=is_multiple, logged=capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("way", SENSOR_WAYS)
+def test_a_sensor_that_must_never_fail_is_skipped_when_the_keys_are_refused(cloud: RunningEmulator, way: str) -> None:
+    job_id = submit(ENDLESS)
+    cloud.add_fault(parse_fault("error code=AuthFailure.SecretIdNotFound action=DescribeJobs"))
+
+    attempt = SENSOR_WAYS[way](job_id, {"never_fail": True, "timeout": 5.0})
+
+    assert attempt.error == AirflowSkipException.__name__
 
 
 @pytest.mark.parametrize("way", SENSOR_WAYS)

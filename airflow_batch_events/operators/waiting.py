@@ -9,13 +9,15 @@ the trigger's event and the operator's own parameters is known: the object is a 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from inspect import isfunction
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from airflow.sdk import Asset
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 from airflow_batch_events import exceptions
 from airflow_batch_events.events.outcome import Outcome
@@ -29,6 +31,7 @@ from airflow_batch_events.triggers.hold import handover
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator as _Operator
+    from airflow.sdk import BaseSensorOperator
     from airflow.sdk.definitions.context import Context
 
     from airflow_batch_events.protocol.sdk import AsyncSdkClient, SdkClient
@@ -177,6 +180,20 @@ def deadline_of(seconds: float | None, hook: BatchHook) -> float | None:
         return None
     # Too late costs some waiting after a restart of the triggerer; too early ends a wait.
     return max(now, time.time()) + seconds
+
+
+@contextmanager
+def skipping_errors(sensor: BaseSensorOperator) -> Iterator[None]:
+    """Skip a resumed sensor that must never fail for any error, as Airflow does while a sensor pokes."""
+    try:
+        yield
+    except AirflowException:
+        # These Airflow itself takes for soft_fail and never_fail.
+        raise
+    except Exception as error:
+        if not sensor.never_fail:
+            raise
+        raise AirflowSkipException(f"Skipping, because never_fail is set: {error}") from error
 
 
 def error_of(event: Mapping[str, Any]) -> BatchEventsError:

@@ -114,10 +114,11 @@ class EnvWaitMixin(_Operator):
             )
         return self._block(removal, lambda: self._step(removal), timeout)
 
-    def look(self, wait: NodeWait) -> None:
+    def look(self, wait: NodeWait) -> bool:
         """
         Bring the API's answer to a wait; what could not be read is logged and changes nothing.
 
+        :return: Whether the environment could be read.
         :raises CredentialsError: When the cloud refuses the connection's keys.
         """
         try:
@@ -126,10 +127,11 @@ class EnvWaitMixin(_Operator):
             wait.on_error(error, time.monotonic())
             if not wait.is_done:
                 self.log.warning("Cannot look at %s, will look again: %s", wait.env_id, error)
-            return
+            return False
         activities = self._activities_of(wait.env_id, wait.on_look(env))
         # When an activity has ended is a time of the cloud.
         wait.on_activities(activities, cloud_time(self.hook.client))
+        return True
 
     def _activities_of(self, env_id: str, node_ids: Iterable[str]) -> list[batch.Activity]:
         activities: list[batch.Activity] = []
@@ -167,7 +169,7 @@ class EnvWaitMixin(_Operator):
             timeout=None if timeout is None else timedelta(seconds=timeout + DEFERRAL_MARGIN),
         )
 
-    def _step(self, removal: Removal) -> None:
+    def _step(self, removal: Removal) -> bool:
         try:
             step = removal.on_look(self.hook.send(batch.describe_compute_env(removal.env_id)))
             if step is Step.DRAIN:
@@ -178,12 +180,21 @@ class EnvWaitMixin(_Operator):
             removal.on_error(error)
             if not removal.is_done:
                 self.log.info("Will try again: %s", error)
+            return False
+        return True
 
-    def _block(self, decision: NodeWait | Removal, turn: Callable[[], None], timeout: float | None) -> EnvOutcome:
+    def _block(self, decision: NodeWait | Removal, turn: Callable[[], bool], timeout: float | None) -> EnvOutcome:
         began = time.monotonic()
         shown = ""
+        has_answered = False
         while True:
-            turn()
+            try:
+                has_answered |= turn()
+            except CredentialsError as error:
+                # Keys that were good once are on their way to be exchanged; that they may not delete is for good.
+                if not has_answered or isinstance(decision, Removal):
+                    raise
+                self.log.warning("The keys were refused, will try again: %s", error)
             passed = time.monotonic() - began
             if timeout is not None and passed >= timeout:
                 decision.on_deadline()

@@ -34,7 +34,7 @@ from airflow_batch_events.operators.parameters import (
     sensor_arguments,
 )
 from airflow_batch_events.operators.verdict import find_failure, result_of
-from airflow_batch_events.operators.waiting import DEFERRAL_MARGIN, JobWaitMixin, error_of
+from airflow_batch_events.operators.waiting import DEFERRAL_MARGIN, JobWaitMixin, error_of, skipping_errors
 from airflow_batch_events.operators.workerless import (
     as_template,
     refuse_callbacks,
@@ -156,7 +156,15 @@ class BatchJobSensor(ParameterMixin, JobWaitMixin, BaseSensorOperator):
             return []
         self.write_links(context, job_ids[0])
         if not self.deferrable:
-            return super().execute(context)
+            try:
+                return super().execute(context)
+            except AirflowSensorTimeout:
+                if not self._waits:
+                    raise
+                # As a deferred wait ends: with what is known of each job, and as never_fail says.
+                for wait in self._waits:
+                    wait.on_deadline()
+                return self._conclude([wait.outcome for wait in self._waits if wait.outcome is not None])
         if self.start_from_trigger and self.get_closest_mapped_task_group() is None and _is_mapped(context):
             self.log.info("A mapped sensor begins on a worker, unless it was made by %s.for_each", type(self).__name__)
         return self._conclude(self.wait_for_jobs(job_ids, timeout=self.timeout))
@@ -164,7 +172,8 @@ class BatchJobSensor(ParameterMixin, JobWaitMixin, BaseSensorOperator):
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Take what the trigger fired: return the outcomes, or fail with what failed and why."""
         self.read_parameters("job_id", *CONNECTION)
-        return self._conclude(self.outcomes_of(event, len(self._job_ids)))
+        with skipping_errors(self):
+            return self._conclude(self.outcomes_of(event, len(self._job_ids)))
 
     def task_end(self) -> dict[str, Any]:
         """Return how the task ends, for a trigger that ends it."""
@@ -338,6 +347,10 @@ class BatchEventSensor(ParameterMixin, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> list[dict[str, Any]]:
         """Take what the trigger fired."""
+        with skipping_errors(self):
+            return self._events_of(event)
+
+    def _events_of(self, event: Any) -> list[dict[str, Any]]:
         if not isinstance(event, Mapping) or event.get("status") not in ("ended", "timeout", "error"):
             raise ValueError(f"the trigger fired something else than the end of a wait: {printable(repr(event), 500)}")
         if event["status"] == "error":

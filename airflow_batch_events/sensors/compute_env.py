@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow_batch_events.events.confirmation import CONFIRM_INTERVAL
 from airflow_batch_events.events.environment import EnvOutcome, NodeWait
 from airflow_batch_events.events.values import name_of
-from airflow_batch_events.exceptions import ComputeEnvTimeoutError
+from airflow_batch_events.exceptions import ComputeEnvTimeoutError, CredentialsError
 from airflow_batch_events.hooks.batch import VISIBILITY_CHECK
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink
@@ -25,6 +25,7 @@ from airflow_batch_events.operators.parameters import (
     optional,
     sensor_arguments,
 )
+from airflow_batch_events.operators.waiting import skipping_errors
 from airflow_batch_events.operators.waiting_nodes import EnvWaitMixin, check_node_count
 
 if TYPE_CHECKING:
@@ -83,33 +84,50 @@ class BatchComputeEnvSensor(ParameterMixin, EnvWaitMixin, BaseSensorOperator):
         self.region = region
         self.poll_interval = self.poke_interval
         self._wait: NodeWait | None = None
+        self._has_answered = False
 
     def execute(self, context: Context) -> Any:
         """Wait in the triggerer or, as every sensor, by poking."""
         self.read_parameters()
-        wait = self._new_wait()
+        wait = self._wait = self._new_wait()
         self.write_links(context, self.env_id)
         if not self.deferrable:
-            return super().execute(context)
+            try:
+                return super().execute(context)
+            except AirflowSensorTimeout:
+                # As a deferred wait ends: with what is known of the nodes, and as never_fail says.
+                wait.on_deadline()
+                if wait.outcome is None:
+                    raise
+                return self._conclude(wait.outcome)
         return self._conclude(self.wait_until_nodes_run(wait, timeout=self.timeout))
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Take what the trigger fired: say how many nodes run, or fail with the cloud's reason."""
-        return self._conclude(self.outcome_of(event))
+        with skipping_errors(self):
+            return self._conclude(self.outcome_of(event))
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the API once."""
         if self._wait is None:
             self._wait = self._new_wait()
-        self.look(self._wait)
-        # A rescheduled sensor begins anew with each poke and would never remember what it has to confirm.
-        while self.reschedule and not self._wait.is_done and (self._wait.is_missing or self._wait.is_refused):
-            time.sleep(CONFIRM_INTERVAL if self._wait.is_refused else VISIBILITY_CHECK)
-            self.look(self._wait)
-        if self._wait.outcome is None:
-            self.log.info("%s: %s", self.env_id, self._wait.progress)
+        wait = self._wait
+        try:
+            self._has_answered |= self.look(wait)
+            # A rescheduled sensor begins anew with each poke and would never remember what it has to confirm.
+            while self.reschedule and not wait.is_done and (wait.is_missing or wait.is_refused):
+                time.sleep(CONFIRM_INTERVAL if wait.is_refused else VISIBILITY_CHECK)
+                self.look(wait)
+        except CredentialsError as error:
+            # Keys that were good once are on their way to be exchanged.
+            was_rescheduled = self.reschedule and context["ti"].get_first_reschedule_date(context) is not None
+            if not self._has_answered and not was_rescheduled:
+                raise
+            self.log.warning("The keys were refused, will look again: %s", error)
+        if wait.outcome is None:
+            self.log.info("%s: %s", self.env_id, wait.progress)
             return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=self._conclude(self._wait.outcome))
+        return PokeReturnValue(is_done=True, xcom_value=self._conclude(wait.outcome))
 
     def _new_wait(self) -> NodeWait:
         return NodeWait(

@@ -124,6 +124,28 @@ def test_refused_keys_are_weather_after_a_first_answer(cloud):
     assert cloud.count("DescribeComputeEnv", code="AuthFailure.TokenFailure") == 2
 
 
+def test_refused_keys_are_weather_for_a_sensor_that_pokes_after_a_first_answer(cloud):
+    """Two ways to end that differ: a deferred one goes on, too."""
+    context = TaskRunner(lambda: None).context()
+    refusal = Fault(effect="error", action="DescribeComputeEnv", code="AuthFailure.TokenFailure")
+    sensor = BatchComputeEnvSensor(task_id="t", env_id=new_env(1), nodes=2)
+    assert not sensor.poke(context).is_done
+    cloud.add_fault(refusal)
+    assert not sensor.poke(context).is_done
+    with pytest.raises(CredentialsError, match="tencentcloud_default"):
+        BatchComputeEnvSensor(task_id="t", env_id=sensor.env_id, nodes=2).poke(context)
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize(
+    ("setting", "error"), [({}, AirflowSensorTimeout), ({"never_fail": True}, AirflowSkipException)]
+)
+def test_a_wait_whose_time_is_over_ends_with_what_is_known(deferrable, setting, error):
+    """Two ways to end that differ: Airflow's own time-out of a sensor that pokes knows neither."""
+    with pytest.raises(error, match="of 2 nodes run"):
+        sense(new_env(1), nodes=2, timeout=0.6, deferrable=deferrable, **setting).run()
+
+
 @pytest.mark.parametrize("nodes", [-1, 2001, "many", None, True])
 def test_a_number_of_nodes_that_cannot_be_is_refused(nodes):
     with pytest.raises(ValueError, match=r"nodes is .*, must be a whole number from 0 to 2000"):
