@@ -14,6 +14,7 @@ import asyncio
 import contextvars
 import itertools
 import logging
+import math
 import random
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
@@ -135,17 +136,21 @@ class Consumer:
             await asyncio.gather(self._task, return_exceptions=True)
 
     @contextmanager
-    def tap(self, wants: Wants = bool, *, capacity: int = MAX_OPEN, name: str | None = None) -> Iterator[Tap]:
+    def tap(
+        self, wants: Wants = bool, *, capacity: int = MAX_OPEN, name: str | None = None, max_size: float = math.inf
+    ) -> Iterator[Tap]:
         """
         See the messages that are received, as long as the context lasts.
 
         :param wants: Says by a message's events whether the message is wanted; by default, if it has any.
         :param capacity: Messages that are held before the reader has to wait: at least as many as are settled together.
         :param name: What log lines call the one who sees them.
+        :param max_size: Characters of bodies that are held before the reader has to wait; by default, of any length.
         :raises ConfigurationError: In the iteration, when the queue does not exist or the keys are refused at first
             contact.
         """
-        tap = Tap(wants, capacity=capacity, name=name or f"subscriber {next(self._tap_numbers)}")
+        name = name or f"subscriber {next(self._tap_numbers)}"
+        tap = Tap(wants, capacity=capacity, name=name, max_size=max_size)
         if self._error is not None:
             tap.fail(self._error)
         self._taps.add(tap)

@@ -15,6 +15,7 @@ the others go on.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -107,13 +108,18 @@ class Tap:
     :param wants: Says by a message's events whether the message is wanted; by default, if it has any.
     :param capacity: Deliveries that it holds before it is full: at least as many as it settles together.
     :param name: What a log line calls it.
+    :param max_size: Characters of the bodies that it holds before it is full; by default, of any length.
     """
 
-    def __init__(self, wants: Wants = bool, *, capacity: int = MAX_OPEN, name: str = "a subscriber") -> None:
+    def __init__(
+        self, wants: Wants = bool, *, capacity: int = MAX_OPEN, name: str = "a subscriber", max_size: float = math.inf
+    ) -> None:
         self.name = name
         self.is_blocked = False
         self._wants = wants
         self._capacity = max(1, capacity)
+        self._max_size = max_size
+        self._size = 0
         self._deliveries: asyncio.Queue[Delivery | Exception] = asyncio.Queue()
         self._held: set[Delivery] = set()
         self._has_room = asyncio.Event()
@@ -126,6 +132,11 @@ class Tap:
         """Whether it holds as much as it may."""
         return not self._has_room.is_set()
 
+    @property
+    def _load(self) -> float:
+        """How full it is; from 1 on it is full."""
+        return max(len(self._held) / self._capacity, self._size / self._max_size)
+
     def offer(self, delivery: Delivery) -> Offer:
         """Take the delivery if it is wanted and was not taken before, unless the tap is blocked."""
         if delivery.is_known_to(self):
@@ -136,7 +147,8 @@ class Tap:
             return Offer.LEFT
         delivery.hold(self)
         self._held.add(delivery)
-        if len(self._held) >= self._capacity and not self.is_full:
+        self._size += len(delivery.body)
+        if self._load >= 1 and not self.is_full:
             self._has_room.clear()
             self._full_since = asyncio.get_running_loop().time()
         self._deliveries.put_nowait(delivery)
@@ -164,10 +176,11 @@ class Tap:
         if delivery not in self._held:
             return
         self._held.discard(delivery)
-        if len(self._held) < self._capacity and self.is_full:
+        self._size -= len(delivery.body)
+        if self._load < 1 and self.is_full:
             self._patience = max(0.0, self._patience - (asyncio.get_running_loop().time() - self._full_since))
             self._has_room.set()
-        if len(self._held) <= self._capacity // 2:
+        if self._load <= 0.5:
             self._patience = BACK_PRESSURE
             self.is_blocked = False
         delivery.settle(self, is_stored=is_stored)

@@ -137,6 +137,9 @@ async def aget_access(conn_id: str, region: str | None = None, *, refused: Cloud
     :raises ConfigurationError: Naming the connection, and the field or how to create it.
     :raises CloudError: When a role cannot be assumed, because STS does not answer.
     """
+    for name, value in (("tencentcloud_conn_id", conn_id), ("region", region or "")):
+        if not isinstance(value, str):
+            raise ConfigurationError(f"{name} is a {type(value).__name__}, must be text")
     reads = _reads.setdefault(asyncio.get_running_loop(), {})
     known = reads.get((conn_id, region))
     if known is None or known.is_stale(refused):

@@ -43,6 +43,12 @@ log = logging.getLogger(__name__)
 JOIN_GRACE = 30.0
 """Seconds from the start of a stream during which further watchers may join it and must not miss anything."""
 
+MAX_UNDER_WAY = 16 * 2**20
+"""
+Characters of the messages that a stream holds until what they fired is stored. All that fires in a second goes to the
+triggerer's supervisor at once, which takes some 10 MiB a second, and a triggerer for dead that is silent for 30.
+"""
+
 STORED_BOUND = 60.0
 """Seconds for which a deferred task's trigger waits, after it has fired, for Airflow to have stored that and end it."""
 
@@ -154,7 +160,8 @@ class QueueProducer(SharedStreamProducer):
         consumer = await self._resources.enter_async_context(
             queue_consumer(self._conn_id, self._region, self._queue_name)
         )
-        self._tap = self._resources.enter_context(consumer.tap(everything if self._everything else bool))
+        wants = everything if self._everything else bool
+        self._tap = self._resources.enter_context(consumer.tap(wants, max_size=MAX_UNDER_WAY))
         loop = asyncio.get_running_loop()
         started = loop.time()
         async for delivery in self._tap:

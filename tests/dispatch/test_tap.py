@@ -114,6 +114,28 @@ def test_the_reader_waits_for_a_tap_that_is_full_while_somebody_empties_it(run):
     run(scenario())
 
 
+def test_large_messages_fill_a_tap_before_many_do(run):
+    """A payload that Airflow cannot carry: hundreds of large ones at once, before any is stored."""
+
+    async def scenario():
+        cloud = FakeCloud()
+        for number in range(300):
+            cloud.put(f"{number}-{'x' * 1000}")
+        async with running(cloud.consumer()) as consumer:
+            with consumer.tap(lambda events: True, max_size=20_000) as tap:
+                await asyncio.sleep(BACK_PRESSURE - 1)
+                assert consumer.metrics.counters["events.received"] <= 20 + 8 * 16
+                seen = set()
+                async for delivery in tap:
+                    seen.add(delivery.body)
+                    tap.settle(delivery, is_stored=True)
+                    if len(seen) == 300:
+                        break
+        assert cloud.left == []
+
+    run(scenario())
+
+
 def test_a_tap_that_stays_full_is_blocked_and_everybody_else_goes_on(run, caplog):
     async def scenario():
         cloud = FakeCloud({JOB: "RUNNING"}, visibility_timeout=600)

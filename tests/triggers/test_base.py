@@ -148,11 +148,13 @@ async def test_what_nobody_has_foreseen_ends_that_one_wait_too(cloud: Any, cls: 
     [
         (BatchEventTrigger, {"queue_name": "waits", "events": ["JOB_LATER"]}),
         (BatchEventTrigger, {"queue_name": ["waits"]}),
+        (BatchEventTrigger, {"queue_name": "waits", "tencentcloud_conn_id": ["c"]}),
+        (CmqMessageTrigger, {"queue_name": "waits", "region": {"a": 1}}),
         (CmqMessageTrigger, {}),
     ],
 )
 async def test_a_watcher_that_makes_no_sense_fails_alone(cloud: Any, cls: Any, kwargs: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"not understood|queue_name"):
+    with pytest.raises(ValueError, match=r"not understood|queue_name|must be text"):
         await asyncio.wait_for(made(cls, kwargs).run().__anext__(), 20)
 
 
