@@ -156,7 +156,7 @@ class BatchJobTrigger(StoredTrigger):
             hook = BatchHook(self.tencentcloud_conn_id, self.region)
             event = await end_task(self, payload, hook)
         self._has_fired = True
-        yield event or fire(payload)
+        yield event or self._fire(payload)
 
     async def on_kill(self) -> None:
         """End the jobs, because a user has ended the task; not when the trigger has fired or has only moved."""
@@ -235,6 +235,13 @@ class BatchJobTrigger(StoredTrigger):
             bare = [{**value, "event_vars": {}, "reason": (value["reason"] or "")[:100] or None} for value in values]
             payload = {**payload, "outcomes": bare}
         return payload
+
+    def _fire(self, payload: Mapping[str, Any]) -> TriggerEvent:
+        try:
+            return fire(payload)
+        except NotStorableError as error:
+            # So many jobs, or such ids, that not even how they have ended can be told.
+            return fire(self.error_payload(error))
 
     def _progress_logger(self) -> Any:
         # The shared reader calls this outside the trigger's context, which says whose log a line goes to.
