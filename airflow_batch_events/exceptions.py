@@ -109,6 +109,9 @@ class SubmissionRecordError(BatchEventsError):
 class CloudError(BatchEventsError):
     """The cloud answered with an error, or did not answer."""
 
+    follows_unknown = False
+    """Whether the same call was made before, and what became of it then is not known."""
+
 
 class TransportError(CloudError):
     """No usable answer: a cut connection, an HTTP status, HTML. Nothing is known of the effect; retry."""

@@ -111,9 +111,12 @@ def decide(submission: Submission | None, job_state: str | None, digest: str, on
         return Step.SUBMIT
     has_changed = submission.digest not in ("", digest)
     if submission.job_id is None:
-        # The same token is sent again: the cloud answers with the same job, if there is one. Another description under
-        # that token, or another token, could run the work twice.
-        return Step.REFUSE if has_changed and on_changed_job == "fail" else Step.SUBMIT
+        if has_changed:
+            # Under the same token it could be answered with a job of the old description, under another one the work
+            # could run twice.
+            return Step.REFUSE if on_changed_job == "fail" else Step.SUBMIT_ANEW
+        # The same token is sent again: the cloud answers with the same job, if there is one.
+        return Step.SUBMIT
     state = find_job_state(job_state) if job_state else None
     if job_state is None or state in (JobState.FAILED, JobState.FAILED_INTERRUPTED):
         return Step.SUBMIT_ANEW
@@ -163,6 +166,7 @@ class SubmissionStore:
         self._ti = context["ti"]
         self._store = context.get("task_state_store") if durable else None
         self._stored: Mapping[str, Any] = {}
+        self._intended: Submission | None = None
 
     @property
     def is_durable(self) -> bool:
@@ -204,7 +208,8 @@ class SubmissionStore:
             # Nothing will be remembered, so a later try must not be answered with this try's job.
             token = hashlib.sha256(f"{token}/{ti.try_number}".encode()).hexdigest()
         self._stored = {}
-        return self._save(Submission(number, token, digest, identity=identity))
+        self._intended = self._save(Submission(number, token, digest, identity=identity))
+        return self._intended
 
     def submitted(self, submission: Submission, job_id: str) -> Submission:
         """Record SubmitJob's answer."""
@@ -217,7 +222,14 @@ class SubmissionStore:
         return self._try_to_save(replace(submission, identity=identity))
 
     def refused(self, submission: Submission) -> Submission:
-        """Record that the API has refused the submission, so that a later try may send another one."""
+        """
+        Record that the API has refused the submission, so that a later try may send another one.
+
+        One that an earlier try has sent, too, stays as it is: nothing is known of what became of it then.
+        """
+        if submission is not self._intended:
+            log.warning("What became of submission %d when an earlier try sent it is not known", submission.number)
+            return submission
         return self._try_to_save(replace(submission, digest=""))
 
     def ended(self, submission: Submission, state: str) -> Submission:

@@ -58,6 +58,7 @@ def test_what_a_starting_try_does(submission, job_state, step):
         (SUBMITTED, "SUCCEED", "submit", Step.SUBMIT_ANEW),
         (SUBMITTED, "FAILED", "fail", Step.SUBMIT_ANEW),
         (INTENT, None, "fail", Step.REFUSE),
+        (INTENT, None, "submit", Step.SUBMIT_ANEW),
     ],
 )
 def test_a_changed_description_never_gets_the_old_job_s_result(submission, job_state, on_changed_job, step):

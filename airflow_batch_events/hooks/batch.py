@@ -22,6 +22,7 @@ from airflow_batch_events.exceptions import (
     BatchEventsError,
     CloudError,
     CredentialsError,
+    TransportError,
 )
 from airflow_batch_events.hooks.connection import TencentCloudHook
 from airflow_batch_events.hooks.polling import VISIBILITY_CHECK, JobPollingMixin
@@ -73,11 +74,19 @@ class BatchHook(JobPollingMixin, TencentCloudHook):
 
         :raises CredentialsError: When the cloud refuses the connection's keys.
         :raises ApiError: For any other error code.
-        :raises TransportError: When there is no usable answer.
+        :raises TransportError: When there is no usable answer, or when what creates something was refused only after a
+            call of which that is not known.
         """
         try:
             return self.client.send(request)
-        except ApiCredentialsError as error:
+        except ApiError as error:
+            if error.follows_unknown and "ClientToken" in request.params:
+                raise TransportError(
+                    f"Whether {request.action} has had its effect is not known: there was no usable answer at first, "
+                    f"and then a refusal: {error}"
+                ) from error
+            if not isinstance(error, ApiCredentialsError):
+                raise
             raise CredentialsError(
                 f"The {request.service} API refused the keys of {self.access.source} (SecretId as login, SecretKey as "
                 f"password, token in extra; used was {self.client.access.identity}): {error}"

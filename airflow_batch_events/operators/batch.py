@@ -191,7 +191,7 @@ class BatchSubmitJobOperator(ParameterMixin, NotifyMixin, JobWaitMixin, BaseOper
         self.on_changed_job = on_changed_job
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
-        self._awaited_job_id: str | None = None
+        self._job_id: str | None = None
         check_choice("on_finish_action", on_finish_action, OnFinishAction)
         check_choice("on_changed_job", on_changed_job, OnChangedJob)
         self.check_notifying()
@@ -210,20 +210,28 @@ class BatchSubmitJobOperator(ParameterMixin, NotifyMixin, JobWaitMixin, BaseOper
         check_description(job=description, placement=self.placement)
         check_wait(self, reads_queue=self._reads_queue)
         store = SubmissionStore(context, durable=self.durable)
-        submission, job_id = submit_once(
-            self.hook,
-            store,
-            description,
-            self.placement,
-            on_changed_job=self.on_changed_job,
-            check=partial(check_queue, self, reads_queue=self._reads_queue),
-        )
         try:
+            submission, job_id = submit_once(
+                self.hook,
+                store,
+                description,
+                self.placement,
+                on_changed_job=self.on_changed_job,
+                check=partial(check_queue, self, reads_queue=self._reads_queue),
+                on_job=partial(setattr, self, "_job_id"),
+            )
             outcomes = self._wait(context, store, submission, job_id)
-        except AirflowSkipException:
-            raise
+        except AirflowTaskTimeout:
+            if self._job_id is None or not self.wait_for_completion:
+                raise
+            # Let through, it would end the job as on_kill does, whatever cancel_on_timeout says.
+            outcomes = [
+                Outcome(self._job_id, TIMEOUT, succeeded=False, reason=TIME_IS_OVER, source=Source.DEADLINE.value)
+            ]
         except Exception as error:
-            self._give_up(job_id, error, is_ended=self.cancel_on_error)
+            if self._job_id is not None:
+                is_ended = self.cancel_on_error and not isinstance(error, AirflowSkipException)
+                self._give_up(self._job_id, error, is_ended=is_ended)
             raise
         return job_id if outcomes is None else self._conclude(context, outcomes)
 
@@ -252,8 +260,8 @@ class BatchSubmitJobOperator(ParameterMixin, NotifyMixin, JobWaitMixin, BaseOper
 
     def on_kill(self) -> None:
         """End the job that this task waits for on its worker."""
-        if self.cancel_on_kill and self._awaited_job_id is not None:
-            self.log.info("The task was ended: %s", self.hook.terminate_job(self._awaited_job_id))
+        if self.cancel_on_kill and self.wait_for_completion and self._job_id is not None:
+            self.log.info("The task was ended: %s", self.hook.terminate_job(self._job_id))
 
     @property
     def _reads_queue(self) -> bool:
@@ -263,22 +271,14 @@ class BatchSubmitJobOperator(ParameterMixin, NotifyMixin, JobWaitMixin, BaseOper
         self, context: Context, store: SubmissionStore, submission: Submission, job_id: str
     ) -> list[Outcome] | None:
         """Wait as the task is told to; None for a task that does not wait."""
-        if self.wait_for_completion:
-            self._awaited_job_id = job_id
-        try:
-            context["ti"].xcom_push(key=JOB_ID_XCOM, value=job_id)
-            self.write_links(context, job_id, self.topic_name)
-            if not self.wait_for_completion:
-                self.emit_outcome(context, {"job_id": job_id})
-                return None
-            if self.deferrable and self.cancel_on_kill:
-                store.waits(submission)
-            return self.wait_for_jobs([job_id], timeout=timeout_of(self.execution_timeout))
-        except AirflowTaskTimeout:
-            if not self.wait_for_completion:
-                raise
-            # Let through, it would end the job as on_kill does, whatever cancel_on_timeout says.
-            return [Outcome(job_id, TIMEOUT, succeeded=False, reason=TIME_IS_OVER, source=Source.DEADLINE.value)]
+        context["ti"].xcom_push(key=JOB_ID_XCOM, value=job_id)
+        self.write_links(context, job_id, self.topic_name)
+        if not self.wait_for_completion:
+            self.emit_outcome(context, {"job_id": job_id})
+            return None
+        if self.deferrable and self.cancel_on_kill:
+            store.waits(submission)
+        return self.wait_for_jobs([job_id], timeout=timeout_of(self.execution_timeout))
 
     def _find_submitted(self, context: Context) -> str | None:
         """Return the job of a task that was deferred."""

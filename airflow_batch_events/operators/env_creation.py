@@ -93,7 +93,7 @@ def create_once(
     except (ConfigurationError, ApiParameterError, ApiRefusedError, ApiThrottledError):
         store.refused(last)
         raise
-    except CloudError:
+    except BaseException:
         log.error("Whether the environment was created is not known: a retry of this task gets it, if there is one")
         raise
     log.info("Created %s in %s", env_id, hook.access.region)

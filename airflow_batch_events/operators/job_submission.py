@@ -36,6 +36,7 @@ def submit_once(
     *,
     on_changed_job: OnChangedJob = "fail",
     check: Callable[[], None] = lambda: None,
+    on_job: Callable[[str], None] = lambda job_id: None,
 ) -> tuple[Submission, str]:
     """
     Submit the job, or find the one that an earlier try has submitted.
@@ -47,6 +48,7 @@ def submit_once(
     :param on_changed_job: What to do when the description has changed, or the account, the region or the endpoint,
         while the job of an earlier try may be running or has succeeded.
     :param check: Called when a job is about to be submitted; raises what must keep it from being.
+    :param on_job: Called with the job's id as soon as it is known, before it is noted.
     :return: The record, and the job's id.
     :raises IdentityChangedError: When an earlier try has submitted elsewhere, or as somebody else.
     :raises IdentityUnknownError: When it cannot be found out whether that was somebody else.
@@ -63,6 +65,7 @@ def submit_once(
     else:
         step = _decide(hook, store, last, digest, on_changed_job)
     if step in (Step.REATTACH, Step.RETURN) and last is not None and last.job_id is not None:
+        on_job(last.job_id)
         hook.log.info("Found job %s of an earlier try; nothing is submitted", last.job_id)
         return store.found(last, identity), last.job_id
     check()
@@ -77,9 +80,11 @@ def submit_once(
     except (ConfigurationError, ApiParameterError, ApiQuotaError, ApiRefusedError, ApiThrottledError):
         store.refused(last)
         raise
-    except CloudError:
+    except BaseException:
+        # A time-out of the task or its end, too, may come while the call is made.
         hook.log.error("Whether the job was submitted is not known: a retry of this task gets it, if there is one")
         raise
+    on_job(job_id)
     hook.log.info("Submitted job %s in %s", job_id, hook.access.region)
     return store.submitted(last, job_id), job_id
 

@@ -21,12 +21,16 @@ from tenacity import AsyncRetrying, RetryCallState, Retrying
 from airflow_batch_events.exceptions import (
     ApiServerError,
     ApiThrottledError,
+    CloudError,
     CmqServerError,
     CmqThrottledError,
     TransportError,
 )
 
 T = TypeVar("T")
+
+_UNKNOWN = (TransportError, ApiServerError, CmqServerError)
+"""After these it is not known whether the call has had its effect."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +82,19 @@ class RetryPolicy:
         """Return how often a call that ended with ``error`` may be made again."""
         if isinstance(error, ApiThrottledError | CmqThrottledError):
             return self.throttled_retries
-        if isinstance(error, TransportError | ApiServerError | CmqServerError) and repeatable:
+        if isinstance(error, _UNKNOWN) and repeatable:
             return self.retries
         return 0
 
     def _stop(self, repeatable: bool) -> Callable[[RetryCallState], bool]:
+        is_unknown = False
+
         def stop(state: RetryCallState) -> bool:
+            nonlocal is_unknown
             error = state.outcome.exception() if state.outcome else None
+            if isinstance(error, CloudError):
+                error.follows_unknown = is_unknown
+            is_unknown = is_unknown or isinstance(error, _UNKNOWN)
             return state.attempt_number > self.allowed_repeats(error, repeatable)
 
         return stop

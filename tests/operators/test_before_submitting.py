@@ -9,13 +9,18 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from airflow.sdk.bases.operator import TriggerFailureReason
-from airflow.sdk.exceptions import AirflowSkipException, TaskDeferralError, TaskDeferralTimeout
+from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, TaskDeferralError, TaskDeferralTimeout
 from support.small_cloud import PLACEMENT, address_of
-from support.tasks import TaskRunner
+from support.tasks import StateStore, TaskRunner
 
 from airflow_batch_events.emulator.faults import Fault
 from airflow_batch_events.events.job_builder import build_job
-from airflow_batch_events.exceptions import ConfigurationError, CredentialsError, QueueMissingError
+from airflow_batch_events.exceptions import (
+    BatchJobTimeoutError,
+    ConfigurationError,
+    CredentialsError,
+    QueueMissingError,
+)
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.operators.batch import BatchRetryJobsOperator, BatchSubmitJobOperator
 from airflow_batch_events.operators.before_submitting import check_description
@@ -387,6 +392,54 @@ def test_what_is_no_failure_of_the_task_ends_no_job(error):
     with pytest.raises(type(error)):
         task.run()
     assert not has_ended(job_of(task))
+
+
+def breaks_the_record_of_the_job(task, error):
+    """Let what comes as soon as the job is known fail."""
+
+    class Broken(StateStore):
+        def set(self, key, value):
+            super().set(key, value)
+            if value["job_id"]:
+                raise error
+
+    task.store = Broken()
+
+
+@pytest.mark.parametrize("cancels", [True, False], ids=["ended", "runs on"])
+def test_a_time_out_while_the_job_is_noted_ends_it_unless_told_otherwise(cancels):
+    task = submit(job=job("scripted: duration=300"), cancel_on_timeout=cancels)
+    breaks_the_record_of_the_job(task, AirflowTaskTimeout("time is over"))
+    with pytest.raises(BatchJobTimeoutError):
+        task.run()
+    assert has_ended(job_of(task)) == cancels
+
+
+def test_a_task_that_is_killed_while_its_job_is_noted_ends_it():
+    task = submit(job=job("scripted: duration=300"))
+    breaks_the_record_of_the_job(task, KeyboardInterrupt())
+    operator = task.make()
+    with pytest.raises(KeyboardInterrupt):
+        operator.execute(task.context())
+    for _ in range(2):
+        operator.on_kill()
+    assert has_ended(job_of(task))
+
+
+def test_a_wait_that_ends_without_an_outcome_ends_its_job(cloud):
+    task = submit(job=job("scripted: duration=300"), wait_for_completion=False)
+    job_id = task.run()
+    with pytest.raises(ValueError, match="without the outcomes"):
+        task.make().execute_complete(task.context(), {"status": "ended", "job_id": [job_id], "outcomes": []})
+    assert has_ended(job_id)
+
+
+def test_a_task_that_is_skipped_after_it_has_submitted_says_that_its_job_runs_on(capsys):
+    task = submit(job=job("scripted: duration=300"), wait_for_completion=False)
+    breaks(task, AirflowSkipException("not today"))
+    with pytest.raises(AirflowSkipException):
+        task.run()
+    assert f"{job_of(task)} runs on" in capsys.readouterr().out
 
 
 def test_a_retry_after_its_job_was_ended_submits_a_new_one(cloud):

@@ -22,6 +22,7 @@ from airflow_batch_events.events.job_builder import build_job
 from airflow_batch_events.events.text import printable
 from airflow_batch_events.exceptions import (
     ApiParameterError,
+    ApiQuotaError,
     BatchEventsError,
     CredentialsError,
     IdentityChangedError,
@@ -267,6 +268,45 @@ def test_a_description_that_was_corrected_after_a_refusal_counts_from_then_on(ta
     task.job = {**right, "JobName": "another"}
     with pytest.raises(JobChangedError, match=job_id):
         task.run()
+
+
+def lose_answers(task, count):
+    task.cloud.add_fault(Fault(effect="cut_after", action="SubmitJob", next=count))
+
+
+def refuse(task):
+    task.cloud.add_fault(Fault(effect="error", action="SubmitJob", code="LimitExceeded.JobQuota", next=1))
+
+
+def test_a_refusal_after_a_lost_answer_leaves_open_whether_there_is_a_job(task, monkeypatch):
+    lose_answers(task, 1)
+    monkeypatch.setattr(RetryPolicy, "_pause", lambda self, state: refuse(task) or 0.0)
+    with pytest.raises(TransportError, match=r"not known.*LimitExceeded"):
+        task.run()
+    task.settings["region"] = "ap-shanghai"
+    with pytest.raises(IdentityChangedError):
+        task.run()
+
+
+def test_a_refusal_of_a_later_try_leaves_open_whether_the_earlier_one_has_a_job(task):
+    lose_answers(task, 4)
+    with pytest.raises(TransportError):
+        task.run()
+    refuse(task)
+    with pytest.raises(ApiQuotaError):
+        task.run()
+    task.settings["region"] = "ap-shanghai"
+    with pytest.raises(IdentityChangedError):
+        task.run()
+
+
+def test_a_description_that_was_changed_before_the_first_answer_is_submitted_once_if_told_so(task):
+    lose_answers(task, 4)
+    with pytest.raises(TransportError):
+        task.run()
+    task.settings["on_changed_job"] = "submit"
+    task.job = {**task.job, "JobName": "another"}
+    assert task.run() == task.run()
 
 
 def test_a_submission_whose_effect_is_not_known_is_found_by_the_next_try(task):
