@@ -23,6 +23,7 @@ _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 NOTHING = ("", "None", "null")
 """What a template makes of a value that is not there, as text."""
 
+_FLAGS = {"true": True, "false": False}
 _WHY_NONE = "the task that it comes from was skipped, or has pushed nothing"
 
 
@@ -203,6 +204,19 @@ def whole_of(name: str, value: object, *, least: int, most: int | None = None) -
         allowed = f"a whole number, {least} or more" if most is None else f"a whole number from {least} to {most}"
         raise ParameterError(f"{name} is {shown}, must be {allowed}")
     return number
+
+
+def flag_of(name: str, value: object) -> bool:
+    """
+    Read a switch: true or false, also as the text of it.
+
+    :raises ParameterError: For anything else: a text such as ``no`` would count as true.
+    """
+    read = _FLAGS.get(value.strip().lower(), value) if isinstance(value, str) else value
+    if not isinstance(read, bool):
+        shown = _shown(value) if isinstance(value, str | int | float) else kind_of(value)
+        raise ParameterError(f"{name} is {shown}, must be True or False")
+    return read
 
 
 def event_var_of(name: str, value: object) -> str:

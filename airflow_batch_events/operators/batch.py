@@ -13,7 +13,6 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, TaskDeferralError, TaskDeferralTimeout
 
 from airflow_batch_events.events.catalog import JOB_EVENTS, JobState
-from airflow_batch_events.events.duration import seconds_of
 from airflow_batch_events.events.notifications import (
     DEFAULT_JOB_EVENTS,
     normalise_notifications,
@@ -176,28 +175,28 @@ class BatchSubmitJobOperator(ParameterMixin, NotifyMixin, JobWaitMixin, BaseOper
         self.event_vars = event_vars
         self.notifications = notifications
         self.queue_name = queue_name
-        self.wait_for_completion = wait_for_completion
-        self.deferrable = deferrable or end_from_trigger
+        self.wait_for_completion = self.read_flag("wait_for_completion", wait_for_completion)
+        self.end_from_trigger = self.read_flag("end_from_trigger", end_from_trigger)
+        self.deferrable = self.read_flag("deferrable", deferrable) or self.end_from_trigger
         self.reconcile_interval = self.read_interval("reconcile_interval", reconcile_interval)
         self.poll_interval = self.read_interval("poll_interval", poll_interval)
-        self.start_timeout = self.read(optional(seconds_of), "start_timeout", start_timeout)
-        self.cancel_on_kill = cancel_on_kill
-        self.cancel_on_timeout = cancel_on_timeout
-        self.cancel_on_error = cancel_on_error
-        self.end_from_trigger = end_from_trigger
+        self.start_timeout = None if start_timeout is None else self.read_interval("start_timeout", start_timeout)
+        self.cancel_on_kill = self.read_flag("cancel_on_kill", cancel_on_kill)
+        self.cancel_on_timeout = self.read_flag("cancel_on_timeout", cancel_on_timeout)
+        self.cancel_on_error = self.read_flag("cancel_on_error", cancel_on_error)
         self.on_finish_action = on_finish_action
-        self.log_output = log_output
-        self.durable = durable
+        self.log_output = self.read_flag("log_output", log_output)
+        self.durable = self.read_flag("durable", durable)
         self.on_changed_job = on_changed_job
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
         self._job_id: str | None = None
-        check_choice("on_finish_action", on_finish_action, OnFinishAction)
-        check_choice("on_changed_job", on_changed_job, OnChangedJob)
+        self.read(check_choice, "on_finish_action", on_finish_action, choices=OnFinishAction)
+        self.read(check_choice, "on_changed_job", on_changed_job, choices=OnChangedJob)
         self.check_notifying()
-        if end_from_trigger:
+        if self.end_from_trigger:
             refuse_callbacks(self)
-            if on_finish_action != "keep" or log_output:
+            if on_finish_action != "keep" or self.log_output:
                 raise ValueError(
                     f"task {self.task_id!r}: on_finish_action and log_output need a worker at the end: leave them out, "
                     f"or leave out end_from_trigger"

@@ -13,7 +13,6 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_batch_events.events.duration import seconds_of
 from airflow_batch_events.exceptions import (
     CloudError,
     CmqCredentialsError,
@@ -27,15 +26,10 @@ from airflow_batch_events.hooks.cmq import CmqHook
 from airflow_batch_events.queue_names import HOSTNAME, check_queue_name
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from airflow_batch_events.hooks.batch import BatchHook
 
 MAX_REQUEST_BYTES = 10 * 1024 * 1024
 """What the API takes in one request."""
-
-LEAST_SECONDS = 0.01
-"""The shortest interval: one that is 0 would ask without a pause."""
 
 
 class WaitingTask(Protocol):
@@ -44,7 +38,6 @@ class WaitingTask(Protocol):
     tencentcloud_conn_id: str
     region: str | None
     queue_name: str | None
-    execution_timeout: timedelta | None
 
     @property
     def hook(self) -> BatchHook:
@@ -75,20 +68,13 @@ def check_description(**parts: Any) -> None:
 
 def check_wait(task: WaitingTask, *, reads_queue: bool) -> None:
     """
-    Refuse what the wait of a task could not use, and turn its durations into seconds.
+    Refuse what the wait of a task could not use.
 
     :param task: The task.
     :param reads_queue: Whether the wait is going to read the task's queue.
     :raises ConfigurationError: When the connection cannot be used, or no queue can have that name.
-    :raises ValueError: For a duration, naming the parameter and what it takes.
     """
     access = task.hook.access
-    for name in ("poll_interval", "reconcile_interval", "start_timeout"):
-        value = getattr(task, name, None)
-        if value is not None:
-            setattr(task, name, seconds_of(name, value, least=LEAST_SECONDS))
-    if task.execution_timeout is not None:
-        seconds_of("execution_timeout", task.execution_timeout)
     if task.queue_name is not None:
         check_queue_name(task.queue_name)
         if reads_queue:

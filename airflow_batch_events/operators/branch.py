@@ -12,7 +12,8 @@ from airflow.sdk.configuration import conf
 
 from airflow_batch_events.events.catalog import JobState
 from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, Outcome
-from airflow_batch_events.events.values import job_id_of, name_of
+from airflow_batch_events.events.values import is_list, items_of, job_id_of, name_of
+from airflow_batch_events.exceptions import ParameterError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
 from airflow_batch_events.operators.parameters import CONNECTION, ParameterMixin, Reader, optional
@@ -70,11 +71,13 @@ class BatchJobBranchOperator(ParameterMixin, JobWaitMixin, BaseBranchOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.job_id = job_id
-        self.on_succeeded = _check_branch("on_succeeded", on_succeeded)
-        self.on_failed = _check_branch("on_failed", on_failed)
-        self.on_interrupted = _check_branch("on_interrupted", on_failed if on_interrupted is None else on_interrupted)
+        self.on_succeeded = self.read(_check_branch, "on_succeeded", on_succeeded)
+        self.on_failed = self.read(_check_branch, "on_failed", on_failed)
+        self.on_interrupted = self.read(
+            _check_branch, "on_interrupted", on_failed if on_interrupted is None else on_interrupted
+        )
         self.queue_name = queue_name
-        self.deferrable = deferrable
+        self.deferrable = self.read_flag("deferrable", deferrable)
         self.reconcile_interval = self.read_interval("reconcile_interval", reconcile_interval)
         self.poll_interval = self.read_interval("poll_interval", poll_interval)
         self.tencentcloud_conn_id = tencentcloud_conn_id
@@ -106,7 +109,9 @@ class BatchJobBranchOperator(ParameterMixin, JobWaitMixin, BaseBranchOperator):
 
 
 def _check_branch(parameter: str, branch: Branch) -> list[str]:
-    task_ids = [branch] if isinstance(branch, str) else list(branch or ())
-    if not task_ids or not all(isinstance(task_id, str) and task_id for task_id in task_ids):
-        raise ValueError(f"{parameter} needs a task id or a list of them, not {branch!r}: every result has a branch")
+    task_ids = [branch] if isinstance(branch, str) else items_of(branch) if is_list(branch) else []
+    if not task_ids or not all(isinstance(task_id, str) and task_id.strip() for task_id in task_ids):
+        raise ParameterError(
+            f"{parameter} needs a task id or a list of them, not {branch!r:.100}: every result has a branch"
+        )
     return task_ids

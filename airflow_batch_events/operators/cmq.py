@@ -79,7 +79,7 @@ class CmqEnsureSubscriptionOperator(ParameterMixin, BaseOperator):
         self.subscription_name = subscription_name
         seconds = self.read(seconds_of, "visibility_timeout", visibility_timeout)
         self.visibility_timeout = self.read(whole_of, "visibility_timeout", seconds, least=1, most=MAX_VISIBILITY)
-        self.dead_letters = dead_letters
+        self.dead_letters = self.read_flag("dead_letters", dead_letters)
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
 

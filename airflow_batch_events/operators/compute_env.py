@@ -151,7 +151,7 @@ class BatchCreateComputeEnvOperator(ParameterMixin, NotifyMixin, EnvWaitMixin, B
         self.wait_for_nodes = wait_for_nodes
         self.max_failed_nodes = self.read(optional(check_node_count), "max_failed_nodes", max_failed_nodes)
         self.queue_name = queue_name
-        self.deferrable = deferrable
+        self.deferrable = self.read_flag("deferrable", deferrable)
         self.poll_interval = self.read_interval("poll_interval", poll_interval)
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
@@ -282,10 +282,10 @@ class BatchModifyComputeEnvOperator(ParameterMixin, EnvWaitMixin, BaseOperator):
         self.name = name
         self.description = description
         self.instance_types = instance_types
-        self.wait_for_completion = wait_for_completion
+        self.wait_for_completion = self.read_flag("wait_for_completion", wait_for_completion)
         self.max_failed_nodes = self.read(optional(check_node_count), "max_failed_nodes", max_failed_nodes)
         self.queue_name = queue_name
-        self.deferrable = deferrable
+        self.deferrable = self.read_flag("deferrable", deferrable)
         self.poll_interval = self.read_interval("poll_interval", poll_interval)
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
@@ -378,10 +378,10 @@ class BatchDeleteComputeEnvOperator(ParameterMixin, EnvWaitMixin, BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.env_id = env_id
-        self.drain = drain
+        self.drain = self.read_flag("drain", drain)
         self.timeout = self.read(seconds_of, "timeout", timeout)
         self.queue_name = queue_name
-        self.deferrable = deferrable
+        self.deferrable = self.read_flag("deferrable", deferrable)
         self.poll_interval = self.read_interval("poll_interval", poll_interval)
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region

@@ -122,8 +122,8 @@ class BatchRetryJobsOperator(ParameterMixin, JobWaitMixin, BaseOperator):
         super().__init__(**kwargs)
         self.job_id = job_id
         self.queue_name = queue_name
-        self.wait_for_completion = wait_for_completion
-        self.deferrable = deferrable
+        self.wait_for_completion = self.read_flag("wait_for_completion", wait_for_completion)
+        self.deferrable = self.read_flag("deferrable", deferrable)
         self.reconcile_interval = self.read_interval("reconcile_interval", reconcile_interval)
         self.poll_interval = self.read_interval("poll_interval", poll_interval)
         self.tencentcloud_conn_id = tencentcloud_conn_id

@@ -19,7 +19,7 @@ from airflow.sdk import XComArg
 from airflow_batch_events.events.catalog import EventName, parse_event_names
 from airflow_batch_events.events.duration import seconds_of
 from airflow_batch_events.events.notifications import check_topic_name
-from airflow_batch_events.events.values import NOTHING, mapping_of, name_of
+from airflow_batch_events.events.values import NOTHING, flag_of, mapping_of, name_of
 from airflow_batch_events.exceptions import ParameterError
 from airflow_batch_events.protocol.batch_fields import with_types
 
@@ -91,6 +91,8 @@ class ParameterMixin(_Operator):
                     f"run this task only when there is a value"
                 )
             setattr(self, name, self.read(self.readers[name], name, getattr(self, name)))
+        if self.execution_timeout is not None:
+            self.read(seconds_of, "execution_timeout", self.execution_timeout)
 
     def read(self, read: Callable[..., T], name: str, value: Any, **bounds: Any) -> T:
         """
@@ -107,8 +109,12 @@ class ParameterMixin(_Operator):
         except ValueError as error:
             raise ParameterError(f"task {self.task_id!r}: {error}{self._origin(name)}") from error
 
+    def read_flag(self, name: str, value: Any) -> bool:
+        """Read a switch."""
+        return self.read(flag_of, name, value)
+
     def read_interval(self, name: str, value: Any) -> float:
-        """Read the seconds between polls."""
+        """Read a duration that must not be zero: the seconds between polls, or for a job to begin."""
         return self.read(seconds_of, name, value, least=MIN_INTERVAL)
 
     def read_events(self, events: Any, allowed: Iterable[EventName] = tuple(EventName)) -> list[str] | None:
@@ -166,13 +172,13 @@ def sensor_arguments(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     :raises ParameterError: For what is no duration.
     """
     read = dict(kwargs)
-    for name in ("poke_interval", "timeout"):
+    for name, least in (("poke_interval", MIN_INTERVAL), ("timeout", 0.0), ("max_wait", 0.0)):
         # Airflow hands the DAG's default_args on, and would apply them after this.
         value = read.get(name, (read.get("default_args") or {}).get(name))
         if value is None:
             continue
         try:
-            read[name] = seconds_of(name, value)
+            read[name] = seconds_of(name, value, least=least)
         except ValueError as error:
             raise ParameterError(f"task {kwargs.get('task_id')!r}: {error}") from error
     return read

@@ -101,18 +101,18 @@ class BatchJobSensor(ParameterMixin, JobWaitMixin, BaseSensorOperator):
         super().__init__(**sensor_arguments(kwargs))
         self.job_id = job_id
         self.queue_name = queue_name
-        self.raise_on_failure = raise_on_failure
-        self.deferrable = deferrable or start_from_trigger or end_from_trigger
+        self.raise_on_failure = self.read_flag("raise_on_failure", raise_on_failure)
+        self.end_from_trigger = self.read_flag("end_from_trigger", end_from_trigger)
+        self.start_from_trigger = self.read_flag("start_from_trigger", start_from_trigger)
+        self.deferrable = self.read_flag("deferrable", deferrable) or self.start_from_trigger or self.end_from_trigger
         self.reconcile_interval = self.read_interval("reconcile_interval", reconcile_interval)
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
         self.poll_interval = self.poke_interval
-        self.end_from_trigger = end_from_trigger
-        self.start_from_trigger = start_from_trigger
         self._waits: list[JobWait] | None = None
-        if end_from_trigger:
+        if self.end_from_trigger:
             refuse_callbacks(self)
-        if start_from_trigger:
+        if self.start_from_trigger:
             refuse_execute_callback(self)
             self.start_trigger_args = start_args(
                 self,
@@ -123,7 +123,7 @@ class BatchJobSensor(ParameterMixin, JobWaitMixin, BaseSensorOperator):
                     "region": as_template(self, "region", region),
                     "reconcile_interval": self.poke_interval if queue_name is None else self.reconcile_interval,
                     # Whether it is a list shows when the ids are rendered.
-                    "end": {**self.task_end(), "is_list": None} if end_from_trigger else None,
+                    "end": {**self.task_end(), "is_list": None} if self.end_from_trigger else None,
                 },
                 timeout=self.timeout,
             )

@@ -79,7 +79,7 @@ class BatchComputeEnvSensor(ParameterMixin, EnvWaitMixin, BaseSensorOperator):
         self.nodes = nodes
         self.max_failed_nodes = self.read(optional(check_node_count), "max_failed_nodes", max_failed_nodes)
         self.queue_name = queue_name
-        self.deferrable = deferrable
+        self.deferrable = self.read_flag("deferrable", deferrable)
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
         self.poll_interval = self.poke_interval

@@ -390,3 +390,44 @@ def test_on_real_airflow_the_outputs_of_mapped_tasks_are_taken(dag_run, task, ki
 def test_the_error_is_one_of_the_package():
     assert issubclass(ParameterError, BatchEventsError)
     assert issubclass(ParameterError, ValueError)
+
+
+FLAGS = [
+    (operator, name)
+    for operator in OPERATORS
+    for name, one in inspect.signature(operator.__init__).parameters.items()
+    if isinstance(one.default, bool)
+]
+EACH_FLAG = pytest.mark.parametrize(("operator", "flag"), FLAGS, ids=lambda one: getattr(one, "__name__", one))
+
+
+@EACH_FLAG
+@pytest.mark.parametrize("value", ["no", "{{ params.x }}", "", 2, None, []], ids=repr)
+def test_a_switch_that_is_neither_true_nor_false_is_refused_when_the_dag_is_parsed(operator, flag, value):
+    with pytest.raises(ParameterError, match=rf"task 't': {flag} is .*must be True or False"):
+        operator(task_id="t", **{**required_by(operator), flag: value})
+
+
+@EACH_FLAG
+def test_a_switch_may_be_a_text(operator, flag):
+    assert getattr(operator(task_id="t", **{**required_by(operator), flag: " False"}), flag) is False
+
+
+@pytest.mark.parametrize("operator", OPERATORS, ids=lambda one: one.__name__)
+def test_an_execution_timeout_below_zero_is_refused_before_anything_is_done(cloud, operator):
+    task = rendered(operator, {"execution_timeout": timedelta(seconds=-1)}, {})
+    assert "execution_timeout is -1 s" in refused(cloud, task)
+
+
+@pytest.mark.parametrize("operator", [BatchJobSensor, BatchEventSensor, BatchComputeEnvSensor])
+def test_a_sensor_that_would_poke_without_a_pause_is_refused(operator):
+    with pytest.raises(ParameterError, match="'t': poke_interval is 0 s"):
+        operator(task_id="t", poke_interval=timedelta(0), **required_by(operator))
+
+
+@pytest.mark.parametrize("branch", [5, " ", {"a": 1}, object(), [None]], ids=repr)
+@pytest.mark.parametrize("name", ["on_succeeded", "on_failed", "on_interrupted"])
+def test_a_branch_that_is_no_task_id_is_named(name, branch):
+    given = {**required_by(BatchJobBranchOperator), name: branch}
+    with pytest.raises(ParameterError, match=f"task 't': {name} needs a task id"):
+        BatchJobBranchOperator(task_id="t", **given)
