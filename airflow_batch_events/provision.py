@@ -14,8 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow_batch_events.events.notifications import check_topic_name
 from airflow_batch_events.exceptions import ApiNotFoundError, ConfigurationError
 from airflow_batch_events.protocol import tdmq
+from airflow_batch_events.queue_names import check_queue_name
 
 if TYPE_CHECKING:
     from airflow_batch_events.protocol.request import Request
@@ -25,6 +27,9 @@ Send = Callable[["Request[Any]"], Any]
 
 DEAD_LETTER_SUFFIX = "-dead"
 """The dead-letter queue's name is the queue's with this behind it; names must not end in ``-dlq``."""
+
+RESERVED_SUFFIXES = ("-dlq", "-retry")
+"""What no queue's name may end in."""
 
 QUEUE_DEFAULTS = tdmq.QueueSettings(
     # A reader deletes within a second; half a minute bounds the delay when the wrong triggerer received a message.
@@ -48,6 +53,7 @@ class Wanted:
     :param subscription_name: The subscription's name in its topic; by default ``to-`` and the queue's name.
     :param settings: The queue's settings, if it is created.
     :param dead_letters: Whether a queue that is created gets a dead-letter queue.
+    :raises ConfigurationError: For a name that cannot be one.
     """
 
     topic_name: str
@@ -57,6 +63,11 @@ class Wanted:
     dead_letters: bool = True
 
     def __post_init__(self) -> None:
+        # All names before anything is created.
+        check_topic_name(self.topic_name)
+        check_queue_name(self.queue_name)
+        if self.subscription_name:
+            check_topic_name(self.subscription_name, "subscription_name")
         if "{" in self.queue_name:
             # A task runs on a worker, whose name is not the triggerer's.
             raise ConfigurationError(
@@ -139,6 +150,8 @@ def make_plan(
             if dead_letter_queue is None:
                 steps.append(Step(f"create dead-letter queue {dead}", tdmq.create_queue(dead)))
             settings = settings.with_dead_letters(dead, DEAD_LETTER_RECEIVES)
+        if wanted.queue_name.endswith(RESERVED_SUFFIXES):
+            problems.append(f"queue {wanted.queue_name} cannot be created: its name must not end in -dlq or -retry")
         steps.append(Step(f"create queue {wanted.queue_name}", tdmq.create_queue(wanted.queue_name, settings)))
     ours = [item for item in subscriptions if item.endpoint == wanted.queue_name and item.protocol == "queue"]
     taken = [item for item in subscriptions if item.name == wanted.subscription and item not in ours]

@@ -74,3 +74,24 @@ def test_long_names_stay_within_the_limit():
     assert len(wanted.subscription) <= 64
     assert len(wanted.dead_letter_queue) <= 64
     assert not wanted.dead_letter_queue.endswith(("-dlq", "-retry"))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"topic_name": "1t"},
+        {"queue_name": "1q"},
+        {"queue_name": "q.r"},
+        {"queue_name": "q" * 65},
+        {"subscription_name": "s/t"},
+    ],
+    ids=str,
+)
+def test_a_name_that_cannot_be_is_refused_before_anything_is_created(names):
+    with pytest.raises(ConfigurationError, match=next(iter(names))):
+        Wanted(**{"topic_name": "t", "queue_name": "q", **names})
+
+
+@pytest.mark.parametrize("name", ["q-dlq", "q-retry"])
+def test_a_queue_whose_name_the_service_keeps_for_itself_is_not_created(name):
+    assert f"{name} cannot be created" in make_plan(Wanted("t", name), None, None, None, ()).problems[0]

@@ -66,7 +66,9 @@ class BatchJobDecoratedOperator(DecoratedOperator, BatchSubmitJobOperator):
                 f"{self.python_callable.__name__} has to return the API's Job object, a dictionary with Tasks (or what "
                 f"build_job returns); it returned {type(job).__name__}"
             )
-        self.job = self.render_template(dict(job), context)
+        self.job = dict(job)
+        # As the fields of a task, so that what is rendered to nothing in it is noticed.
+        self._do_render_template_fields(self, ("job",), context, self.get_template_env(), set())
         return super().execute(context)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Literal, get_args
 
-from airflow_batch_events.events.values import whole_of
+from airflow_batch_events.events.values import kind_of, whole_of
 
 FailedAction = Literal["TERMINATE", "INTERRUPT", "FAST_INTERRUPT"]
 
@@ -213,7 +213,7 @@ def _seconds(timeout: object) -> object:
 
 def _mapping(parameter: str, value: object) -> dict[Any, Any]:
     if not isinstance(value, Mapping):
-        raise ValueError(f"{parameter} is {value!r}, must be a mapping")
+        raise ValueError(f"{parameter} is {kind_of(value)}, must be a mapping")
     return dict(value)
 
 
@@ -234,9 +234,10 @@ def _whole(parameter: str, value: object, least: int, most: int | None) -> int |
 
 def _text(parameter: str, value: object, most: int | None) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{parameter} is {value!r}, must be a text that is not empty")
+        shown = repr(value) if isinstance(value, str) else kind_of(value)
+        raise ValueError(f"{parameter} is {shown}, must be a text that is not empty")
     if most is not None and len(value) > most and not _has_template(value):
-        raise ValueError(f"{parameter} has {len(value)} characters, at most {most} are allowed: {value!r}")
+        raise ValueError(f"{parameter} has {len(value)} characters, at most {most} are allowed")
     return value
 
 

@@ -23,6 +23,7 @@ from airflow_batch_events.events.values import (
     kind_of,
     mapping_of,
     objects_of,
+    text_of,
     unfold,
 )
 from airflow_batch_events.exceptions import ParameterError
@@ -154,7 +155,8 @@ def _normal_notification(where: str, entry: object, allowed: Sequence[EventName]
 
 def _normal_pair(where: str, pair: object) -> dict[str, Any]:
     pair = _pascal_keys(f"{where}.EventVars", pair)
-    return {**pair, "Value": event_var_of(f"{where}.EventVars[{pair.get('Name')!r:.60}]", pair.get("Value"))}
+    name = text_of(f"a Name in {where}.EventVars", pair.get("Name"))
+    return {"Name": name, "Value": event_var_of(f"{where}.EventVars[{name!r:.60}]", pair.get("Value"))}
 
 
 def _entries(where: str, name: str, entry: Mapping[str, Any]) -> list[Any]:

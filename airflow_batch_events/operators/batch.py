@@ -19,7 +19,7 @@ from airflow_batch_events.events.notifications import (
     read_event_vars,
 )
 from airflow_batch_events.events.outcome import NOT_STARTED, RECONCILE_INTERVAL, TIMEOUT, Outcome, Source
-from airflow_batch_events.events.values import is_list, name_of
+from airflow_batch_events.events.values import is_list
 from airflow_batch_events.exceptions import BatchEventsError, SubmissionRecordError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
@@ -37,6 +37,7 @@ from airflow_batch_events.operators.parameters import (
     Reader,
     description_of,
     optional,
+    queue_name_of,
     topic_name_of,
 )
 from airflow_batch_events.operators.waiting import JobWaitMixin, check_choice, timeout_of
@@ -134,7 +135,7 @@ class BatchSubmitJobOperator(ParameterMixin, NotifyMixin, JobWaitMixin, BaseOper
         "topic_name": optional(topic_name_of),
         "event_vars": optional(read_event_vars),
         "notifications": optional(lambda _, value: normalise_notifications(value)),
-        "queue_name": optional(name_of),
+        "queue_name": optional(queue_name_of),
         **CONNECTION,
     }
     operator_extra_links = (BatchJobLink(), CmqTopicLink(), CmqQueueLink())

@@ -23,7 +23,7 @@ from airflow_batch_events.exceptions import (
     QueueNotFoundError,
 )
 from airflow_batch_events.hooks.cmq import CmqHook
-from airflow_batch_events.queue_names import HOSTNAME, check_queue_name
+from airflow_batch_events.queue_names import HOSTNAME
 
 if TYPE_CHECKING:
     from airflow_batch_events.hooks.batch import BatchHook
@@ -72,13 +72,11 @@ def check_wait(task: WaitingTask, *, reads_queue: bool) -> None:
 
     :param task: The task.
     :param reads_queue: Whether the wait is going to read the task's queue.
-    :raises ConfigurationError: When the connection cannot be used, or no queue can have that name.
+    :raises ConfigurationError: When the connection cannot be used.
     """
     access = task.hook.access
-    if task.queue_name is not None:
-        check_queue_name(task.queue_name)
-        if reads_queue:
-            access.required_cmq_endpoint  # noqa: B018 - raises ConfigurationError where it is missing
+    if task.queue_name is not None and reads_queue:
+        access.required_cmq_endpoint  # noqa: B018 - raises ConfigurationError where it is missing
 
 
 def check_queue(task: WaitingTask, *, reads_queue: bool) -> None:

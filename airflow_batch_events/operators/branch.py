@@ -12,11 +12,11 @@ from airflow.sdk.configuration import conf
 
 from airflow_batch_events.events.catalog import JobState
 from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, Outcome
-from airflow_batch_events.events.values import is_list, items_of, job_id_of, name_of
+from airflow_batch_events.events.values import is_list, items_of, job_id_of
 from airflow_batch_events.exceptions import ParameterError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
-from airflow_batch_events.operators.parameters import CONNECTION, ParameterMixin, Reader, optional
+from airflow_batch_events.operators.parameters import CONNECTION, ParameterMixin, Reader, optional, queue_name_of
 from airflow_batch_events.operators.waiting import JobWaitMixin, timeout_of
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class BatchJobBranchOperator(ParameterMixin, JobWaitMixin, BaseBranchOperator):
     """
 
     template_fields: Sequence[str] = ("job_id", "queue_name", "tencentcloud_conn_id", "region")
-    readers: ClassVar[Mapping[str, Reader]] = {"job_id": job_id_of, "queue_name": optional(name_of), **CONNECTION}
+    readers: ClassVar[Mapping[str, Reader]] = {"job_id": job_id_of, "queue_name": optional(queue_name_of), **CONNECTION}
     operator_extra_links = (BatchJobLink(), CmqQueueLink())
     ui_color = "#f2e6fb"
 

@@ -12,11 +12,11 @@ from airflow.sdk import BaseOperator
 
 from airflow_batch_events.events.duration import seconds_of
 from airflow_batch_events.events.text import MAX_TEXT, printable
-from airflow_batch_events.events.values import name_of, whole_of
+from airflow_batch_events.events.values import whole_of
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import CmqQueueLink, CmqTopicLink
-from airflow_batch_events.operators.parameters import CONNECTION, ParameterMixin, Reader, topic_name_of
+from airflow_batch_events.operators.parameters import CONNECTION, ParameterMixin, Reader, queue_name_of, topic_name_of
 from airflow_batch_events.provision import QUEUE_DEFAULTS, Wanted, carry_out, look_and_plan
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class CmqEnsureSubscriptionOperator(ParameterMixin, BaseOperator):
     )
     readers: ClassVar[Mapping[str, Reader]] = {
         "topic_name": topic_name_of,
-        "queue_name": name_of,
-        "subscription_name": lambda name, value: "" if value == "" else name_of(name, value),
+        "queue_name": queue_name_of,
+        "subscription_name": lambda name, value: "" if value == "" else topic_name_of(name, value),
         **CONNECTION,
     }
     operator_extra_links = (CmqTopicLink(), CmqQueueLink())

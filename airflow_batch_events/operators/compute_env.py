@@ -40,6 +40,7 @@ from airflow_batch_events.operators.parameters import (
     Reader,
     description_of,
     optional,
+    queue_name_of,
     topic_name_of,
 )
 from airflow_batch_events.operators.waiting import timeout_of
@@ -117,7 +118,7 @@ class BatchCreateComputeEnvOperator(ParameterMixin, NotifyMixin, EnvWaitMixin, B
         "event_vars": optional(read_event_vars),
         "notifications": optional(lambda _, value: normalise_notifications(value, allowed=COMPUTE_ENV_EVENTS)),
         "wait_for_nodes": optional(check_node_count),
-        "queue_name": optional(name_of),
+        "queue_name": optional(queue_name_of),
         **CONNECTION,
     }
     operator_extra_links = (BatchComputeEnvLink(), CmqTopicLink(), CmqQueueLink())
@@ -253,7 +254,7 @@ class BatchModifyComputeEnvOperator(ParameterMixin, EnvWaitMixin, BaseOperator):
         "name": optional(text_of),
         "description": optional(text_of),
         "instance_types": optional(texts_of),
-        "queue_name": optional(name_of),
+        "queue_name": optional(queue_name_of),
         **CONNECTION,
     }
     operator_extra_links = (BatchComputeEnvLink(), CmqQueueLink())
@@ -359,7 +360,7 @@ class BatchDeleteComputeEnvOperator(ParameterMixin, EnvWaitMixin, BaseOperator):
     """
 
     template_fields: Sequence[str] = ("env_id", "queue_name", "tencentcloud_conn_id", "region")
-    readers: ClassVar[Mapping[str, Reader]] = {"env_id": name_of, "queue_name": optional(name_of), **CONNECTION}
+    readers: ClassVar[Mapping[str, Reader]] = {"env_id": name_of, "queue_name": optional(queue_name_of), **CONNECTION}
     operator_extra_links = (BatchComputeEnvLink(), CmqQueueLink())
     ui_color = "#fbe0dc"
 

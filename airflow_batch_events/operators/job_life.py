@@ -12,13 +12,13 @@ from airflow.sdk.configuration import conf
 
 from airflow_batch_events.events.duration import seconds_of
 from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, Outcome
-from airflow_batch_events.events.values import job_id_of, name_of, some_job_ids_of
+from airflow_batch_events.events.values import job_id_of, some_job_ids_of
 from airflow_batch_events.exceptions import BatchJobTimeoutError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
 from airflow_batch_events.operators.before_submitting import check_queue, check_wait
-from airflow_batch_events.operators.parameters import CONNECTION, ParameterMixin, Reader, optional
+from airflow_batch_events.operators.parameters import CONNECTION, ParameterMixin, Reader, optional, queue_name_of
 from airflow_batch_events.operators.verdict import find_failure, result_of
 from airflow_batch_events.operators.waiting import JobWaitMixin, timeout_of
 
@@ -100,7 +100,7 @@ class BatchRetryJobsOperator(ParameterMixin, JobWaitMixin, BaseOperator):
     template_fields: Sequence[str] = ("job_id", "queue_name", "tencentcloud_conn_id", "region")
     readers: ClassVar[Mapping[str, Reader]] = {
         "job_id": some_job_ids_of,
-        "queue_name": optional(name_of),
+        "queue_name": optional(queue_name_of),
         **CONNECTION,
     }
     operator_extra_links = (BatchJobLink(), CmqQueueLink())

@@ -55,6 +55,8 @@ class NotifyMixin:
             notifications = build_notifications(self.topic_name, events, self.event_vars, allowed=allowed)
         elif self.notifications is not None:
             notifications = normalise_notifications(self.notifications, allowed=allowed)
+        elif description.get("Notifications"):
+            return {"NotificationTarget": NOTIFICATION_TARGET, **description}
         else:
             return dict(description)
         if description.get("Notifications"):

@@ -11,6 +11,7 @@ given" it would widen a filter to other people's events, or send a request to th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -22,11 +23,15 @@ from airflow_batch_events.events.notifications import check_topic_name
 from airflow_batch_events.events.values import NOTHING, flag_of, mapping_of, name_of
 from airflow_batch_events.exceptions import ParameterError
 from airflow_batch_events.protocol.batch_fields import with_types
+from airflow_batch_events.protocol.settings import region_of
+from airflow_batch_events.queue_names import check_queue_name
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator as _Operator
 else:
     _Operator = object
+
+_TEMPLATE = re.compile(r"{{.*?}}|{%.*?%}", re.DOTALL)
 
 T = TypeVar("T")
 Reader = Callable[[str, Any], Any]
@@ -52,6 +57,15 @@ def topic_name_of(name: str, value: object) -> str:
     return check_topic_name(name_of(name, value), name)
 
 
+def queue_name_of(name: str, value: object) -> str:
+    """
+    Read the name of a queue, which may hold ``{hostname}``.
+
+    :raises ParameterError: For anything else.
+    """
+    return check_queue_name(name_of(name, value))
+
+
 def description_of(name: str, value: object) -> dict[str, Any]:
     """
     Read one of the API's own objects, with text and numbers as the API types them.
@@ -61,7 +75,16 @@ def description_of(name: str, value: object) -> dict[str, Any]:
     return with_types(name, mapping_of(name, value))
 
 
-CONNECTION: Mapping[str, Reader] = {"tencentcloud_conn_id": name_of, "region": optional(name_of)}
+def region_name_of(name: str, value: object) -> str:
+    """
+    Read the name of a region.
+
+    :raises ParameterError: For anything else.
+    """
+    return region_of(f"{name} of the task", name_of(name, value))
+
+
+CONNECTION: Mapping[str, Reader] = {"tencentcloud_conn_id": name_of, "region": optional(region_name_of)}
 """The readers of what every operator and sensor has."""
 
 
@@ -141,8 +164,8 @@ class ParameterMixin(_Operator):
                 nothing[name] = name
             for path in _nothing_in(name, value, after, NOTHING, () if name in _DESCRIPTIONS else NOTHING[1:]):
                 nothing.setdefault(name, path)
-        if parent is self:
-            self._nothing, self._sources = nothing, sources
+        others = {name: path for name, path in self._nothing.items() if name not in before}
+        self._nothing, self._sources = {**others, **nothing}, {**self._sources, **sources}
 
     def _sources_of(self, name: str, value: Any) -> list[str]:
         """Return the ids of the tasks whose outputs a parameter is made from."""
@@ -198,5 +221,13 @@ def _nothing_in(path: str, before: Any, after: Any, texts: Iterable[str], nested
     elif isinstance(before, list | tuple) and isinstance(after, list | tuple):
         for index, (value, rendered) in enumerate(zip(before, after, strict=False)):
             yield from _nothing_in(f"{path}[{index}]", value, rendered, nested, nested)
-    elif after is None or (isinstance(after, str) and after != before and after.strip() in texts):
+    elif after is None or (isinstance(after, str) and after != before and _is_nothing(before, after.strip(), texts)):
         yield path
+
+
+def _is_nothing(before: Any, after: str, texts: Iterable[str]) -> bool:
+    if after in texts:
+        return True
+    # Of "{{ name }}*" a name that is missing leaves a pattern that matches everything.
+    is_bare_pattern = "" in texts and not after.strip("*?")
+    return is_bare_pattern and isinstance(before, str) and after == _TEMPLATE.sub("", before).strip()

@@ -31,6 +31,7 @@ from airflow_batch_events.operators.parameters import (
     ParameterMixin,
     Reader,
     optional,
+    queue_name_of,
     sensor_arguments,
 )
 from airflow_batch_events.operators.verdict import find_failure, result_of
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.definitions.context import Context
     from airflow.sdk.definitions.mappedoperator import MappedOperator
+
+MAX_COUNT = 1_000_000_000
+"""Events that a sensor may wait for; what its trigger takes."""
 
 
 class BatchJobSensor(ParameterMixin, JobWaitMixin, BaseSensorOperator):
@@ -80,7 +84,11 @@ class BatchJobSensor(ParameterMixin, JobWaitMixin, BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("job_id", "queue_name", "tencentcloud_conn_id", "region")
-    readers: ClassVar[Mapping[str, Reader]] = {"job_id": job_ids_of, "queue_name": optional(name_of), **CONNECTION}
+    readers: ClassVar[Mapping[str, Reader]] = {
+        "job_id": job_ids_of,
+        "queue_name": optional(queue_name_of),
+        **CONNECTION,
+    }
     operator_extra_links = (BatchJobLink(), CmqQueueLink())
     ui_color = "#e6f1f2"
 
@@ -270,7 +278,7 @@ class BatchEventSensor(ParameterMixin, BaseSensorOperator):
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"event_vars": "json"}
     readers: ClassVar[Mapping[str, Reader]] = {
-        "queue_name": name_of,
+        "queue_name": queue_name_of,
         "job_id": optional(some_job_ids_of),
         "job_name": optional(text_of),
         "env_id": optional(name_of),
@@ -307,7 +315,7 @@ class BatchEventSensor(ParameterMixin, BaseSensorOperator):
         self.task_name = task_name
         self.event_vars = event_vars
         self.event_region = event_region
-        self.count = self.read(whole_of, "count", count, least=1)
+        self.count = self.read(whole_of, "count", count, least=1, most=MAX_COUNT)
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
 

@@ -23,6 +23,7 @@ from airflow_batch_events.operators.parameters import (
     ParameterMixin,
     Reader,
     optional,
+    queue_name_of,
     sensor_arguments,
 )
 from airflow_batch_events.operators.waiting import skipping_errors
@@ -56,7 +57,7 @@ class BatchComputeEnvSensor(ParameterMixin, EnvWaitMixin, BaseSensorOperator):
     readers: ClassVar[Mapping[str, Reader]] = {
         "env_id": name_of,
         "nodes": check_node_count,
-        "queue_name": optional(name_of),
+        "queue_name": optional(queue_name_of),
         **CONNECTION,
     }
     operator_extra_links = (BatchComputeEnvLink(), CmqQueueLink())

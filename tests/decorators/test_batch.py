@@ -13,7 +13,7 @@ from support.tasks import StateStore, TaskInstance, first_event
 
 from airflow_batch_events.decorators.batch import BatchJobDecoratedOperator, batch_job_task
 from airflow_batch_events.events.job_builder import build_job
-from airflow_batch_events.exceptions import BatchJobFailedError, JobChangedError
+from airflow_batch_events.exceptions import BatchJobFailedError, JobChangedError, ParameterError
 from airflow_batch_events.operators.batch import BatchSubmitJobOperator
 
 PLACEMENT = {"Zone": "ap-guangzhou-6"}
@@ -168,3 +168,12 @@ def test_a_function_that_returns_no_job_is_named(context, result):
 def test_a_job_is_not_taken_as_a_parameter(dag):
     with pytest.raises(TypeError, match="the decorated function returns it"):
         batch_job_task(echo, placement=PLACEMENT, job=echo())()
+
+
+def test_a_template_in_the_job_that_is_rendered_to_nothing_is_an_error(context):
+    with DAG("native", schedule=None, start_date=START, render_template_as_native_obj=True):
+        task = BatchJobDecoratedOperator(
+            task_id="t", python_callable=lambda: {**echo(), "Priority": "{{ params.none }}"}, placement={"Zone": "z"}
+        )
+    with pytest.raises(ParameterError, match=r"job\['Priority'\] was given, and was rendered to nothing"):
+        task.execute({**context, "params": {"none": None}})

@@ -181,3 +181,14 @@ def test_the_api_takes_whatever_is_built(**given_values):
     except ValueError:
         return
     assert "{{" in name or "{%" in name or not refused_by_the_api(job)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"env_vars": "PASSWORD=s3cret"}, {"name": "s3cret " * 20}, {"command": ["s3cret"]}, {"name": {"s3cret": 1}}],
+)
+def test_no_message_shows_what_may_be_a_secret(given):
+    settings = {"name": "n", "command": "c", "instance_type": "S5.A", **given}
+    with pytest.raises(ValueError, match=next(iter(given))) as caught:
+        build_job(**settings)
+    assert "s3cret" not in str(caught.value)

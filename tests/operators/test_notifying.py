@@ -38,7 +38,13 @@ def test_parameters_that_contradict_each_other_are_refused(given):
 
 
 def test_a_job_that_is_to_publish_nothing_is_left_alone():
-    assert Task().describe({"JobName": "a", "Notifications": [ENTRY]}) == {"JobName": "a", "Notifications": [ENTRY]}
+    assert Task().describe({"JobName": "a"}) == {"JobName": "a"}
+
+
+def test_a_job_s_own_notifications_get_the_target_that_delivers_unless_they_name_one():
+    job = {"JobName": "a", "Notifications": [ENTRY]}
+    assert Task().describe(job) == {**job, "NotificationTarget": "TDMQ_CMQ"}
+    assert Task().describe({**job, "NotificationTarget": "CMQ"}) == {**job, "NotificationTarget": "CMQ"}
 
 
 def test_a_topic_gets_the_events_that_settle_a_wait():

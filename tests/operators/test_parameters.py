@@ -431,3 +431,51 @@ def test_a_branch_that_is_no_task_id_is_named(name, branch):
     given = {**required_by(BatchJobBranchOperator), name: branch}
     with pytest.raises(ParameterError, match=f"task 't': {name} needs a task id"):
         BatchJobBranchOperator(task_id="t", **given)
+
+
+@pytest.mark.parametrize("field", ["job_name", "task_name"])
+@pytest.mark.parametrize("pattern", ["{{ params.p }}*", "*{{ params.p }}*", "{% if 1 %}{{ params.p }}{% endif %}?*"])
+def test_a_pattern_that_matches_everything_because_a_name_is_missing_is_an_error(cloud, field, pattern):
+    task = rendered(BatchEventSensor, {field: pattern}, {"p": ""})
+    assert f"{field} was given, and was rendered to nothing" in refused(cloud, task)
+
+
+def test_a_pattern_that_a_template_chooses_is_taken():
+    task = rendered(
+        BatchEventSensor, {"job_name": "{{ params.p }}", "task_name": "t{{ params.q }}*"}, {"p": "*", "q": ""}
+    )
+    task.read_parameters()
+    assert (task.job_name, task.task_name) == ("*", "t*")
+
+
+QUEUE_READERS = [operator for operator in OPERATORS if "queue_name" in operator.template_fields]
+
+
+@pytest.mark.parametrize("operator", QUEUE_READERS, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("name", ["1bad", "a" * 65, "{host}", "a/b", "\u00e9"])
+def test_a_name_that_no_queue_can_have_is_refused_before_any_call(cloud, operator, name):
+    assert "queue_name is" in refused(cloud, rendered(operator, {"queue_name": name}, {}))
+
+
+@pytest.mark.parametrize("operator", OPERATORS, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("region", ["None", "Guangzhou", "ap-guangzhou/../x", "\u00e9"])
+def test_a_name_that_no_region_can_have_is_one_of_the_task_and_not_of_the_connection(cloud, operator, region):
+    message = refused(cloud, rendered(operator, {"region": region}, {}))
+    assert "region" in message
+    assert "connection" not in message
+
+
+@pytest.mark.parametrize("name", ["1bad", "a" * 65, "a.b"])
+def test_a_bad_name_of_a_subscription_is_refused_before_its_topic_is_created(cloud, name):
+    task = rendered(CmqEnsureSubscriptionOperator, {"subscription_name": name}, {})
+    assert "subscription_name" in refused(cloud, task)
+
+
+@pytest.mark.parametrize(
+    "names", [[{"Value": "s3cret"}], [{"Name": None, "Value": "s3cret"}], [{"Name": {}}]], ids=repr
+)
+def test_a_custom_parameter_without_a_name_is_refused_and_not_shown(cloud, names):
+    entry = {"TopicName": "t", "EventConfigs": [{"EventName": "JOB_SUCCEED", "EventVars": names}]}
+    message = refused(cloud, rendered(BatchSubmitJobOperator, {"notifications": [entry]}, {}))
+    assert "Name in notifications[0].EventVars" in message
+    assert "s3cret" not in message
