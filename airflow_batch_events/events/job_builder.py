@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Literal, get_args
 
-from airflow_batch_events.events.values import kind_of, whole_of
+from airflow_batch_events.events.values import is_list, kind_of, whole_of
 
 FailedAction = Literal["TERMINATE", "INTERRUPT", "FAST_INTERRUPT"]
 
@@ -139,9 +139,9 @@ def build_job(
     if priority is not None:
         job["Priority"] = _whole("priority", priority, 0, MAX_PRIORITY)
     if tags:
+        job["Tags"] = _pairs("tags", tags, "Key")
         if len(tags) > MAX_TAGS:
             raise ValueError(f"tags has {len(tags)} entries; a job has at most {MAX_TAGS}")
-        job["Tags"] = _pairs("tags", tags, "Key")
     return job
 
 
@@ -194,6 +194,8 @@ def _place(
 
 
 def _instance_types(names: Sequence[str]) -> list[str]:
+    if not is_list(names):
+        raise ValueError(f"instance_type is {kind_of(names)}, must be a type or a list of them")
     found = [_text("an entry of instance_type", name, None) for name in names]
     if not 1 <= len(found) <= MAX_INSTANCE_TYPES or len(set(found)) < len(found):
         raise ValueError(f"instance_type is {found!r}, must be 1 to {MAX_INSTANCE_TYPES} different types")

@@ -100,18 +100,19 @@ def template_for_each(sensor: MappedOperator, output: XComArg) -> str:
         raise ValueError(f"{where}: for_each takes a task, or its output, and no map(), zip() or concat() of it")
     if source.get_closest_mapped_task_group() is not None:
         raise ValueError(f"{where}: {source.task_id!r} is in a mapped group: wait for its job inside the group")
+    kind = source.operator_class if source.is_mapped else type(source)
+    settings = source.partial_kwargs if source.is_mapped else vars(source)
+    if issubclass(kind, JobWaitMixin) and settings.get("wait_for_completion", True):
+        raise ValueError(
+            f"{where}: {source.task_id!r} waits for its jobs itself and returns outcomes, not job ids: set its "
+            f"wait_for_completion=False"
+        )
     if not source.is_mapped:
         return pull_template(source.task_id, key, "-1", f"[{MAP_INDEX}]")
     if sensor.partial_kwargs.get("trigger_rule", "all_success") != "all_success":
         raise ValueError(
             f"{where}: for_each needs trigger_rule='all_success', because with instances of {source.task_id!r} that "
             f"have pushed nothing the map indices differ: use BatchJobSensor.partial(...).expand(job_id=...)"
-        )
-    waits = issubclass(source.operator_class, JobWaitMixin) and source.partial_kwargs.get("wait_for_completion", True)
-    if waits:
-        raise ValueError(
-            f"{where}: {source.task_id!r} waits for its jobs itself and returns outcomes, not job ids: set its "
-            f"wait_for_completion=False"
         )
     return pull_template(source.task_id, key, MAP_INDEX)
 

@@ -20,7 +20,7 @@ from airflow.triggers.shared_stream import SharedStreamProducer, reject_shared_s
 from airflow_batch_events.dispatch.seen import Seen
 from airflow_batch_events.events.filter import EventFilter
 from airflow_batch_events.events.message import BatchEvent
-from airflow_batch_events.exceptions import ConfigurationError
+from airflow_batch_events.exceptions import ConfigurationError, ParameterError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.triggers.base import LeftMessages, WatcherTrigger, fire
 from airflow_batch_events.triggers.stream import (
@@ -83,8 +83,12 @@ class BatchEventTrigger(WatcherTrigger):
         self.region = region
 
     def check(self) -> None:
-        """Refuse an event that does not exist."""
+        """Refuse an event that does not exist, and a filter that was given without a value."""
         super().check()
+        for name in ("job_id", "event_vars"):
+            value = getattr(self, name)
+            if value is not None and not value:
+                raise ParameterError(f"{name} is empty: give it a value, or leave it out to match everything")
         self._filter()
 
     def shared_stream_key(self) -> Hashable:

@@ -192,3 +192,9 @@ def test_no_message_shows_what_may_be_a_secret(given):
     with pytest.raises(ValueError, match=next(iter(given))) as caught:
         build_job(**settings)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", [{"tags": 5}, {"tags": "x"}, {"instance_type": 5}, {"instance_type": {"S5.A": 1}}])
+def test_what_is_of_another_type_is_named(given):
+    with pytest.raises(ValueError, match=f"{next(iter(given))} is "):
+        build_job(**{"name": "n", "command": "c", "instance_type": "S5.A", **given})

@@ -25,7 +25,8 @@ def dag() -> Any:
 
 
 def submit(task_id: str = "submit", **kwargs: Any) -> BatchSubmitJobOperator:
-    return BatchSubmitJobOperator(task_id=task_id, job=JOB, placement=PLACE, wait_for_completion=False, **kwargs)
+    settings = {"wait_for_completion": False, **kwargs}
+    return BatchSubmitJobOperator(task_id=task_id, job=JOB, placement=PLACE, **settings)
 
 
 def mapped_submit(**kwargs: Any) -> Any:
@@ -134,6 +135,10 @@ def test_a_mapped_sensor_without_help_begins_on_a_worker_rather_than_with_the_wr
         (
             lambda: BatchJobSensor.for_each(mapped_submit(wait_for_completion=True), task_id="wait"),
             "wait_for_completion=False",
+        ),
+        (
+            lambda: BatchJobSensor.for_each(submit(wait_for_completion=True), task_id="wait"),
+            "returns outcomes, not job ids",
         ),
         (lambda: BatchJobSensor.for_each(mapped_submit().output.map(str), task_id="wait"), r"map\(\), zip\(\)"),
     ],

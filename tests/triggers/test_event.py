@@ -40,6 +40,12 @@ def test_triggers_on_one_queue_share_a_stream_whatever_they_filter():
     assert one.shared_stream_key() != CmqMessageTrigger("q").shared_stream_key()
 
 
+@pytest.mark.parametrize("given", [{"event_vars": {}}, {"event_vars": ""}, {"job_id": []}, {"job_id": ""}], ids=str)
+def test_a_filter_that_is_given_without_a_value_is_refused_when_the_dag_is_parsed(given):
+    with pytest.raises(ValueError, match=f"{next(iter(given))} is empty"):
+        BatchEventTrigger("q", **given).serialize()
+
+
 def test_an_event_name_that_does_not_exist_is_refused_when_the_dag_is_parsed():
     with pytest.raises(ValueError, match="unknown event 'JOB_DONE'; allowed here"):
         BatchEventTrigger("q", ["JOB_DONE"]).serialize()
