@@ -50,9 +50,6 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
     from airflow.sdk.definitions.mappedoperator import MappedOperator
 
-MAX_COUNT = 1_000_000_000
-"""Events that a sensor may wait for; what its trigger takes."""
-
 
 class BatchJobSensor(ParameterMixin, JobWaitMixin, BaseSensorOperator):
     """
@@ -315,7 +312,7 @@ class BatchEventSensor(ParameterMixin, BaseSensorOperator):
         self.task_name = task_name
         self.event_vars = event_vars
         self.event_region = event_region
-        self.count = self.read(whole_of, "count", count, least=1, most=MAX_COUNT)
+        self.count = self.read(whole_of, "count", count, least=1)
         self.tencentcloud_conn_id = tencentcloud_conn_id
         self.region = region
 
