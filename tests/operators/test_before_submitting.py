@@ -429,7 +429,7 @@ def test_a_task_that_is_killed_while_its_job_is_noted_ends_it():
 def test_a_wait_that_ends_without_an_outcome_ends_its_job(cloud):
     task = submit(job=job("scripted: duration=300"), wait_for_completion=False)
     job_id = task.run()
-    with pytest.raises(ValueError, match="without the outcomes"):
+    with pytest.raises(ValueError, match="the outcomes of 0 jobs, where 1 were waited for"):
         task.make().execute_complete(task.context(), {"status": "ended", "job_id": [job_id], "outcomes": []})
     assert has_ended(job_id)
 
