@@ -91,9 +91,7 @@ def submit_job(job: Mapping[str, Any], placement: Mapping[str, Any], client_toke
     :param client_token: Makes repeated calls submit one job; at most 64 ASCII characters.
     """
     params = {"Job": dict(job), "Placement": dict(placement), **_token(client_token)}
-    return _request(
-        "SubmitJob", params, lambda answer: identifier(answer, "JobId"), repeatable=client_token is not None
-    )
+    return _request("SubmitJob", params, _made("JobId"), repeatable=client_token is not None)
 
 
 def describe_job(job_id: str) -> Request[JobDescription]:
@@ -202,9 +200,7 @@ def create_compute_env(
     :param client_token: Makes repeated calls create one environment; at most 64 ASCII characters.
     """
     params = {"ComputeEnv": dict(compute_env), "Placement": dict(placement), **_token(client_token)}
-    return _request(
-        "CreateComputeEnv", params, lambda answer: identifier(answer, "EnvId"), repeatable=client_token is not None
-    )
+    return _request("CreateComputeEnv", params, _made("EnvId"), repeatable=client_token is not None)
 
 
 def modify_compute_env(
@@ -285,6 +281,10 @@ def _read(action: str, params: dict[str, Any], parse: Callable[[Answer], T]) -> 
 
 def _write(action: str, params: dict[str, Any], *, repeatable: bool = False) -> Request[None]:
     return _request(action, params, lambda _: None, repeatable=repeatable)
+
+
+def _made(name: str) -> Callable[[Answer], str]:
+    return lambda answer: identifier(answer, name)
 
 
 def _ids(name: str, ids: Sequence[str]) -> dict[str, list[str]]:

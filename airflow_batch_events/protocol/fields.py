@@ -20,8 +20,8 @@ import pendulum
 T = TypeVar("T")
 
 _DATA_URL = re.compile(r"\Adata:[^,]*,")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
-_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
 _UNSHOWN = frozenset({"raw", "stdout", "stderr"})
@@ -68,13 +68,13 @@ def state(answer: Mapping[str, Any], name: str) -> str:
 
 def identifier(answer: Mapping[str, Any], name: str) -> str:
     """
-    Return the field that names what was made.
+    Return the field that holds the id of what was made.
 
-    :raises ValueError: When it is missing or no id: then it is not known what was made.
+    :raises ValueError: When it cannot be one: whoever made it must learn that nothing is known of it.
     """
-    value = answer[name]
-    if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
-        raise ValueError(f"{name} is no id")
+    value = answer.get(name)
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise ValueError(f"{name} is {type(value).__name__}, not an id")
     return value
 
 

@@ -157,6 +157,14 @@ def test_a_submitted_job_is_its_id() -> None:
     assert batch.submit_job(JOB, PLACEMENT).parse({"JobId": "job-1", "RequestId": "r"}) == "job-1"
 
 
+@pytest.mark.parametrize("value", [None, "", " ", "None of it", "a\0", 5, True, [], {}, ["job-1"], "x" * 200])
+@pytest.mark.parametrize(("request_", "name"), [(REQUESTS[0][0], "JobId"), (batch.create_compute_env({}, {}), "EnvId")])
+def test_an_answer_without_an_id_is_no_answer(request_: Request[Any], name: str, value: Any) -> None:
+    """ "Cannot be read" taken for a fact: a job would run that nobody can name."""
+    with pytest.raises((ValueError, KeyError)):
+        request_.parse({name: value})
+
+
 def test_listed_jobs_are_typed_and_unknown_states_pass_through() -> None:
     view = {
         "JobId": "job-1",
