@@ -8,8 +8,8 @@ international one 2), so the pace halves whenever the API complains and recovers
 cancelled, or when the keys are refused before anything was read; a look that failed is repeated, later.
 
 What could not be read is no fact. An id that makes the API refuse a call is found by halving and asked for alone from
-then on. One about which an answer says nothing that can be read is asked for again, later and in smaller and smaller
-company, so that it costs the others nothing.
+then on, and so is one that makes calls fail while others are answered. One about which an answer says nothing that can
+be read is asked for again, later and in smaller and smaller company, so that it costs the others nothing.
 """
 
 from __future__ import annotations
@@ -156,28 +156,50 @@ class Reconciler:
 
         :raises ApiCredentialsError: When the keys are refused before anything was read.
         """
-        loop = asyncio.get_running_loop()
         while True:
             await self._until_due()
             batches = IdBatches(self._take_due(), self._company)
-            while (batch := batches.take()) is not None:
-                began = loop.time()
-                pause = 0.0
-                try:
-                    await self._look(batch, batches)
-                except ApiThrottledError as error:
+            try:
+                await self._ask_all(batches)
+            finally:
+                self._ask_again(batches.left)
+
+    async def _ask_all(self, batches: IdBatches) -> None:
+        loop = asyncio.get_running_loop()
+        while (batch := batches.take()) is not None:
+            began = loop.time()
+            pause = 0.0
+            try:
+                await self._look(batch, batches)
+            except ApiThrottledError as error:
+                self._count_error(error)
+                self._pace.complained()
+                self._ask_again(batch)
+            except Exception as error:
+                # A call that has failed once is repeated as it is; after that, or where others are answered, one of its
+                # jobs may be to blame.
+                is_doubted = batches.is_answered or self._failures > 0 or isinstance(error, ApiCredentialsError)
+                goes_on = is_doubted and batches.failed(batch)
+                if isinstance(error, ApiCredentialsError) and not self._has_read and not goes_on:
+                    raise
+                if len(batch) == 1:
+                    self._ask_alone(batch, batches.is_answered)
+                elif not is_doubted:
+                    self._ask_again(batch)
+                if goes_on:
                     self._count_error(error)
-                    self._pace.complained()
-                    self._ask_again(batch)
-                except Exception as error:
-                    self._ask_again(batch)
-                    if isinstance(error, ApiCredentialsError) and not self._has_read:
-                        raise
+                else:
                     pause = self._note_failure(error)
-                await asyncio.sleep(max(pause, began + 1.0 / self._pace.rate - loop.time()))
-                if pause:
-                    break
-            self._ask_again(batches.left)
+            await asyncio.sleep(max(pause, began + 1.0 / self._pace.rate - loop.time()))
+            if pause:
+                return
+
+    def _ask_alone(self, batch: list[str], is_answered: bool) -> None:
+        """Ask again for a job whose own call has failed: later, and alone from now on, if the others are answered."""
+        if is_answered or batch[0] in self._company:
+            self._look_again_at(batch)
+        else:
+            self._ask_again(batch)
 
     def _note_success(self) -> None:
         self._has_read = True
@@ -239,7 +261,8 @@ class Reconciler:
         except ApiParameterError as error:
             refused = batches.refused(batch)
             if refused is not None:
-                self._company[refused] = 1
+                if self._listener.wants(refused):
+                    self._company[refused] = 1
                 self._count_error(error)
                 reason = f"{error.code}: {error.message}"
                 self._tell(refused, partial(self._listener.on_refusal, refused, reason))
@@ -251,8 +274,10 @@ class Reconciler:
                 self._unread.pop(job_id, None)
                 self._tell(job_id, partial(self._listener.on_look, job_id, answer.states.get(job_id)))
         if unread:
+            self._metrics.count("api.errors", action="DescribeJobs", error="Unreadable")
             self._look_again_at(unread)
         if len(unread) < len(batch):
+            batches.is_answered = True
             self._note_success()
 
     def _tell(self, job_id: str, tell: Callable[[], None]) -> None:
@@ -262,18 +287,16 @@ class Reconciler:
         self.ask(job_id, MAX_PAUSE)
 
     def _look_again_at(self, unread: list[str]) -> None:
-        self._metrics.count("api.errors", action="DescribeJobs", error="Unreadable")
         for job_id in unread:
-            self._company[job_id] = max(1, len(unread) // 2)
-            self._unread[job_id] = self._unread.get(job_id, 0) + 1
             if self._listener.wants(job_id):
+                self._company[job_id] = max(1, len(unread) // 2)
+                self._unread[job_id] = self._unread.get(job_id, 0) + 1
                 self.ask(job_id, min(MAX_PAUSE, 2.0 ** min(self._unread[job_id], 10)) * random.uniform(0.5, 1.0))
         now = asyncio.get_running_loop().time()
         if now - self._warned_at >= WARN_EVERY:
             self._warned_at = now
             log.warning(
-                "The API's answer to %s says nothing that can be read about %d jobs, %s among them; they are looked at "
-                "again",
+                "The API tells %s nothing that can be read about %d jobs, %s among them; they are looked at again",
                 self._name,
                 len(unread),
                 unread[0],

@@ -2,13 +2,16 @@
 """
 Ask about many ids in few calls, although one bad id makes the API refuse a whole call.
 
-Pure, and shared by the worker, which blocks, and the triggerer, which does not. A refused call is cut in halves, so a
-bad id among a hundred costs some 14 calls when it is met first; from then on it is asked for alone and costs the others
-nothing. An account has few calls a second, so one poll makes a bounded number of them and leaves the rest to the next.
+Shared by the worker, which blocks, and the triggerer, which does not; it makes no call. A refused call is cut in
+halves, so a bad id among a hundred costs some 14 calls when it is met first; from then on it is asked for alone and
+costs the others nothing. The same for an id that makes calls fail in any other way, once an id that is asked for alone
+has shown that the API answers at all. An account has few calls a second, so one poll makes a bounded number of them and
+leaves the rest to the next.
 """
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from collections.abc import Mapping, Sequence
 
@@ -17,6 +20,9 @@ MAX_IDS = 100
 
 MAX_CALLS = 20
 """Calls that one poll of up to a hundred ids may make."""
+
+MAX_SILENCES = 2
+"""Ids that are asked for alone, and not answered, after which a poll ends: the API is down, and no id is to blame."""
 
 
 class IdBatches:
@@ -35,6 +41,9 @@ class IdBatches:
         apart = sorted((item for item in ids if item in sizes), key=lambda item: sizes[item])
         self._calls_left = max_calls * max(1, -(-len(ids) // MAX_IDS))
         self._batches: deque[list[str]] = deque()
+        self.is_answered = False
+        """Whether any call of this poll was answered, so that the API can be reached."""
+        self._silences = 0
         while apart:
             size = sizes[apart[0]]
             self._batches.append(apart[:size])
@@ -57,8 +66,31 @@ class IdBatches:
 
     def refused(self, batch: list[str]) -> str | None:
         """Take that a call was refused; return the id that is to blame, or None where the halves have to tell."""
+        self.is_answered = True
         if len(batch) == 1:
             return batch[0]
-        middle = len(batch) // 2
-        self._batches.extendleft((batch[middle:], batch[:middle]))
+        self._halve(batch)
         return None
+
+    def failed(self, batch: list[str]) -> bool:
+        """
+        Take that a call failed, which may be the fault of one of its ids or of none.
+
+        :return: Whether to go on; False where ids that were asked for alone say that nothing is answered.
+        """
+        if self.is_answered:
+            if len(batch) > 1:
+                self._halve(batch)
+            return True
+        if len(batch) == 1:
+            self._silences += 1
+            return self._silences < MAX_SILENCES and bool(self._batches)
+        # Any of them, so that it is not the bad one each time.
+        alone = random.randrange(len(batch))
+        self._halve(batch[:alone] + batch[alone + 1 :])
+        self._batches.appendleft([batch[alone]])
+        return True
+
+    def _halve(self, batch: list[str]) -> None:
+        middle = len(batch) // 2
+        self._batches.extendleft(half for half in (batch[middle:], batch[:middle]) if half)

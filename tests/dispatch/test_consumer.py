@@ -19,6 +19,7 @@ from airflow_batch_events.dispatch.registry import shared_consumer
 from airflow_batch_events.events.message import parse_message
 from airflow_batch_events.exceptions import (
     ApiCredentialsError,
+    ApiNotFoundError,
     ApiServerError,
     ApiThrottledError,
     CmqCredentialsError,
@@ -352,6 +353,54 @@ def test_one_malformed_id_does_not_cost_the_others_their_answer(run):
             assert {outcome.state for outcome in outcomes[:-1]} == {"SUCCEED"}
             assert outcomes[-1].state == "REFUSED"
             assert "JobIdMalformed" in (outcomes[-1].reason or "")
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("count", [2, 100, 990])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ApiServerError("DescribeJobs", "InternalError", "oops"),
+        ApiCredentialsError("DescribeJobs", "UnauthorizedOperation", "not this job"),
+        ApiNotFoundError("DescribeJobs", "ResourceNotFound.Job", "no such job"),
+        TransportError("HTTP 502"),
+    ],
+)
+def test_one_job_that_makes_its_calls_fail_does_not_cost_the_others_their_answer(run, error, count):
+    """One bad item stops the others: whatever a call fails with, not only where the API names the id."""
+
+    async def scenario():
+        ids = job_ids(count)
+        bad = ids[count // 2]
+        cloud = FakeCloud(dict.fromkeys(ids, "RUNNING"), fatal={bad: error})
+        async with running(cloud.consumer(with_queue=False)) as consumer:
+            waits = [asyncio.ensure_future(consumer.wait_for([job_id], reconcile_interval=60)) for job_id in ids]
+            await asyncio.sleep(10)
+            calls = len(cloud.describes)
+            assert calls <= 40
+            cloud.states = dict.fromkeys(ids, "SUCCEED")
+            await asyncio.sleep(90)
+            assert [job_id for job_id, wait in zip(ids, waits, strict=True) if not wait.done()] == [bad]
+            cloud.fatal.clear()
+            (outcome,) = await asyncio.wait_for(waits[count // 2], 31)
+            assert outcome.state == "SUCCEED"
+
+    run(scenario())
+
+
+def test_an_outage_leaves_the_jobs_together(run):
+    async def scenario():
+        ids = job_ids(500)
+        cloud = FakeCloud(dict.fromkeys(ids, "RUNNING"), api_error=ApiServerError("DescribeJobs", "InternalError", ""))
+        async with running(cloud.consumer(with_queue=False)) as consumer:
+            waits = asyncio.gather(*(consumer.wait_for([job_id], reconcile_interval=600) for job_id in ids))
+            await asyncio.sleep(3600)
+            assert len(cloud.describes) <= 4 * 240
+            cloud.api_error, cloud.states = None, dict.fromkeys(ids, "SUCCEED")
+            before = len(cloud.describes)
+            await asyncio.wait_for(waits, 35)
+            assert len(cloud.describes) - before <= 10
 
     run(scenario())
 

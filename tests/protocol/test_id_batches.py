@@ -74,3 +74,36 @@ def test_polls_that_remember_what_was_refused_come_to_an_end(count, data):
         if not open_ids:
             return
     pytest.fail(f"{len(open_ids)} ids were never asked about")
+
+
+def poll_through(batches, works):
+    """Ask as an API does that fails unless the ids please it; return the calls and what was answered."""
+    calls, answered = [], set()
+    while (batch := batches.take()) is not None:
+        calls.append(batch)
+        if works(batch):
+            batches.is_answered = True
+            answered.update(batch)
+        elif not batches.failed(batch):
+            break
+    return calls, answered
+
+
+@pytest.mark.parametrize("position", [0, 37, 99])
+def test_one_id_that_makes_calls_fail_costs_a_few_calls_and_no_other_id_its_answer(position):
+    """One bad item stops the others: whatever a call fails with, not only where the API names the id."""
+    bad = ids(100)[position]
+    calls, answered = poll_through(IdBatches(ids(100)), lambda batch: bad not in batch)
+    assert len(calls) <= 17
+    assert answered == set(ids(100)) - {bad}
+
+
+def test_an_api_that_is_down_is_asked_few_times_in_a_poll():
+    calls, answered = poll_through(IdBatches(ids(1000)), lambda batch: False)
+    assert len(calls) <= 4
+    assert not answered
+
+
+def test_an_id_that_fails_in_a_poll_of_its_own_ends_the_poll():
+    batches = IdBatches(ids(1))
+    assert not batches.failed(batches.take())

@@ -38,8 +38,9 @@ class FakeCloud:
     Jobs with states and one queue, in the loop's time: a working model of what a consumer reads.
 
     Failures are scripted by assigning an exception to ``queue_error`` or ``api_error``. The API refuses calls with a
-    ``malformed`` id, and its answers say nothing that can be read about an ``unreadable`` one. ``date_error`` is how
-    many seconds its ``Date`` headers are off, ``wall_error`` how many the clock of this machine is.
+    ``malformed`` id, its answers say nothing that can be read about an ``unreadable`` one, and a call with a ``fatal``
+    one ends with that error. ``date_error`` is how many seconds its ``Date`` headers are off, ``wall_error`` how many
+    the clock of this machine is.
     """
 
     states: dict[str, str] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class FakeCloud:
     queue_latency: float = 0.001
     malformed: set[str] = field(default_factory=set)
     unreadable: set[str] = field(default_factory=set)
+    fatal: dict[str, Exception] = field(default_factory=dict)
     date_error: float = 0.0
     wall_error: float = 0.0
     metrics: Metrics | None = None
@@ -134,6 +136,8 @@ class FakeCloud:
         await asyncio.sleep(self.api_latency)
         if self.api_error is not None:
             raise self.api_error
+        for job_id in self.fatal.keys() & set(job_ids):
+            raise self.fatal[job_id]
         if self.malformed & set(job_ids):
             raise ApiParameterError("DescribeJobs", "InvalidParameter.JobIdMalformed", "JobId malformed")
         states = {job_id: self.states[job_id] for job_id in job_ids if job_id in self.states}
