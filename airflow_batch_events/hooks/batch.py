@@ -25,7 +25,7 @@ from airflow_batch_events.exceptions import (
     TransportError,
 )
 from airflow_batch_events.hooks.connection import TencentCloudHook
-from airflow_batch_events.hooks.polling import VISIBILITY_CHECK, JobPollingMixin
+from airflow_batch_events.hooks.polling import VISIBILITY_CHECK, JobPollingMixin, state_in
 from airflow_batch_events.identity import Identity, has_sts
 from airflow_batch_events.job_output import explain, read_output
 from airflow_batch_events.protocol import batch
@@ -39,6 +39,9 @@ T = TypeVar("T")
 
 RETRY_SEEN = 15.0
 """Seconds for which a retried job may still be shown as failed."""
+
+ENDING_CALL = 60.0
+"""Seconds that one call may take while a job is being ended: also of an API that answers slowly."""
 
 STS_TIMEOUT = 5.0
 """Seconds for STS to say whose a key is; a submission does not wait for it much longer."""
@@ -202,9 +205,11 @@ class BatchHook(JobPollingMixin, TencentCloudHook):
         began = time.monotonic()
         while time.monotonic() - began < RETRY_SEEN:
             try:
-                if JobState.FAILED.value not in self.get_job_states(job_ids).values():
+                states = self.get_job_states(job_ids)
+                # One that the answer lacks may still be shown as failed by the next.
+                if all(states.get(job_id, JobState.FAILED.value) != JobState.FAILED.value for job_id in job_ids):
                     return
-            except CloudError as error:
+            except (CloudError, CredentialsError) as error:
                 self.log.warning("Cannot look whether the retried jobs run, will look again: %s", error)
             sleep(1.0)
 
@@ -221,18 +226,24 @@ class BatchHook(JobPollingMixin, TencentCloudHook):
         """
         ending = termination.Termination(job_id)
         began = time.monotonic()
-        while not ending.is_over and time.monotonic() - began < bound:
+        while not ending.is_over and (left := bound - (time.monotonic() - began)) > 0:
             try:
                 if not ending.was_asked:
-                    self.client.send(batch.terminate_job(job_id))
+                    self._send_once(batch.terminate_job(job_id), left)
                     ending.on_asked()
                 else:
-                    ending.on_state(self.get_job_state(job_id))
+                    ending.on_state(state_in(self._send_once(batch.describe_job_states([job_id]), left), job_id))
             except CloudError as error:
                 ending.on_error(error)
             if not ending.is_over:
                 sleep(termination.ASK_EVERY)
         return ending
+
+    def _send_once(self, request: Request[T], left: float) -> T:
+        """Send a request for a loop that makes failed calls again itself, and has so many seconds left."""
+        from airflow_batch_events.protocol.retry import NO_RETRY
+
+        return self.client.send(request, timeout=min(left, ENDING_CALL), retry=NO_RETRY)
 
     def read_output(self, job_id: str) -> list[str]:
         """

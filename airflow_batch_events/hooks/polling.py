@@ -42,10 +42,7 @@ class JobPollingMixin(ABC):
 
         :raises TransportError: When the answer does not tell.
         """
-        answer = self.send(batch.describe_job_states([job_id]))
-        if answer.unread([job_id]):
-            raise TransportError(f"DescribeJobs: the answer does not tell the state of job {job_id}")
-        return answer.states.get(job_id)
+        return state_in(self.send(batch.describe_job_states([job_id])), job_id)
 
     def get_job_states(self, job_ids: Sequence[str]) -> dict[str, str]:
         """
@@ -68,7 +65,7 @@ class JobPollingMixin(ABC):
 
         :param waits: The waits.
         :param as_of: Seconds of a clock that does not step, for measuring how long a job has been unknown.
-        :raises CloudError: When a call failed, after all others have been made.
+        :raises CloudError: When a call failed, after all others have been made that may be answered.
         """
         open_waits = {wait.job_id: wait for wait in waits if not wait.is_done}
         batches = IdBatches(list(open_waits), {job_id: 1 for job_id, wait in open_waits.items() if wait.is_refused})
@@ -83,10 +80,16 @@ class JobPollingMixin(ABC):
                 continue
             except CloudError as error:
                 failure = error
+                if not batches.failed(ids):
+                    break
                 continue
             unread = set(answer.unread(ids))
             if unread:
                 self.log.warning("The API's answer does not tell the state of %d of %d jobs", len(unread), len(ids))
+            if len(unread) < len(ids):
+                batches.is_answered = True
+            elif not batches.failed(ids):
+                break
             for job_id in ids:
                 if job_id not in unread:
                     open_waits[job_id].on_look(answer.states.get(job_id), as_of)
@@ -166,3 +169,14 @@ class JobPollingMixin(ABC):
             if any(wait.is_refused and not wait.is_done for wait in waits):
                 ends.append(CONFIRM_INTERVAL)
             sleep(min([poll_interval, *ends]))
+
+
+def state_in(answer: batch.JobStates, job_id: str) -> str | None:
+    """
+    Return the state of a job that was asked for alone, or None when the API does not know it.
+
+    :raises TransportError: When the answer does not tell.
+    """
+    if answer.unread([job_id]):
+        raise TransportError(f"DescribeJobs: the answer does not tell the state of job {job_id}")
+    return answer.states.get(job_id)

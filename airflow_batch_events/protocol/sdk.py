@@ -225,15 +225,17 @@ class SdkClient:
         """Close the connections; a later call opens new ones."""
         self._thread.close()
 
-    def send(self, request: Request[T], *, timeout: float | None = None) -> T:
+    def send(self, request: Request[T], *, timeout: float | None = None, retry: RetryPolicy | None = None) -> T:
         """
         Make the call; the parameters and errors are those of :meth:`AsyncSdkClient.send`.
 
         An exception that a signal handler raises meanwhile (Airflow's time-out of a task) cancels the call.
+
+        :param retry: Which failed calls are made again, instead of the client's.
         """
         _check_params(request)
         # The repeats are counted here, so that their pauses end with such an exception, too.
-        return self._retry.call(
+        return (retry or self._retry).call(
             lambda: self._thread.run(lambda: self._client._try(request, timeout)),
             repeatable=request.repeatable,
             sleep=self._sleep,

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import json
+import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -130,13 +133,13 @@ def test_one_bad_id_among_a_hundred_costs_a_blocking_wait_few_calls(
     assert hook.calls[-1] == ["../etc"]
 
 
-def test_a_call_that_fails_does_not_cost_the_jobs_of_the_other_calls_their_answer() -> None:
+def test_a_job_that_makes_every_call_fail_that_it_is_in_costs_no_other_job_its_answer() -> None:
     ids = [f"job-{number:08d}" for number in range(150)]
     hook = ScriptedHook(lambda action, asked: OUTAGE if ids[0] in asked else api(set())(action, asked))
     waits = [JobWait(job_id, None) for job_id in ids]
     with pytest.raises(ApiServerError):
         hook.look(waits, 0.0)
-    assert [wait.is_done for wait in waits] == [False] * 100 + [True] * 50
+    assert [wait.is_done for wait in waits] == [False] + [True] * 149
 
 
 def test_a_state_that_the_answer_does_not_tell_is_not_none() -> None:
@@ -166,6 +169,31 @@ def test_an_outage_after_jobs_were_retried_does_not_fail_the_retry(
     passing_time: Callable[[ScriptedHook], None],
 ) -> None:
     hook = ScriptedHook(in_turn({}, OUTAGE, job_set({"JobId": JOB, "JobState": "FAILED"}), job_set(RUNNING)))
+    passing_time(hook)
+    hook.retry_jobs([JOB], sleep=hook.sleep)
+    assert len(hook.calls) == 4
+
+
+def test_ending_a_job_takes_no_longer_than_it_may_though_nothing_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unbounded call: a service that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        extra = {"region": "ap-guangzhou", "batch_endpoint": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        connection = {"conn_type": "tencentcloud", "login": "AKIDsilent", "password": "x", "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_SILENT", json.dumps(connection))
+        began = time.perf_counter()
+        ending = BatchHook("silent").end_job(JOB, bound=0.5)
+    assert time.perf_counter() - began < 5
+    assert "may still run" in ending.report
+
+
+@pytest.mark.parametrize(
+    "spoiled", [job_set(), {"JobSet": []}, CredentialsError("refused once")], ids=["no job", "no count", "keys"]
+)
+def test_a_retry_does_not_take_a_job_that_an_answer_lacks_for_one_that_runs(
+    spoiled: Any, passing_time: Callable[[ScriptedHook], None]
+) -> None:
+    """ "Cannot be read" taken for a fact: the next look may still show the job as failed, and end its wait."""
+    hook = ScriptedHook(in_turn({}, spoiled, job_set({"JobId": JOB, "JobState": "FAILED"}), job_set(RUNNING)))
     passing_time(hook)
     hook.retry_jobs([JOB], sleep=hook.sleep)
     assert len(hook.calls) == 4
