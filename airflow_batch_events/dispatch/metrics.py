@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 log = logging.getLogger(__name__)
@@ -81,20 +81,27 @@ class IsolatedMetrics:
 
     def count(self, name: str, amount: int = 1, **tags: str) -> None:
         """Add to a counter."""
-        self._pass_on(name, lambda: self._metrics.count(name, amount, **tags))
+        try:
+            self._metrics.count(name, amount, **tags)
+        except Exception as error:  # noqa: BLE001
+            self._note(name, error)
 
     def time(self, name: str, seconds: float) -> None:
         """Take one duration."""
-        self._pass_on(name, lambda: self._metrics.time(name, seconds))
+        try:
+            self._metrics.time(name, seconds)
+        except Exception as error:  # noqa: BLE001
+            self._note(name, error)
 
     def level(self, name: str, value: float) -> None:
         """Set a gauge."""
-        self._pass_on(name, lambda: self._metrics.level(name, value))
-
-    def _pass_on(self, name: str, send: Callable[[], None]) -> None:
         try:
-            send()
-        except Exception:
-            if not self._has_failed:
-                self._has_failed = True
-                log.exception("The metric %s was lost, and others may be; this is said once", name)
+            self._metrics.level(name, value)
+        except Exception as error:  # noqa: BLE001
+            self._note(name, error)
+
+    def _note(self, name: str, error: Exception) -> None:
+        if not self._has_failed:
+            self._has_failed = True
+            with suppress(Exception):
+                log.error("The metric %s was lost, and others may be; this is said once", name, exc_info=error)

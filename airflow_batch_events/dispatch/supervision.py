@@ -4,7 +4,8 @@ Keep an exception with its item, and a loop alive.
 
 Thousands of waits of many DAGs share one reader, one poller and their callbacks. What one of them raises must cost no
 other anything, and must be seen: it is logged once with its item, counted as ``errors``, and the loop goes on. A loop
-that ends all the same, by something that nobody has foreseen, is logged, counted and started again.
+that ends all the same, by something that nobody has foreseen, is logged, counted and started again; also where it was
+a log handler that has raised.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from airflow_batch_events.dispatch.metrics import Metrics
@@ -49,7 +50,9 @@ class Isolation:
         except Exception as error:
             self._metrics.count("errors", item=kind)
             if self._logged.add((kind, item, type(error))):
-                log.exception("The %s %s has failed; everything else goes on", kind, printable(repr(item), 200))
+                shown = printable(repr(item), 200)
+                with suppress(Exception):
+                    log.error("The %s %s has failed; everything else goes on", kind, shown, exc_info=error)
 
 
 async def keep_running(
@@ -75,10 +78,11 @@ async def keep_running(
             return
         except ends:
             raise
-        except Exception:
+        except Exception as error:
             metrics.count("loops.restarted", loop=name)
             if asyncio.get_running_loop().time() - began > MAX_PAUSE:
                 pause = 1.0
-            log.exception("The %s has ended unforeseen and is started again in %.0f s", name, pause)
+            with suppress(Exception):
+                log.error("The %s has ended unforeseen and is started again in %.0f s", name, pause, exc_info=error)
         await asyncio.sleep(pause)
         pause = min(MAX_PAUSE, 2 * pause)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_batch_events.dispatch.call_bound import CallBound
-from airflow_batch_events.dispatch.metrics import Counts, Metrics
+from airflow_batch_events.dispatch.metrics import Counts, IsolatedMetrics, Metrics
 from airflow_batch_events.dispatch.reconcile import DescribeJobs, Pace
 from airflow_batch_events.dispatch.supervision import Isolation, keep_running
 from airflow_batch_events.events.catalog import JobState
@@ -103,7 +103,7 @@ class Terminator:
         self.is_open = True
         self._on_closed = on_closed
         self._open_api = open_api
-        self._metrics = metrics or Counts()
+        self._metrics: Metrics = Counts() if metrics is None else IsolatedMetrics(metrics)
         self._isolation = Isolation(self._metrics)
         self._terminate_bound, self._describe_bound = CallBound(), CallBound()
         self._endings: dict[str, _Ending] = {}
@@ -190,8 +190,14 @@ class Terminator:
     async def _ask_on(self, api: EndingApi) -> None:
         while True:
             ending = await self._queue.get()
-            if not ending.is_over:
+            if ending.is_over:
+                continue
+            try:
                 await self._ask(api, ending)
+            except Exception:
+                # The next look takes it up again.
+                ending.is_queued = False
+                raise
 
     async def _ask(self, api: EndingApi, ending: _Ending) -> None:
         loop = asyncio.get_running_loop()
@@ -293,13 +299,13 @@ class Terminator:
         if not left:
             return
         ids = [ending.job_id for ending in left if not ending.was_asked]
-        if ids:
-            shown = ", ".join(ids[:SHOWN]) + (" and others" if len(ids) > SHOWN else "")
-            log.error("%d jobs were not ended and may still run (%s): %s", len(ids), reason, shown)
         for ending in left:
             ending.give_up(reason)
             ending.over.set_result(None)
         self._endings.clear()
+        if ids:
+            shown = ", ".join(ids[:SHOWN]) + (" and others" if len(ids) > SHOWN else "")
+            log.error("%d jobs were not ended and may still run (%s): %s", len(ids), reason, shown)
 
     def _count_error(self, action: str, error: Exception) -> None:
         self._metrics.count("api.errors", action=action, error=type(error).__name__)

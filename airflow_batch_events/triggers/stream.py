@@ -28,6 +28,7 @@ from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 
 from airflow_batch_events.dispatch.cloud import consumer_key, make_consumer
 from airflow_batch_events.dispatch.consumer import Consumer
+from airflow_batch_events.dispatch.metrics import IsolatedMetrics, Metrics
 from airflow_batch_events.dispatch.registry import shared_consumer
 from airflow_batch_events.dispatch.tap import Delivery, Tap
 from airflow_batch_events.events.message import BatchEvent
@@ -84,9 +85,9 @@ def hold_of(trigger: BaseEventTrigger) -> Hold:
     return Hold(None if trigger.task_instance is None else handover())
 
 
-def metrics_of(trigger: Any) -> AirflowMetrics:
+def metrics_of(trigger: Any) -> Metrics:
     """Return where a trigger counts, in the same way as the consumer of its queue."""
-    return AirflowMetrics(conn_id=str(trigger.tencentcloud_conn_id), queue=str(trigger.queue_name))
+    return IsolatedMetrics(AirflowMetrics(conn_id=str(trigger.tencentcloud_conn_id), queue=str(trigger.queue_name)))
 
 
 async def take(item: StreamItem) -> None:

@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from airflow_batch_events.dispatch import metrics, supervision
 from airflow_batch_events.dispatch.metrics import Counts, IsolatedMetrics
 from airflow_batch_events.dispatch.supervision import Isolation, keep_running
 
@@ -63,9 +64,34 @@ def test_a_metrics_backend_that_fails_costs_only_the_measurement(caplog):
 
         count = time = level = fail
 
-    metrics = IsolatedMetrics(Broken())
+    isolated = IsolatedMetrics(Broken())
     for _ in range(3):
-        metrics.count("looks", 2, action="x")
-        metrics.time("lag.event", 1.0)
-        metrics.level("waits", 1)
+        isolated.count("looks", 2, action="x")
+        isolated.time("lag.event", 1.0)
+        isolated.level("waits", 1)
     assert len(caplog.records) == 1
+
+
+def test_a_log_handler_that_fails_costs_a_line_and_neither_an_item_nor_a_loop(run, monkeypatch):
+    """One bad item stops the others: a log handler is somebody's callback, too."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise OSError("the disk is full")
+
+    for module in (supervision, metrics):
+        monkeypatch.setattr(module.log, "handle", broken)
+    starts = []
+
+    class Broken:
+        count = time = level = broken
+
+    async def loop():
+        starts.append(None)
+        if len(starts) < 3:
+            raise RuntimeError("nobody has foreseen it")
+
+    counts = IsolatedMetrics(Broken())
+    with Isolation(counts).of("message"):
+        raise RuntimeError("nobody has foreseen it")
+    run(keep_running("reader", loop, counts, ends=()))
+    assert len(starts) == 3

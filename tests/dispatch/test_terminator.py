@@ -283,3 +283,40 @@ def test_tasks_that_are_killed_one_after_the_other_share_a_terminator_until_it_h
         assert api.opened == 2
 
     run(scenario())
+
+
+def test_a_metrics_backend_that_fails_leaves_no_job_running(run):
+    """One bad item stops the others: what counts is nobody's affair but the backend's."""
+
+    class Broken:
+        def fail(self, *_: object, **__: object) -> None:
+            raise OSError("statsd is gone")
+
+        count = time = level = fail
+
+    async def scenario():
+        api = FakeApi(running_jobs(20))
+        terminator = Terminator(api.open, Broken())
+        reports = await asyncio.gather(*(terminator.end(job_id) for job_id in api.states))
+        assert all("has ended: FAILED" in report for report in reports)
+        await terminator.finish()
+
+    run(scenario())
+
+
+def test_a_request_that_ends_unforeseen_is_made_again(run, monkeypatch):
+    async def scenario():
+        api = FakeApi(running_jobs(1))
+        terminator = Terminator(api.open)
+        right, deaths = terminator._ask, iter(range(2))
+
+        async def deadly(*args: object) -> None:
+            if next(deaths, None) is not None:
+                raise RuntimeError("nobody has foreseen it")
+            await right(*args)
+
+        monkeypatch.setattr(terminator, "_ask", deadly)
+        assert "has ended: FAILED" in await terminator.end("job-00000000")
+        await terminator.finish()
+
+    run(scenario())

@@ -408,5 +408,5 @@ def test_an_answer_that_names_nothing_that_was_made_is_no_answer(value: Any) -> 
         (batch.submit_job({}, {}), "JobId"),
         (batch.create_compute_env({}, {}), "EnvId"),
     ):
-        with pytest.raises(ValueError, match=f"{name} is no id"):
+        with pytest.raises(ValueError, match=f"{name} is .*, not an id"):
             request.parse({name: value})
