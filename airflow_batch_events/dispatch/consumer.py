@@ -343,6 +343,8 @@ class Consumer:
             self.metrics.time("lag.event", max(0.0, now - event.time.timestamp()))
 
     def _on_health(self, is_readable: bool) -> None:
+        # An empty receive may have moved the clock: the events that come next are to be believed by then.
+        self._note_clock()
         self._look_within(self._schedule.on_health(is_readable))
 
     def _look_within(self, seconds: float | None) -> None:

@@ -2,14 +2,15 @@
 """
 The emulator in a process of its own, and jobs in it that all end at one moment.
 
-All jobs are given durations that end at the same time of the emulator's clock; moving that clock lets them end. The
-move is shorter than the drift that signatures may have, so no client has to learn the time anew.
+All jobs are given durations that end at the same time of the emulator's clock; moving that clock lets them end. It is
+moved almost to the end before anybody waits, and then by so little that their events are no events from the future.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,8 +29,11 @@ from airflow_batch_events.protocol.sdk import AsyncSdkClient
 TOPIC = "bench-topic"
 QUEUE = "bench-queue"
 
-SLACK = 1.0
+SLACK = 0.5
 """Seconds after the planned end at which every job is due, however long its submission was under way."""
+
+LAST_MOVE = 1.0
+"""Seconds by which the clock is moved to let jobs end whose events are to be believed at once."""
 
 LEAD = 240.0
 """Seconds of the emulator's clock after which jobs end; signatures may drift by 300."""
@@ -71,6 +75,21 @@ class Cloud:
     def time(self) -> float:
         """Return the emulator's time."""
         return float(self._http.get("/clock").json()["time"])
+
+    def approach(self, when: float, seconds: float) -> None:
+        """Move its clock to so many seconds before a time, with everybody still to learn it."""
+        self.advance_to(when - seconds)
+
+    def await_last_move(self, when: float) -> None:
+        """
+        Wait until the clock is so near to a time that moving it there surprises nobody.
+
+        :raises TimeoutError: When that has passed.
+        """
+        left = when - LAST_MOVE - self.time()
+        if left < 0:
+            raise TimeoutError(f"the waits took {-left:.1f} s too long to begin; the machine is too busy to measure")
+        time.sleep(left)
 
     def advance_to(self, when: float) -> None:
         """Move its clock; when this returns, jobs that were due by then have ended, and their events are going out."""
@@ -127,8 +146,8 @@ def running_cloud(*options: str) -> Iterator[Cloud]:
 
 
 def success_event(job_id: str) -> str:
-    """Return the body of an event which says that a job has succeeded, dated so that no wait takes it for old."""
-    when = datetime.fromtimestamp(time.time() + 10, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Return the body of an event which says that a job has succeeded, dated so that it is neither old nor ahead."""
+    when = datetime.fromtimestamp(math.ceil(time.time()), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     event = {"EventName": "JOB_SUCCEED", "EventTime": when, "Region": "ap-guangzhou", "Batch": {"JobId": job_id}}
     return json.dumps({"Events": [event]})
 

@@ -994,6 +994,23 @@ def test_a_cloud_whose_clock_stays_a_day_off_ends_no_wait_deletes_no_young_event
     run(scenario())
 
 
+@pytest.mark.parametrize("error", [3600.0, -86_400.0])
+def test_events_are_believed_as_soon_as_a_clock_is_learned_that_differs_from_this_machine_s(run, error):
+    """A clock believed at once: what empty receives have told is known before the first event comes."""
+
+    async def scenario():
+        ids = job_ids(500)
+        cloud = FakeCloud(dict.fromkeys(ids, "RUNNING"), wall_error=error)
+        async with running(cloud.consumer()) as consumer:
+            waits = asyncio.gather(*(consumer.wait_for([job_id]) for job_id in ids))
+            await asyncio.sleep(40)
+            for job_id in ids:
+                cloud.finish(job_id)
+            assert {outcome.source for (outcome,) in await asyncio.wait_for(waits, 5)} == {"event"}
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("error", [3600.0, -600.0, 86_400.0])
 def test_a_wait_lasts_as_long_as_it_was_told_to_whatever_this_machine_s_clock_says(run, error):
     async def scenario():
