@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Hashable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Coroutine, Hashable
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from airflow_batch_events.dispatch.metrics import Metrics
@@ -37,22 +37,42 @@ class Isolation:
         self._metrics = metrics
         self._logged: Seen[Hashable] = Seen()
 
-    @contextmanager
-    def of(self, kind: str, item: object = "") -> Iterator[None]:
+    def of(self, kind: str, item: object = "") -> _Item:
         """
         Let whatever is raised in the context end only the context.
 
         :param kind: What the item is, for example ``message``.
         :param item: Which one.
         """
-        try:
-            yield
-        except Exception as error:
-            self._metrics.count("errors", item=kind)
-            if self._logged.add((kind, item, type(error))):
-                shown = printable(repr(item), 200)
-                with suppress(Exception):
-                    log.error("The %s %s has failed; everything else goes on", kind, shown, exc_info=error)
+        return _Item(self, kind, item)
+
+    def note(self, kind: str, item: object, error: Exception) -> None:
+        """Count what an item has raised, and log it once."""
+        self._metrics.count("errors", item=kind)
+        if self._logged.add((kind, item, type(error))):
+            shown = printable(repr(item), 200)
+            with suppress(Exception):
+                log.error("The %s %s has failed; everything else goes on", kind, shown, exc_info=error)
+
+
+class _Item(AbstractContextManager[None]):
+    """A context of an :class:`Isolation`; no generator, because each event enters four of them."""
+
+    __slots__ = ("_isolation", "_item", "_kind")
+
+    def __init__(self, isolation: Isolation, kind: str, item: object) -> None:
+        self._isolation = isolation
+        self._kind = kind
+        self._item = item
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self._isolation.note(self._kind, self._item, error)
+        return True
 
 
 async def keep_running(

@@ -28,7 +28,6 @@ from airflow_batch_events.triggers.base import StoredTrigger, fire
 from airflow_batch_events.triggers.ending import end_task, write_link
 from airflow_batch_events.triggers.hold import Hold
 from airflow_batch_events.triggers.job_endings import end_jobs
-from airflow_batch_events.triggers.storable import storable
 from airflow_batch_events.triggers.stream import queue_consumer
 
 ENDING_BOUND = 60.0
@@ -147,16 +146,16 @@ class BatchJobTrigger(StoredTrigger):
         self.note_unknown()
         hold = Hold(self.hold, self.not_before)
         try:
-            payload = self._payload(await self._wait())
+            event = self._event(await self._wait())
         except Exception as error:  # noqa: BLE001 - it ends this wait, and its task hears why
-            payload = {"job_id": self._given_ids, **self.error_payload(error)}
+            event = self._error_event(error)
         await hold.passed()
-        event: TriggerEvent | None = None
+        end: TriggerEvent | None = None
         if self.end is not None and self.task_instance is not None:
             hook = BatchHook(self.tencentcloud_conn_id, self.region)
-            event = await end_task(self, payload, hook)
+            end = await end_task(self, event.payload, hook)
         self._has_fired = True
-        yield event or self._fire(payload)
+        yield end or event
 
     async def on_kill(self) -> None:
         """End the jobs, because a user has ended the task; not when the trigger has fired or has only moved."""
@@ -224,24 +223,24 @@ class BatchJobTrigger(StoredTrigger):
                 listener=self._progress_logger(),
             )
 
-    def _payload(self, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    def _event(self, outcomes: Sequence[Outcome]) -> TriggerEvent:
         values = [outcome.to_dict() for outcome in outcomes]
         payload = {"job_id": self._given_ids, "status": "ended", "outcomes": values}
         try:
-            storable(payload)
+            return fire(payload)
         except NotStorableError as error:
             # How a job has ended must reach its task, whatever somebody has written into its event.
             self.log.warning("The custom parameters of the events are left out of the outcome: %s", error)
             bare = [{**value, "event_vars": {}, "reason": (value["reason"] or "")[:100] or None} for value in values]
-            payload = {**payload, "outcomes": bare}
-        return payload
+            return fire({**payload, "outcomes": bare})
 
-    def _fire(self, payload: Mapping[str, Any]) -> TriggerEvent:
+    def _error_event(self, error: Exception) -> TriggerEvent:
+        payload = self.error_payload(error)
         try:
+            return fire({"job_id": self._given_ids, **payload})
+        except NotStorableError:
+            # So many jobs, or such ids, that not even they can be told.
             return fire(payload)
-        except NotStorableError as error:
-            # So many jobs, or such ids, that not even how they have ended can be told.
-            return fire(self.error_payload(error))
 
     def _progress_logger(self) -> Any:
         # The shared reader calls this outside the trigger's context, which says whose log a line goes to.

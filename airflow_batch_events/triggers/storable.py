@@ -67,10 +67,10 @@ class _Copy:
 
     def of(self, value: Any, depth: int) -> Any:
         self._take(_ITEM)
-        if value is None or isinstance(value, bool):
-            return value
         if isinstance(value, str):
             return self._text(value)
+        if value is None or isinstance(value, bool):
+            return value
         if isinstance(value, int):
             return int(value) if value in _INTEGERS else self._text(_digits(value))
         if isinstance(value, float):
@@ -97,16 +97,22 @@ class _Copy:
         return copy
 
     def _key(self, key: Any) -> str:
-        if key is not None and not isinstance(key, str | int | float):
+        if isinstance(key, str):
+            name = self._text(key)
+        elif key is None or isinstance(key, int | float):
+            name = self._text(_digits(key) if isinstance(key, int) else str(key))
+        else:
             raise NotStorableError(f"it has a key that is a {type(key).__name__}")
-        name = self._text(key if isinstance(key, str) else _digits(key) if isinstance(key, int) else str(key))
         if len(name) > MAX_KEY:
             raise NotStorableError(f"it has a key of more than {MAX_KEY} characters")
         return f"{name}_" if name in RESERVED_KEYS else name
 
     def _text(self, text: str) -> str:
+        if type(text) is str and text.isascii() and "\0" not in text:
+            self._take(len(text))
+            return text
         clean = _UNSTORABLE.sub(REPLACEMENT, str.__str__(text))
-        self._take(len(clean) if clean.isascii() else len(clean.encode()))
+        self._take(len(clean.encode()))
         return clean
 
     def _take(self, size: int) -> None:

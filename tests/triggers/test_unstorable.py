@@ -137,7 +137,7 @@ async def test_a_job_s_outcome_loses_what_was_written_into_its_event_but_never_i
 async def test_a_wait_for_what_cannot_be_fired_at_all_ends_with_an_error(emulator: Emulator) -> None:
     """A trigger's constructor takes it all: an id of any length, which another version has stored."""
     payload = await first_payload(BatchJobTrigger("j" * (MAX_SIZE + 1)))
-    assert (payload["status"], payload["error"]) == ("error", "NotStorableError")
+    assert (payload["status"], payload["error"]) == ("error", "ParameterError")
 
 
 # What an item that was rejected or failed becomes.
