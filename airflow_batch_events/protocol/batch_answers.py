@@ -306,14 +306,21 @@ def read_compute_env_with_nodes(env: Answer) -> ComputeEnv:
     """
     Read the answer of ``DescribeComputeEnv``.
 
-    :raises ValueError: When it shows no nodes but does not say that there are none.
+    :raises ValueError: When it shows no nodes but does not say that there are none, shows one twice, or does not say
+        how many it is meant to have: then it could be taken for ready, or for empty.
     """
     if not env.get("ComputeNodeSet"):
         metrics = env.get("ComputeNodeMetrics")
         says_none = isinstance(env.get("ComputeNodeSet"), list) or isinstance(metrics, dict)
         if not says_none or any(count > 0 for count in counts(env, "ComputeNodeMetrics").values()):
             raise ValueError("it shows no nodes and does not say that there are none")
-    return read_compute_env(env)
+    if whole(env, "DesiredComputeNodeCount") is None:
+        raise ValueError("it does not say how many nodes it is meant to have")
+    view = read_compute_env(env)
+    ids = [node.node_id for node in view.nodes if node.node_id]
+    if len(set(ids)) < len(ids):
+        raise ValueError("it shows a node twice")
+    return view
 
 
 def read_compute_env(env: Answer) -> ComputeEnv:

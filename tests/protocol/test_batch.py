@@ -263,10 +263,20 @@ def test_states_are_never_asked_for_without_ids_which_would_list_any_jobs() -> N
             batch.describe_compute_env("env-1"),
             {"EnvId": "env-1", "ComputeNodeSet": [], "ComputeNodeMetrics": {"RunningCount": 2}},
         ),
+        (batch.describe_compute_env("env-1"), {"EnvId": "env-1", "ComputeNodeSet": []}),
+        (batch.describe_compute_env("env-1"), {"EnvId": "env-1", "ComputeNodeSet": [], "DesiredComputeNodeCount": "n"}),
+        (
+            batch.describe_compute_env("env-1"),
+            {
+                "EnvId": "env-1",
+                "DesiredComputeNodeCount": 2,
+                "ComputeNodeSet": [{"ComputeNodeId": "node-1", "ComputeNodeState": "RUNNING"}] * 2,
+            },
+        ),
     ],
 )
 def test_an_answer_about_something_else_or_without_a_state_is_no_answer(request_: Any, answer: Any) -> None:
-    with pytest.raises(ValueError, match=r"asked for|not the name of a state|does not say that there are none"):
+    with pytest.raises(ValueError, match=r"asked for|not the name of a state|does not say|a node twice"):
         request_.parse(answer)
 
 
@@ -278,7 +288,12 @@ def test_an_entry_that_cannot_be_read_costs_only_itself() -> None:
 
 def test_a_node_that_cannot_be_read_is_one_that_does_not_run_and_not_one_that_is_missing() -> None:
     nodes = [None, {}, {"ComputeNodeId": "node-1"}, {"ComputeNodeId": "node-2", "ComputeNodeState": "RUNNING"}]
-    answer = {"EnvId": "env-1", "ComputeNodeSet": nodes, "ComputeNodeMetrics": {"RunningCount": "many"}}
+    answer = {
+        "EnvId": "env-1",
+        "DesiredComputeNodeCount": 4,
+        "ComputeNodeSet": nodes,
+        "ComputeNodeMetrics": {"RunningCount": "many"},
+    }
     env = batch.describe_compute_env("env-1").parse(answer)
     assert [node.state for node in env.nodes] == ["", "", "", "RUNNING"]
     assert env.node_counts == {}
