@@ -66,7 +66,8 @@ class AsyncSdkClient:
 
     :param access: Key, region and addresses; the key is renewed where the access can be.
     :param timeout: Seconds for the whole of a call, from connecting to the last byte. After a call that took longer
-        the next ones get twice as long, up to four times, until one is answered within the timeout.
+        the next ones get twice as long, up to four times, until one is answered within the timeout; a call that must
+        not be repeated gets four times as long from the start.
     :param retry: Which failed calls are made again.
     :param sleep: Waits between repeats.
     :param clock: The cloud's time, to sign with; learns from every answer.
@@ -141,7 +142,9 @@ class AsyncSdkClient:
     async def _call(self, request: Request[T], timeout: float | None) -> T:
         line = await self._open(request.service)
         signed = line.signer.sign(request.action, request.params, self.access.key, self.clock.signing_time())
-        bound, began = timeout or self._timeout * self._stretch, time.monotonic()
+        # Where no later call can make up for one that was given up too early, it gets the most at once.
+        stretch = self._stretch if request.repeatable else MAX_STRETCH
+        bound, began = timeout or self._timeout * stretch, time.monotonic()
         try:
             answer = await line.http.exchange(request.action, signed, bound)
         except CallTimeoutError:

@@ -309,6 +309,13 @@ async def test_a_server_that_hangs_is_given_up(cloud: ScriptedCloud, send: Send)
         await send(cloud.access, LOOK, timeout=0.1)
 
 
+async def test_a_call_that_must_not_be_repeated_gets_the_most_at_once(cloud: ScriptedCloud, send: Send) -> None:
+    """A bound that no slow but right answer can meet: no later call makes up for one that was given up too early."""
+    cloud.hang()
+    with pytest.raises(CallTimeoutError, match=r"timed out after 0\.4 s"):
+        await send(cloud.access, batch.delete_job("job-00000001"), timeout=0.1)
+
+
 async def test_an_address_where_nobody_listens_is_a_transport_error(send: Send) -> None:
     with pytest.raises(TransportError, match=r"127\.0\.0\.1:9"):
         await send(CloudAccess.at_endpoint("http://127.0.0.1:9", SECRET_ID, SECRET_KEY), LOOK)
