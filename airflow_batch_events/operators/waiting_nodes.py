@@ -135,13 +135,13 @@ class EnvWaitMixin(_Operator):
 
     def _activities_of(self, env_id: str, node_ids: Iterable[str]) -> list[batch.Activity]:
         activities: list[batch.Activity] = []
-        try:
-            for node_id in node_ids:
+        for node_id in node_ids:
+            try:
                 found = self.hook.send(batch.describe_compute_env_activities(env_id, node_id=node_id))
                 activities += found
-        except (CloudError, CredentialsError) as error:
-            # A reason that cannot be read must not hide that a node has failed.
-            self.log.warning("Cannot read why nodes of %s failed: %s", env_id, error)
+            except (CloudError, CredentialsError) as error:
+                # A reason that cannot be read must not hide that a node has failed, nor why another one has.
+                self.log.warning("Cannot read why a node of %s failed: %s", env_id, error)
         return activities
 
     def outcome_of(self, event: Any) -> EnvOutcome:

@@ -193,13 +193,13 @@ class BatchComputeEnvTrigger(EnvTrigger):
 
     async def _activities_of(self, client: AsyncSdkClient, node_ids: Iterable[str]) -> list[batch.Activity]:
         activities: list[batch.Activity] = []
-        try:
-            for node_id in node_ids:
+        for node_id in node_ids:
+            try:
                 found = await client.send(batch.describe_compute_env_activities(self.env_id, node_id=node_id))
                 activities += found
-        except CloudError as error:
-            # A reason that cannot be read must not hide that a node has failed.
-            self.log.warning("Cannot read why nodes of %s failed: %s", self.env_id, error)
+            except CloudError as error:
+                # A reason that cannot be read must not hide that a node has failed, nor why another one has.
+                self.log.warning("Cannot read why a node of %s failed: %s", self.env_id, error)
         return activities
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -18,11 +19,14 @@ from airflow_batch_events.exceptions import (
     ConfigurationError,
     CredentialsError,
     QueueMissingError,
+    TransportError,
 )
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.cmq import CmqHook
 from airflow_batch_events.protocol import batch, tdmq
+from airflow_batch_events.protocol.batch_answers import Activity
 from airflow_batch_events.sensors.compute_env import BatchComputeEnvSensor
+from airflow_batch_events.triggers.compute_env import BatchComputeEnvTrigger
 
 BOTH_WAYS = pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "poking"])
 
@@ -195,3 +199,23 @@ def test_a_queue_needs_an_address(cloud, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(bare))
     with pytest.raises(ConfigurationError, match="cmq_endpoint"):
         sense_by_event("env-12345678", "nodes").run()
+
+
+def test_a_node_whose_activities_cannot_be_read_hides_no_other_node_s_failure(monkeypatch):
+    """One bad item stops the others."""
+    told = Activity("act-2", "node-2", "CREATE_COMPUTE_NODE", "FAILED")
+
+    def answer(request):
+        if request.params["Filters"]["Values"] == ["node-1"]:
+            raise TransportError("not understood")
+        return [told]
+
+    class Client:
+        async def send(self, request):
+            return answer(request)
+
+    sensor = BatchComputeEnvSensor(task_id="t", env_id="env-1")
+    monkeypatch.setattr(sensor.hook, "send", answer)
+    assert sensor._activities_of("env-1", ["node-1", "node-2"]) == [told]
+    trigger = BatchComputeEnvTrigger("env-1")
+    assert asyncio.run(trigger._activities_of(Client(), ["node-1", "node-2"])) == [told]
