@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -24,6 +25,9 @@ MAX_HANDLES = 16
 
 LINGER = 0.2
 """Seconds for which a handle waits for others to share its call."""
+
+MAX_WAITING = 100_000
+"""Handles that wait for a call at the most; the oldest is forgotten first, its message has come back by then."""
 
 CONCURRENCY = 8
 """Delete calls under way at once at the most."""
@@ -43,7 +47,7 @@ class Deleter:
         self._delete = delete
         self._metrics = metrics
         self._bound = CallBound()
-        self._handles: list[str] = []
+        self._handles: deque[str] = deque(maxlen=MAX_WAITING)
         self._calls: set[asyncio.Task[None]] = set()
         self._flush_timer: asyncio.TimerHandle | None = None
 
@@ -75,7 +79,7 @@ class Deleter:
 
     def _start_calls(self, least: int = MAX_HANDLES) -> None:
         while len(self._handles) >= least and len(self._calls) < CONCURRENCY:
-            batch, self._handles = self._handles[:MAX_HANDLES], self._handles[MAX_HANDLES:]
+            batch = [self._handles.popleft() for _ in range(min(MAX_HANDLES, len(self._handles)))]
             call = asyncio.get_running_loop().create_task(self._call(batch))
             self._calls.add(call)
             call.add_done_callback(self._call_ended)
