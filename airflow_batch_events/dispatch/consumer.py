@@ -61,6 +61,11 @@ MIN_INTERVAL = 1.0
 """Seconds between looks for one wait at the least, whatever it asks for: the calls are everybody's."""
 
 
+def clock_check(clock: CloudClock) -> float:
+    """Return the seconds after which to measure again how much time is left."""
+    return CLOCK_CHECK if clock.is_known else FIRST_CLOCK_CHECK
+
+
 @dataclass(frozen=True)
 class Source:
     """
@@ -226,23 +231,18 @@ class Consumer:
         began = asyncio.get_running_loop().time()
         open_limits = list(limits)
         while open_limits and not group.done.done():
-            left = [self._left(limit, began) for limit, _ in open_limits]
+            left = [limit.left_since(began, self.clock) for limit, _ in open_limits]
             if 0.0 not in left:
-                check = CLOCK_CHECK if self.clock.is_known else FIRST_CLOCK_CHECK
-                await asyncio.wait([group.done], timeout=min([check, *filter(None, left)]))
+                await asyncio.wait([group.done], timeout=min([clock_check(self.clock), *filter(None, left)]))
                 continue
             await self._look_before_ending(group)
             # The look may have told that the clock was wrong, and there is time left.
             for limit, end in list(open_limits):
-                if self._left(limit, began) == 0.0:
+                if limit.left_since(began, self.clock) == 0.0:
                     open_limits.remove((limit, end))
                     for wait in group.waits:
                         if not wait.is_done and end(wait) is Next.DONE:
                             self.board.settle(wait, group)
-
-    def _left(self, limit: Deadline, began: float) -> float | None:
-        cloud_now = self.clock.now() if self.clock.is_known else None
-        return limit.left(asyncio.get_running_loop().time() - began, cloud_now, self.clock.wall())
 
     async def _look_before_ending(self, group: WaitGroup) -> None:
         """Let the API say whether a job has ended or begun while its event was lost."""

@@ -9,10 +9,12 @@ cloud's time is learned and this machine's may be wrong, so a deadline has passe
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from airflow_batch_events.events.duration import seconds_of
 from airflow_batch_events.exceptions import ConfigurationError
+from airflow_batch_events.protocol.clock import CloudClock
 
 LONGEST = 100 * 365 * 86_400.0
 """Seconds, as a duration or since 1970: more than any wait or deadline has."""
@@ -64,6 +66,15 @@ class Deadline:
         if self.at is not None and cloud_now is not None:
             limits.append(self.at - min(cloud_now, wall_now))
         return max(0.0, min(limits)) if limits else None
+
+    def left_since(self, began: float, clock: CloudClock) -> float | None:
+        """
+        Return what :meth:`left` does at this moment.
+
+        :param began: When the wait began, by the clock of the running event loop.
+        :param clock: The cloud's time, and this machine's.
+        """
+        return self.left(asyncio.get_running_loop().time() - began, clock.known_now(), clock.wall())
 
 
 def read_seconds(name: str, value: object) -> float:

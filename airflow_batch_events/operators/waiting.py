@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseSensorOperator
     from airflow.sdk.definitions.context import Context
 
-    from airflow_batch_events.protocol.sdk import AsyncSdkClient, SdkClient
+    from airflow_batch_events.protocol.sdk import SdkClient
 else:
     _Operator = object
 
@@ -161,11 +161,6 @@ class JobWaitMixin(_Operator):
             self.log.info("%s", line)
 
 
-def cloud_time(client: SdkClient | AsyncSdkClient) -> float | None:
-    """Return the cloud's Unix time as a client has learned it; None as long as no answer has told it."""
-    return client.clock.now() if client.clock.is_known else None
-
-
 def deadline_of(seconds: float | None, hook: BatchHook) -> float | None:
     """
     Return the cloud's Unix time at which a wait that begins now is over.
@@ -174,8 +169,8 @@ def deadline_of(seconds: float | None, hook: BatchHook) -> float | None:
     :param hook: What this task has asked the cloud with; None is returned while no answer has told the time.
     """
     # A hook that has asked nothing has no client yet, and making one takes a third of a second.
-    client = vars(hook).get("client")
-    now = None if client is None else cloud_time(client)
+    client: SdkClient | None = vars(hook).get("client")
+    now = None if client is None else client.clock.known_now()
     if seconds is None or now is None:
         return None
     # Too late costs some waiting after a restart of the triggerer; too early ends a wait.

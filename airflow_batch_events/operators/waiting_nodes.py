@@ -21,7 +21,7 @@ from airflow_batch_events.events.values import whole_of
 from airflow_batch_events.exceptions import CloudError, CredentialsError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink
-from airflow_batch_events.operators.waiting import DEFERRAL_MARGIN, cloud_time, deadline_of, error_of
+from airflow_batch_events.operators.waiting import DEFERRAL_MARGIN, deadline_of, error_of
 from airflow_batch_events.protocol import batch
 from airflow_batch_events.triggers.hold import handover
 
@@ -130,7 +130,7 @@ class EnvWaitMixin(_Operator):
             return False
         activities = self._activities_of(wait.env_id, wait.on_look(env))
         # When an activity has ended is a time of the cloud.
-        wait.on_activities(activities, cloud_time(self.hook.client))
+        wait.on_activities(activities, self.hook.client.clock.known_now())
         return True
 
     def _activities_of(self, env_id: str, node_ids: Iterable[str]) -> list[batch.Activity]:

@@ -84,6 +84,10 @@ class CloudClock:
         """Return the cloud's time in Unix seconds, at most about a second early; this machine's until it is known."""
         return self.wall() if self._offset is None else self._monotonic() + self._offset
 
+    def known_now(self) -> float | None:
+        """Return what :meth:`now` does, but None until an answer has told the time."""
+        return self.now() if self.is_known else None
+
     def latest(self) -> float:
         """Return the latest that the cloud's time can be: for "the state was so at this time"."""
         return self.now() + 1.0

@@ -11,7 +11,6 @@ killed: an environment that was being created goes on to be, one that was being 
 from __future__ import annotations
 
 import asyncio
-import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack
@@ -27,7 +26,6 @@ from airflow_batch_events.events.environment import DEFAULT_GRACE, EnvOutcome, N
 from airflow_batch_events.events.filter import EventFilter
 from airflow_batch_events.exceptions import ApiCredentialsError, CloudError, CredentialsError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
-from airflow_batch_events.operators.waiting import cloud_time
 from airflow_batch_events.protocol import batch
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.triggers.base import MAX_REASON, StoredTrigger, fire
@@ -103,7 +101,7 @@ class EnvTrigger(StoredTrigger):
                         raise CredentialsError(f"the cloud refused the keys of {access.source}: {error}") from error
                     if not decision.is_done:
                         self.log.warning("%s: will try again: %s", self.env_id, error)
-                left = deadline.left(loop.time() - began, cloud_time(client), time.time())
+                left = deadline.left_since(began, client.clock)
                 if left == 0.0:
                     decision.on_deadline()
                 if decision.outcome is not None:
@@ -189,7 +187,7 @@ class BatchComputeEnvTrigger(EnvTrigger):
             raise
         activities = await self._activities_of(client, decision.on_look(env))
         # When an activity has ended is a time of the cloud.
-        decision.on_activities(activities, cloud_time(client))
+        decision.on_activities(activities, client.clock.known_now())
 
     async def _activities_of(self, client: AsyncSdkClient, node_ids: Iterable[str]) -> list[batch.Activity]:
         activities: list[batch.Activity] = []

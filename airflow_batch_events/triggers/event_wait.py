@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
-from airflow_batch_events.dispatch.consumer import CLOCK_CHECK, FIRST_CLOCK_CHECK
+from airflow_batch_events.dispatch.consumer import clock_check
 from airflow_batch_events.dispatch.deadline import Deadline
 from airflow_batch_events.dispatch.tap import MAX_OPEN, Delivery, Tap
 from airflow_batch_events.events.collect import Collector, Question, question_for
@@ -186,11 +185,10 @@ async def until_done(
     """Return those that are done first; none when the deadline has passed before."""
     done: set[asyncio.Future[None]] = set()
     while not done:
-        elapsed = asyncio.get_running_loop().time() - began
-        left = deadline.left(elapsed, clock.now() if clock.is_known else None, time.time())
+        left = deadline.left_since(began, clock)
         if left == 0.0:
             break
-        pause = CLOCK_CHECK if clock.is_known else FIRST_CLOCK_CHECK
+        pause = clock_check(clock)
         done, _ = await asyncio.wait(
             waits, timeout=pause if left is None else min(pause, left), return_when=asyncio.FIRST_COMPLETED
         )
