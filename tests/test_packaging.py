@@ -167,6 +167,7 @@ def cloud(installed: Installation) -> Iterator[dict[str, Any]]:
         return json.loads(ready_file.read_text()) if ready_file.exists() else None
 
     try:
+        child.start()
         told = wait_until(address, timeout=60, failure=child.tail)
         endpoints = dict.fromkeys(("batch_endpoint", "tdmq_endpoint", "cmq_endpoint"), told["endpoint"])
         installed.env["AIRFLOW_CONN_TENCENTCLOUD_DEFAULT"] = json.dumps(

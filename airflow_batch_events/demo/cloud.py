@@ -81,7 +81,7 @@ class EmulatorProcess:
             "emulator", [*command, *self._options], env=os.environ, log=self._folder / "emulator.log"
         )
         try:
-            return _read_address(self._child, ready_file)
+            return _read_address(self._child.start(), ready_file)
         except BaseException:
             self.stop()
             raise

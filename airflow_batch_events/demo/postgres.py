@@ -137,7 +137,7 @@ class PostgresServer:
             user=user,
             stop_signal=signal.SIGINT,  # does not wait for clients to leave
         )
-        self._wait_until_ready(self._server, data / "postmaster.pid")
+        self._wait_until_ready(self._server.start(), data / "postmaster.pid")
 
     @staticmethod
     def _wait_until_ready(server: ChildProcess, status_file: Path) -> None:

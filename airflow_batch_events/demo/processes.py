@@ -12,9 +12,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -32,6 +33,9 @@ class ProcessDiedError(RuntimeError):
 class ChildProcess:
     """
     A command that runs in a session of its own and writes to a log file.
+
+    It is made first and started afterwards, so that its owner can note it before there is anything to stop: an
+    interruption between the two leaves nothing behind.
 
     :param name: What messages call it.
     :param command: The program and its arguments.
@@ -52,35 +56,50 @@ class ChildProcess:
         stop_signal: signal.Signals = signal.SIGTERM,
     ) -> None:
         self.name = name
-        self._stop_signal = stop_signal
         self.log = log
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
+        self._command = list(command)
+        self._env = dict(env)
+        self._user = user
+        self._stop_signal = stop_signal
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __repr__(self) -> str:
+        return f"ChildProcess({self.name!r}, pid={self._process.pid if self._process else None})"
+
+    def start(self) -> ChildProcess:
+        """Start it, and return itself. A signal that arrives meanwhile is handled when the process is known."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        user, group = self._user or (None, None)
+        with self.log.open("ab") as output, _signals_held_back():
             self._process = subprocess.Popen(  # noqa: S603 - the command is ours
-                list(command),
-                env=dict(env),
-                cwd=log.parent,
+                self._command,
+                env=self._env,
+                cwd=self.log.parent,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                user=user[0] if user else None,
-                group=user[1] if user else None,
-                extra_groups=[] if user else None,
+                user=user,
+                group=group,
+                extra_groups=[] if self._user else None,
             )
-
-    def __repr__(self) -> str:
-        return f"ChildProcess({self.name!r}, pid={self.pid})"
+        return self
 
     @property
     def pid(self) -> int:
         """The id of the child, which is also the id of its session."""
-        return self._process.pid
+        return self._started.pid
 
     @property
     def is_alive(self) -> bool:
         """Whether the child itself runs; what it started may outlive it."""
-        return self._process.poll() is None
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError(f"{self.name} has not been started: call start() first")
+        return self._process
 
     def members(self) -> list[psutil.Process]:
         """List the running processes of the session: the child and what it started."""
@@ -106,17 +125,19 @@ class ChildProcess:
         """
         if self.is_alive:
             return
-        code = self._process.returncode
+        code = self._started.returncode
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
         raise ProcessDiedError(f"{self.name} {how}. The end of its log ({self.log}):\n{self.tail()}")
 
     def terminate(self) -> None:
         """Ask the child to end; it is left to it to end what it started."""
         if self.is_alive:
-            self._process.send_signal(self._stop_signal)
+            self._started.send_signal(self._stop_signal)
 
     def kill(self) -> None:
-        """End the whole session at once, as a power cut would."""
+        """End the whole session at once, as a power cut would; harmless when it was never started."""
+        if self._process is None:
+            return
         deadline = time.monotonic() + _KILL_LIMIT
         while members := self.members():
             if time.monotonic() > deadline:
@@ -145,3 +166,28 @@ def stop_all(children: Iterable[ChildProcess], *, grace: float) -> None:
     finally:
         for child in children:
             child.kill()
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """
+    Let no signal handler raise inside; what arrived is handled at the end.
+
+    The handlers are replaced, not the signals blocked: a child would inherit that they are blocked.
+    """
+    # Python runs signal handlers in the main thread only.
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    arrived: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    ours = {number: handler for number, handler in handlers.items() if callable(handler)}
+    try:
+        for number in ours:
+            signal.signal(number, lambda number, _frame: arrived.append(number))
+        yield
+    finally:
+        for number, handler in ours.items():
+            signal.signal(number, handler)
+        for late in arrived:
+            signal.raise_signal(late)

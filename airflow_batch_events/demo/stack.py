@@ -153,6 +153,7 @@ class AirflowStack:
                     env={**self.env, **(env or {})},
                     log=self.log(name),
                 )
+                self._components[name].start()
             self._wait_until_ready(names, began)
         except BaseException:
             for name in names:

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +30,7 @@ def run_python(tmp_path: Path) -> Iterator[Callable[[str], ChildProcess]]:
     def run(code: str) -> ChildProcess:
         child = ChildProcess("part", [sys.executable, "-c", code], env=os.environ, log=tmp_path / "part.log")
         started.append(child)
-        return child
+        return child.start()
 
     yield run
     for child in started:
@@ -111,4 +113,35 @@ def test_a_child_that_was_killed_is_reported_with_the_signal(run_python) -> None
     child.kill()
 
     with pytest.raises(ProcessDiedError, match="part was ended by SIGKILL"):
+        child.check_alive()
+
+
+def test_an_interruption_while_it_is_started_leaves_it_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(subprocess.Popen):
+        def __init__(self, *arguments, **options) -> None:
+            super().__init__(*arguments, **options)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    child = ChildProcess("part", [sys.executable, "-c", WITH_WORKER], env=os.environ, log=tmp_path / "part.log")
+    # Whoever runs these tests in the background ignores SIGINT.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            child.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert child.is_alive
+    stop_all([child], grace=0)
+    assert child.members() == []
+
+
+def test_a_child_that_was_never_started_needs_no_stop(tmp_path: Path) -> None:
+    child = ChildProcess("part", [sys.executable], env=os.environ, log=tmp_path / "part.log")
+
+    stop_all([child], grace=10)
+
+    assert not child.is_alive
+    with pytest.raises(RuntimeError, match="part has not been started"):
         child.check_alive()
