@@ -24,7 +24,7 @@ help: ## Say what the targets do.
 	@sed -n 's/^\([a-z]*\):[^#]*## /  \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s%s\n", $$1, $$2 }'
 
 demo: $(READY) ## See it work: a local cloud, a real Airflow, four DAG runs. KEEP=1 leaves the UI up.
-	@$(BIN)/airflow-batch-events demo $(if $(filter-out 0 no false,$(KEEP)),--keep) $(ARGS)
+	@$(BIN)/python -m devtools.demo $(if $(filter-out 0 no false,$(KEEP)),--keep) $(ARGS)
 
 # Two processes: one for the tests on real Airflow, which mostly wait, one for the others. ARGS="-n 0 -s" shows what one prints.
 test: $(READY) ## Run all tests, those on real Airflow and PostgreSQL included. ARGS="-m 'not integration'": the fast ones.
@@ -33,20 +33,19 @@ test: $(READY) ## Run all tests, those on real Airflow and PostgreSQL included. 
 check: $(READY) ## Lint, format and types; changes nothing.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy airflow_batch_events
+	@$(BIN)/mypy airflow_batch_events emulator/tencent_batch_emulator devtools
 
 bench: $(READY) ## Measure; prints one table.
-	@test -f tests/benchmarks/__main__.py || { echo "make bench: this checkout has no tests/benchmarks" >&2; exit 1; }
-	@$(BIN)/python tests/benchmarks $(ARGS)
+	@$(BIN)/python -m devtools.benchmarks $(ARGS)
 
 chaos: $(READY) ## The long form: a thousand jobs in each row of the chaos suite, 20,000 strange messages for a real Airflow.
 	@CHAOS=long $(BIN)/python -m pytest -s tests/chaos tests/integration/test_strange_messages.py $(ARGS)
 
 tccli: $(READY) ## Try the vendor's command line against the emulator (350 MB, in .test-output).
-	@TCCLI=1 $(BIN)/python -m pytest tests/emulator/test_tccli.py $(ARGS)
+	@TCCLI=1 $(BIN)/python -m pytest emulator/tests/test_tccli.py $(ARGS)
 
 # One virtual environment for everything, made again when what it is made from changes.
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml emulator/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
 	    echo "Python 3.10 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>/dev/null || echo not there)." >&2; \
 	    echo "Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
@@ -55,8 +54,8 @@ $(READY): pyproject.toml constraints.txt
 	    echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt uv \
 	    || echo "uv cannot be had here; pip installs as well, only slower." >&2
-	@{ test -x $(BIN)/uv && $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'; } \
-	    || $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@{ test -x $(BIN)/uv && $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable ./emulator --editable '.[dev]'; } \
+	    || $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ./emulator --editable '.[dev]'
 	@touch $@
 
 constraints: $(READY) ## Pin the newest versions of everything in constraints.txt.

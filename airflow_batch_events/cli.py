@@ -23,9 +23,8 @@ from airflow_batch_events.events.text import printable
 
 # One line adds a subcommand: its name, its module, what it does.
 COMMANDS = {
-    "demo": ("airflow_batch_events.demo.cli", "see it work: a local cloud, a real Airflow, four DAG runs"),
     "doctor": ("airflow_batch_events.commands.doctor", "check everything between a job and its wait"),
-    "emulate": ("airflow_batch_events.emulator.cli", "run a small Tencent Cloud on this machine"),
+    "emulate": ("airflow_batch_events.commands.emulate", "run a small Tencent Cloud on this machine"),
     "provision": ("airflow_batch_events.commands.provision", "create the topic, queue and subscription for events"),
     "rewind": ("airflow_batch_events.commands.rewind", "let a queue deliver again what was deleted since a time"),
     "tail": ("airflow_batch_events.commands.tail", "show events as they arrive, without taking them from anybody"),

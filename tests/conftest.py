@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import pytest
 from support.small_cloud import address_of
 
-from airflow_batch_events.emulator.batch.settings import Delays
-from airflow_batch_events.emulator.testing import RunningEmulator, start_emulator
 from airflow_batch_events.protocol import tdmq
 from airflow_batch_events.protocol.sdk import SdkClient
+from tencent_batch_emulator.services.batch.settings import Delays
+from tencent_batch_emulator.testing import RunningEmulator, start_emulator
 
 TOPIC = "events"
 QUEUE = "waits"

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from airflow_batch_events import __version__
-from airflow_batch_events.demo.airflow_api import wait_until
-from airflow_batch_events.demo.processes import ChildProcess, stop_all
+from devtools.airflow_stack.airflow_api import wait_until
+from devtools.airflow_stack.processes import ChildProcess, stop_all
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "airflow_batch_events"
@@ -212,7 +212,7 @@ def test_only_the_extra_messaging_is_missed_and_airflow_does_not_mind(installed,
     missing = json.loads(installed.run("python", "-c", IMPORT_ALL).splitlines()[-1])
     assert missing.pop("airflow_batch_events.queues.cmq") == "airflow.providers.common.messaging"
     # What is there for somebody's tests needs pytest, which is theirs.
-    assert missing == {"airflow_batch_events.emulator.testing": "pytest"}
+    assert missing == {"tencent_batch_emulator.testing": "pytest"}
     assert "Traceback" not in installed.run("airflow", "providers", "queues")
 
     installed.install(f"airflow-batch-events[messaging] @ {built['.whl'].as_uri()}")

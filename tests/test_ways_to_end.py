@@ -25,8 +25,6 @@ from airflow.sdk.exceptions import (
 from airflow.triggers.base import TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
 from support.small_cloud import PLACEMENT, announced_job
 
-from airflow_batch_events.emulator.faults import parse_fault
-from airflow_batch_events.emulator.testing import RunningEmulator
 from airflow_batch_events.events.outcome import JobWait
 from airflow_batch_events.exceptions import BatchJobFailedError, BatchJobNotFoundError
 from airflow_batch_events.hooks.batch import BatchHook
@@ -34,6 +32,8 @@ from airflow_batch_events.operators.batch import BatchSubmitJobOperator
 from airflow_batch_events.sensors.batch import BatchJobSensor
 from airflow_batch_events.triggers import ending
 from airflow_batch_events.triggers.batch import BatchJobTrigger
+from tencent_batch_emulator.faults.rules import parse_fault
+from tencent_batch_emulator.testing import RunningEmulator
 
 TOPIC, QUEUE = "events", "waits"
 MISSING = "job-n0tthere"

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from airflow_batch_events.emulator.emulator import Emulator
+from tencent_batch_emulator.emulator import Emulator
 
 STATES = {"JOB_SUCCEED": "SUCCEED", "JOB_FAILED": "FAILED", "JOB_FAILED_INTERRUPTED": "FAILED_INTERRUPTED"}
 

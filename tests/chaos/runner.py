@@ -24,13 +24,13 @@ from chaos.ledger import Ledger, Row, WatchedEmulator
 from support.small_cloud import PLACEMENT, announced_job
 from support.spoiling_proxy import Call, Reply, Spoil, SpoilingProxy
 
-from airflow_batch_events.demo.cloud import CloudAddress
-from airflow_batch_events.emulator.batch.settings import Delays, Quotas
-from airflow_batch_events.emulator.faults import Fault
 from airflow_batch_events.protocol import batch, tdmq
 from airflow_batch_events.protocol.retry import RetryPolicy
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.queue_names import HOSTNAME, fill_in
+from devtools.emulator_process import CloudAddress
+from tencent_batch_emulator.faults.rules import Fault
+from tencent_batch_emulator.services.batch.settings import Delays, Quotas
 
 TOPIC = "chaos-topic"
 QUEUE = "chaos-queue"

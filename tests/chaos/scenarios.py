@@ -14,8 +14,8 @@ import random
 from chaos.runner import INTERRUPT, QUEUE, TOPIC, Action, Run, Scenario, subscribe
 from chaos.spoilers import DAY, answer_oddly, drip, misdate_all, misdate_some
 
-from airflow_batch_events.emulator.faults import Fault
 from airflow_batch_events.protocol import batch, tdmq
+from tencent_batch_emulator.faults.rules import Fault
 
 BLOCKING = 1_600
 """Messages that are more than a tap holds."""

@@ -10,10 +10,10 @@ import pytest
 from chaos.ledger import Ledger, WatchedEmulator
 from chaos.runner import TOPIC, make_job
 
-from airflow_batch_events.emulator.batch.settings import Delays
 from airflow_batch_events.protocol import batch, tdmq
 from airflow_batch_events.protocol.credentials import CloudAccess
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
+from tencent_batch_emulator.services.batch.settings import Delays
 
 
 @pytest.fixture

@@ -22,11 +22,11 @@ from support.small_cloud import PLACEMENT, address_of, announced_job
 from support.spoiling_proxy import Call, Reply, SpoilingProxy
 
 from airflow_batch_events.dispatch.cloud import make_consumer
-from airflow_batch_events.emulator.batch.settings import Delays
-from airflow_batch_events.emulator.clock import Clock
-from airflow_batch_events.emulator.testing import RunningEmulator, start_emulator
 from airflow_batch_events.protocol import batch, tdmq
 from airflow_batch_events.protocol.sdk import SdkClient
+from tencent_batch_emulator.clock import Clock
+from tencent_batch_emulator.services.batch.settings import Delays
+from tencent_batch_emulator.testing import RunningEmulator, start_emulator
 
 ODD = 5_000
 JOBS = 60

@@ -11,11 +11,11 @@ import pytest
 from airflow.sdk import Connection
 from airflow.sdk.log import redact
 
-from airflow_batch_events.emulator.testing import RunningEmulator
 from airflow_batch_events.exceptions import ConfigurationError, CredentialsError, QueueNotFoundError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.cmq import CmqHook
 from airflow_batch_events.hooks.connection import access_from_connection, account_from_connection, aget_access
+from tencent_batch_emulator.testing import RunningEmulator
 
 SECRET = "never-show-this"
 

@@ -16,10 +16,10 @@ import psutil
 import pytest
 from support.statsd import StatsdServer
 
-from airflow_batch_events.demo.airflow_api import AirflowApi
-from airflow_batch_events.demo.cloud import CONN_ID, CloudAddress, EmulatorProcess
-from airflow_batch_events.demo.postgres import PostgresServer
-from airflow_batch_events.demo.stack import AirflowStack
+from devtools.airflow_stack.airflow_api import AirflowApi
+from devtools.airflow_stack.postgres import PostgresServer
+from devtools.airflow_stack.stack import AirflowStack
+from devtools.emulator_process import CONN_ID, CloudAddress, EmulatorProcess
 
 HERE = Path(__file__).parent
 DAGS = {"examples": HERE.parents[1] / "dags", "tests": HERE / "dags"}

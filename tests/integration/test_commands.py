@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_batch_events.demo.cloud import CloudAddress, provision
-from airflow_batch_events.demo.stack import AirflowStack
 from airflow_batch_events.protocol.sdk import SdkClient
 from airflow_batch_events.protocol.tdmq import delete_queue, delete_topic
+from devtools.airflow_stack.stack import AirflowStack
+from devtools.emulator_process import CloudAddress, provision
 
 # What an event loop that was left in disorder would have written.
 DISORDER = re.compile(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_batch_events.demo.airflow_api import wait_until
+from devtools.airflow_stack.airflow_api import wait_until
 
 LIMIT = 240
 

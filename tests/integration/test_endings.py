@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from airflow_batch_events.demo.airflow_api import AirflowApi, wait_until
-from airflow_batch_events.demo.cloud import CloudAddress, provision
-from airflow_batch_events.demo.stack import TRIGGERER, AirflowStack
 from airflow_batch_events.protocol import batch
 from airflow_batch_events.protocol.sdk import SdkClient
+from devtools.airflow_stack.airflow_api import AirflowApi, wait_until
+from devtools.airflow_stack.stack import TRIGGERER, AirflowStack
+from devtools.emulator_process import CloudAddress, provision
 
 TOPIC = "endings-events"
 QUEUE = "endings-waits"

@@ -11,12 +11,12 @@ import httpx
 import pytest
 from support.statsd import StatsdServer
 
-from airflow_batch_events.demo.airflow_api import AirflowApi, wait_until
-from airflow_batch_events.demo.cloud import CloudAddress, provision
-from airflow_batch_events.demo.stack import TRIGGERER, AirflowStack
 from airflow_batch_events.exceptions import ApiNotFoundError
 from airflow_batch_events.protocol.sdk import SdkClient
 from airflow_batch_events.protocol.tdmq import delete_queue, delete_topic
+from devtools.airflow_stack.airflow_api import AirflowApi, wait_until
+from devtools.airflow_stack.stack import TRIGGERER, AirflowStack
+from devtools.emulator_process import CloudAddress, provision
 
 TOPIC = "batch-events"
 QUEUE = "airflow-batch-events"

@@ -11,11 +11,11 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from airflow_batch_events.demo.airflow_api import AirflowApi
-from airflow_batch_events.demo.cloud import CloudAddress, provision
-from airflow_batch_events.demo.stack import AirflowStack
 from airflow_batch_events.protocol.sdk import SdkClient
 from airflow_batch_events.protocol.tdmq import delete_queue, delete_topic
+from devtools.airflow_stack.airflow_api import AirflowApi
+from devtools.airflow_stack.stack import AirflowStack
+from devtools.emulator_process import CloudAddress, provision
 
 DAG = "gated_jobs"
 TOPIC, QUEUE = "page-events", "page-waits"

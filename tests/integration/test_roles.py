@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 
-from airflow_batch_events.demo.airflow_api import AirflowApi, wait_until
-from airflow_batch_events.demo.cloud import CloudAddress, provision
-from airflow_batch_events.demo.stack import AirflowStack
+from devtools.airflow_stack.airflow_api import AirflowApi, wait_until
+from devtools.airflow_stack.stack import AirflowStack
+from devtools.emulator_process import CloudAddress, provision
 
 TOPIC = "role-events"
 QUEUE = "role-waits"

@@ -21,13 +21,13 @@ import psycopg2
 import psycopg2.sql
 import pytest
 
-from airflow_batch_events.demo.cloud import CloudAddress, provision
-from airflow_batch_events.demo.stack import AirflowStack
 from airflow_batch_events.exceptions import CloudError
 from airflow_batch_events.protocol import batch
 from airflow_batch_events.protocol.cmq import CmqClient
 from airflow_batch_events.protocol.credentials import CloudAccess
 from airflow_batch_events.protocol.sdk import AsyncSdkClient, SdkClient
+from devtools.airflow_stack.stack import AirflowStack
+from devtools.emulator_process import CloudAddress, provision
 
 TOPIC = "secret-events"
 QUEUE = "secret-waits"

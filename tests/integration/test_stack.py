@@ -14,9 +14,9 @@ import httpx
 import psutil
 import pytest
 
-from airflow_batch_events.demo.airflow_api import AirflowApi, wait_until
-from airflow_batch_events.demo.processes import ProcessDiedError
-from airflow_batch_events.demo.stack import COMPONENTS, TRIGGERER, AirflowStack
+from devtools.airflow_stack.airflow_api import AirflowApi, wait_until
+from devtools.airflow_stack.processes import ProcessDiedError
+from devtools.airflow_stack.stack import COMPONENTS, TRIGGERER, AirflowStack
 
 DAG = "wait_for_files"
 FILES = 10
@@ -161,7 +161,7 @@ def test_nothing_is_left_when_the_start_is_interrupted(
     # Whoever runs these tests in the background ignores SIGINT, and what it starts inherits that.
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "import sys; from pathlib import Path; from airflow_batch_events.demo.stack import AirflowStack\n"
+        "import sys; from pathlib import Path; from devtools.airflow_stack.stack import AirflowStack\n"
         "with AirflowStack(Path(sys.argv[1]), dags={}): pass"
     )
     starter = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.DEVNULL)

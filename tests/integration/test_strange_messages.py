@@ -24,12 +24,12 @@ from support.odd_bodies import as_received, as_sent, body_of, good_event, odd_bo
 from support.small_cloud import PLACEMENT, announced_job
 from support.spoiling_proxy import Call, Reply, start_proxy
 
-from airflow_batch_events.demo.airflow_api import wait_until
-from airflow_batch_events.demo.cloud import CloudAddress, EmulatorProcess, provision
-from airflow_batch_events.demo.stack import TRIGGERER, AirflowStack
 from airflow_batch_events.protocol import batch
 from airflow_batch_events.protocol.cmq import CmqClient
 from airflow_batch_events.protocol.sdk import SdkClient
+from devtools.airflow_stack.airflow_api import wait_until
+from devtools.airflow_stack.stack import TRIGGERER, AirflowStack
+from devtools.emulator_process import CloudAddress, EmulatorProcess, provision
 
 IS_LONG = os.environ.get("CHAOS") == "long"
 ODD = 20_000 if IS_LONG else 2_000

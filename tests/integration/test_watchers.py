@@ -11,12 +11,12 @@ from collections.abc import Iterator
 import pytest
 from support.small_cloud import PLACEMENT, announced_job
 
-from airflow_batch_events.demo.airflow_api import AirflowApi, wait_until
-from airflow_batch_events.demo.cloud import CloudAddress, provision
-from airflow_batch_events.demo.stack import TRIGGERER, AirflowStack
 from airflow_batch_events.protocol import batch
 from airflow_batch_events.protocol.sdk import SdkClient
 from airflow_batch_events.protocol.tdmq import delete_queue, delete_topic
+from devtools.airflow_stack.airflow_api import AirflowApi, wait_until
+from devtools.airflow_stack.stack import TRIGGERER, AirflowStack
+from devtools.emulator_process import CloudAddress, provision
 
 TOPIC = "batch-events"
 QUEUES = ("airflow-batch-watch", "airflow-batch-watch-nightly")

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from airflow_batch_events.demo.airflow_api import AirflowApi
-from airflow_batch_events.demo.cloud import CloudAddress, provision
 from airflow_batch_events.protocol.sdk import SdkClient
 from airflow_batch_events.protocol.tdmq import delete_queue, delete_topic
+from devtools.airflow_stack.airflow_api import AirflowApi
+from devtools.emulator_process import CloudAddress, provision
 
 DAG_ID = "without_workers"
 TOPIC, QUEUE = "batch-events", "airflow-batch-events"

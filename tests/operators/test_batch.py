@@ -10,7 +10,6 @@ from airflow.sdk import Asset
 from airflow.sdk.execution_time.context import OutletEventAccessors
 from support.tasks import TaskRunner
 
-from airflow_batch_events.emulator.faults import Fault
 from airflow_batch_events.exceptions import (
     ApiQuotaError,
     BatchJobFailedError,
@@ -29,6 +28,7 @@ from airflow_batch_events.operators.batch import (
     BatchSubmitJobOperator,
     BatchTerminateJobOperator,
 )
+from tencent_batch_emulator.faults.rules import Fault
 
 PLACEMENT = {"Zone": "ap-guangzhou-6"}
 numbers = itertools.count(1)

@@ -13,7 +13,6 @@ from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, Tas
 from support.small_cloud import PLACEMENT, address_of
 from support.tasks import StateStore, TaskRunner
 
-from airflow_batch_events.emulator.faults import Fault
 from airflow_batch_events.events.job_builder import build_job
 from airflow_batch_events.exceptions import (
     BatchJobTimeoutError,
@@ -31,6 +30,7 @@ from airflow_batch_events.operators.compute_env import (
 )
 from airflow_batch_events.protocol import batch
 from airflow_batch_events.protocol.retry import RetryPolicy
+from tencent_batch_emulator.faults.rules import Fault
 
 numbers = itertools.count(1)
 SIDE_EFFECTS = ("SubmitJob", "RetryJobs", "CreateComputeEnv", "ModifyComputeEnv", "DeleteComputeEnv")

@@ -11,9 +11,6 @@ from airflow.serialization.encoders import encode_trigger
 from support.small_cloud import address_of
 from support.tasks import TaskRunner
 
-from airflow_batch_events.emulator.batch.settings import Delays, Quotas
-from airflow_batch_events.emulator.faults import Fault
-from airflow_batch_events.emulator.testing import start_emulator
 from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS
 from airflow_batch_events.exceptions import (
     ApiParameterError,
@@ -36,6 +33,9 @@ from airflow_batch_events.operators.compute_env import (
 )
 from airflow_batch_events.protocol import batch, tdmq
 from airflow_batch_events.protocol.request import Request
+from tencent_batch_emulator.faults.rules import Fault
+from tencent_batch_emulator.services.batch.settings import Delays, Quotas
+from tencent_batch_emulator.testing import start_emulator
 
 PLACEMENT = {"Zone": "ap-guangzhou-6"}
 BOTH_WAYS = pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "blocking"])

@@ -23,9 +23,6 @@ import pytest
 import structlog.testing
 from support.tasks import TaskRunner
 
-from airflow_batch_events.emulator.batch.settings import Delays
-from airflow_batch_events.emulator.faults import Fault
-from airflow_batch_events.emulator.testing import RunningEmulator, start_emulator
 from airflow_batch_events.exceptions import BatchEventsError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.operators.batch import BatchSubmitJobOperator
@@ -33,6 +30,9 @@ from airflow_batch_events.protocol import clock, tdmq
 from airflow_batch_events.protocol.credentials import CloudAccess
 from airflow_batch_events.protocol.retry import RetryPolicy
 from airflow_batch_events.protocol.sdk import SdkClient
+from tencent_batch_emulator.faults.rules import Fault
+from tencent_batch_emulator.services.batch.settings import Delays
+from tencent_batch_emulator.testing import RunningEmulator, start_emulator
 
 PAGE = Path(__file__).parents[2] / "docs" / "failures.md"
 LOG_LINES = 20

@@ -15,9 +15,6 @@ import pytest
 from support.small_cloud import PLACEMENT, address_of
 from support.tasks import TaskRunner
 
-from airflow_batch_events.emulator.batch.settings import Delays
-from airflow_batch_events.emulator.faults import Fault
-from airflow_batch_events.emulator.testing import start_emulator
 from airflow_batch_events.events.job_builder import build_job
 from airflow_batch_events.events.text import printable
 from airflow_batch_events.exceptions import (
@@ -34,6 +31,9 @@ from airflow_batch_events.exceptions import (
 from airflow_batch_events.operators.batch import BatchSubmitJobOperator
 from airflow_batch_events.protocol.retry import RetryPolicy
 from airflow_batch_events.state import STATE_KEY
+from tencent_batch_emulator.faults.rules import Fault
+from tencent_batch_emulator.services.batch.settings import Delays
+from tencent_batch_emulator.testing import start_emulator
 
 numbers = itertools.count(1)
 DENIED = "AuthFailure.UnauthorizedOperation"

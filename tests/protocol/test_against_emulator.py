@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_batch_events.emulator.emulator import Emulator
 from airflow_batch_events.exceptions import (
     ApiCredentialsError,
     ApiInUseError,
@@ -28,6 +27,7 @@ from airflow_batch_events.protocol.cmq import CmqClient
 from airflow_batch_events.protocol.credentials import CloudAccess
 from airflow_batch_events.protocol.retry import NO_RETRY
 from airflow_batch_events.protocol.sdk import AsyncSdkClient, SdkClient
+from tencent_batch_emulator.emulator import Emulator
 
 JOB = {
     "JobName": "hello",

@@ -11,7 +11,6 @@ from dataclasses import replace
 import pytest
 from support.forward_proxy import PASSWORD, ForwardProxy
 
-from airflow_batch_events.emulator.emulator import Emulator
 from airflow_batch_events.exceptions import ConfigurationError, QueueNotFoundError, TransportError
 from airflow_batch_events.protocol import batch, sts
 from airflow_batch_events.protocol.cmq import CmqClient
@@ -19,6 +18,7 @@ from airflow_batch_events.protocol.credentials import CloudAccess
 from airflow_batch_events.protocol.proxy import parse_proxy, proxy_for, secrets_of_environment
 from airflow_batch_events.protocol.retry import NO_RETRY
 from airflow_batch_events.protocol.sdk import AsyncSdkClient, SdkClient
+from tencent_batch_emulator.emulator import Emulator
 
 LOOK = batch.describe_jobs(["job-00000000"])
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from airflow_batch_events.emulator.emulator import Emulator
 from airflow_batch_events.exceptions import ApiCredentialsError, CmqCredentialsError
 from airflow_batch_events.protocol import batch, tdmq
 from airflow_batch_events.protocol.cmq import CmqClient
@@ -18,6 +17,7 @@ from airflow_batch_events.protocol.credentials import CloudAccess
 from airflow_batch_events.protocol.renewal import AGAIN_AFTER, Holder
 from airflow_batch_events.protocol.retry import NO_RETRY
 from airflow_batch_events.protocol.sdk import AsyncSdkClient, SdkClient
+from tencent_batch_emulator.emulator import Emulator
 
 LOOK = batch.describe_jobs(["job-00000000"])
 SECRET = "never-show-this"

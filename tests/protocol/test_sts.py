@@ -11,14 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from airflow_batch_events.emulator.batch.settings import Delays
-from airflow_batch_events.emulator.faults import Fault
-from airflow_batch_events.emulator.testing import RunningEmulator, start_emulator
 from airflow_batch_events.exceptions import ApiCredentialsError, ConfigurationError, CredentialsError, TransportError
 from airflow_batch_events.protocol import batch, sts
 from airflow_batch_events.protocol.account import Account
 from airflow_batch_events.protocol.credentials import CloudAccess, Key
 from airflow_batch_events.protocol.sdk import AsyncSdkClient, SdkClient
+from tencent_batch_emulator.faults.rules import Fault
+from tencent_batch_emulator.services.batch.settings import Delays
+from tencent_batch_emulator.testing import RunningEmulator, start_emulator
 
 NUMBERS = itertools.count()
 

@@ -8,9 +8,6 @@ import pytest
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 from support.tasks import TaskRunner
 
-from airflow_batch_events.emulator.batch.settings import Delays
-from airflow_batch_events.emulator.faults import Fault
-from airflow_batch_events.emulator.testing import start_emulator
 from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS
 from airflow_batch_events.events.notifications import build_notifications
 from airflow_batch_events.exceptions import (
@@ -27,6 +24,9 @@ from airflow_batch_events.protocol import batch, tdmq
 from airflow_batch_events.protocol.batch_answers import Activity
 from airflow_batch_events.sensors.compute_env import BatchComputeEnvSensor
 from airflow_batch_events.triggers.compute_env import BatchComputeEnvTrigger
+from tencent_batch_emulator.faults.rules import Fault
+from tencent_batch_emulator.services.batch.settings import Delays
+from tencent_batch_emulator.testing import start_emulator
 
 BOTH_WAYS = pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "poking"])
 

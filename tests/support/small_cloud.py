@@ -7,13 +7,13 @@ import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_events.demo.cloud import CloudAddress
-from airflow_batch_events.emulator.emulator import Emulator
-from airflow_batch_events.emulator.testing import RunningEmulator
 from airflow_batch_events.events.job_builder import build_job
 from airflow_batch_events.events.notifications import build_notifications
 from airflow_batch_events.protocol import batch
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
+from devtools.emulator_process import CloudAddress
+from tencent_batch_emulator.emulator import Emulator
+from tencent_batch_emulator.testing import RunningEmulator
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger

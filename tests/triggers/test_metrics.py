@@ -15,11 +15,11 @@ from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsL
 from airflow.sdk.observability import stats
 from support.small_cloud import address_of, announced_job, first_payload, submit_jobs
 
-from airflow_batch_events.emulator.batch.settings import Delays
-from airflow_batch_events.emulator.emulator import Emulator
 from airflow_batch_events.protocol import tdmq
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.triggers.batch import BatchJobTrigger
+from tencent_batch_emulator.emulator import Emulator
+from tencent_batch_emulator.services.batch.settings import Delays
 
 QUEUES = ("a", "b")
 

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_batch_events.emulator.faults import Fault
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.triggers.batch import BatchJobTrigger
+from tencent_batch_emulator.faults.rules import Fault
 
 TASK = "airflow.sdk.execution_time.task_runner.RuntimeTaskInstance"
 

@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from pydantic import JsonValue, TypeAdapter
 from sqlalchemy.engine import make_url
 
-from airflow_batch_events.demo.postgres import PostgresServer
 from airflow_batch_events.exceptions import NotStorableError
 from airflow_batch_events.triggers import storable as module
 from airflow_batch_events.triggers.storable import MAX_DEPTH, MAX_KEY, MAX_SIZE, RESERVED_KEYS, storable
+from devtools.airflow_stack.postgres import PostgresServer
 
 Carry = Callable[[Any], Any]
 

@@ -22,8 +22,6 @@ from airflow.sdk.exceptions import AirflowSensorTimeout
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 from support.small_cloud import PLACEMENT, address_of, announced_job
 
-from airflow_batch_events.emulator.batch.settings import Delays
-from airflow_batch_events.emulator.emulator import Emulator
 from airflow_batch_events.events.environment import EnvOutcome
 from airflow_batch_events.events.outcome import Outcome
 from airflow_batch_events.exceptions import BatchJobNotFoundError, BatchJobTimeoutError, ConfigurationError
@@ -32,6 +30,8 @@ from airflow_batch_events.protocol import batch, tdmq
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.sensors.batch import BatchEventSensor, BatchJobSensor
 from airflow_batch_events.triggers import ending
+from tencent_batch_emulator.emulator import Emulator
+from tencent_batch_emulator.services.batch.settings import Delays
 
 STORED = Path(__file__).parents[1] / "stored"
 VERSIONS = sorted(path.name for path in STORED.iterdir())

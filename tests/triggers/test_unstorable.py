@@ -14,8 +14,6 @@ from support.small_cloud import PLACEMENT, address_of, announced_job, first_payl
 from support.triggerer import Triggerer
 
 from airflow_batch_events.dispatch.metrics import Counts
-from airflow_batch_events.emulator.batch.settings import Delays
-from airflow_batch_events.emulator.emulator import Emulator
 from airflow_batch_events.events.text import printable
 from airflow_batch_events.protocol import batch, tdmq
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
@@ -27,6 +25,8 @@ from airflow_batch_events.triggers.event import BatchEventTrigger
 from airflow_batch_events.triggers.event_wait import BatchEventWaitTrigger
 from airflow_batch_events.triggers.storable import MAX_SIZE
 from airflow_batch_events.triggers.stream import QueueProducer, StreamItem
+from tencent_batch_emulator.emulator import Emulator
+from tencent_batch_emulator.services.batch.settings import Delays
 
 DEEP: Any = 1
 for _ in range(100):

