@@ -8,8 +8,8 @@ One class per cause, so that a retry policy can tell them apart.
     ├── ConfigurationError (ValueError)      mend the connection or the parameters; a retry does not help
     │   ├── CredentialsError                 no key, a role or key that was refused, a clock off
     │   ├── ParameterError                   a parameter of a task holds what it does not take
-    │   ├── QueueMissingError                the queue of a wait does not exist
-    │   ├── JobChangedError                  the job description is not the one that was submitted
+    │   ├── WaitQueueNotFoundError           the queue of a wait does not exist
+    │   ├── SubmissionChangedError           the job description is not the one that was submitted
     │   └── IdentityChangedError             the account, region or endpoint is not the one that was used
     ├── IdentityUnknownError                 could not find out whether it is the same account; a later try may
     ├── SubmissionRecordError                what earlier tries have noted cannot be read or written
@@ -33,8 +33,8 @@ One class per cause, so that a retry policy can tell them apart.
     │       ├── CmqQueueFullError            4410: the queue takes no more messages
     │       ├── CmqThrottledError            4420, 4480: the rate limit was hit
     │       ├── CmqStaleHandleError          4430: the receipt handle is not valid any more
-    │       ├── QueueNotFoundError           4440: there is no such queue
-    │       ├── TopicNotFoundError           4440: there is no such topic
+    │       ├── CmqQueueNotFoundError        4440: there is no such queue
+    │       ├── CmqTopicNotFoundError        4440: there is no such topic
     │       ├── CmqServerError               6000: may pass
     │       ├── CmqNoSubscriberError         6030: nobody wants what was published
     │       ├── CmqBeingReleasedError        6040: a queue or topic of that name was deleted a moment ago
@@ -57,7 +57,7 @@ One class per cause, so that a retry policy can tell them apart.
 
 from __future__ import annotations
 
-from airflow_batch_events.events.text import MAX_TEXT, printable
+from airflow_batch_events.text import MAX_TEXT, printable
 
 _MAX_MESSAGE = 2000
 _MAX_NAME = 200
@@ -86,11 +86,11 @@ class ParameterError(ConfigurationError):
     """A parameter of a task holds what it does not take, often a rendered template: correct it; a retry cannot help."""
 
 
-class QueueMissingError(ConfigurationError):
+class WaitQueueNotFoundError(ConfigurationError):
     """The queue that a wait reads does not exist: create it, then run the task again."""
 
 
-class JobChangedError(ConfigurationError):
+class SubmissionChangedError(ConfigurationError):
     """An earlier try has submitted another job description; a retry will not help, ``on_changed_job`` will."""
 
 
@@ -237,11 +237,11 @@ class CmqStaleHandleError(CmqError):
     """The receipt handle is unknown, used or older than the visibility timeout: the message will come again."""
 
 
-class QueueNotFoundError(CmqError):
+class CmqQueueNotFoundError(CmqError):
     """There is no such queue at this address; create it, or correct its name, the region or the endpoint."""
 
 
-class TopicNotFoundError(CmqError):
+class CmqTopicNotFoundError(CmqError):
     """There is no such topic at this address; create it, or correct its name, the region or the endpoint."""
 
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from airflow_batch_events.protocol.credentials import ENDPOINT_FIELDS, CloudAccess
+from airflow_batch_events.protocol.credentials.access import ENDPOINT_FIELDS, CloudAccess
 from airflow_batch_events.protocol.sdk import SdkClient
-from airflow_batch_events.provision import Wanted, carry_out, look_and_plan
+from airflow_batch_events.provisioning.provision import DesiredState, apply, plan
 from devtools.airflow_stack.processes import ChildProcess, stop_all
 
 CONN_ID = "tencentcloud_default"
@@ -124,4 +124,4 @@ def provision(cloud: CloudAddress, topic_name: str, *queue_names: str) -> None:
     """
     with SdkClient(cloud.access()) as client:
         for queue_name in queue_names:
-            carry_out(client.send, look_and_plan(client.send, Wanted(topic_name, queue_name)), lambda title: None)
+            apply(client.send, plan(client.send, DesiredState(topic_name, queue_name)), lambda title: None)

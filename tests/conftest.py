@@ -4,18 +4,25 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 
 import pytest
 from support.small_cloud import address_of
 
-from airflow_batch_events.protocol import tdmq
+from airflow_batch_events.protocol.apis import tdmq
 from airflow_batch_events.protocol.sdk import SdkClient
 from tencent_batch_emulator.services.batch.settings import Delays
 from tencent_batch_emulator.testing import RunningEmulator, start_emulator
 
 TOPIC = "events"
 QUEUE = "waits"
+
+
+def pytest_configure() -> None:
+    """Handle Ctrl-C also in the background of a shell, where all processes of the tests would ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

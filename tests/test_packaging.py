@@ -25,6 +25,7 @@ from devtools.airflow_stack.processes import ChildProcess, stop_all
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "airflow_batch_events"
+EMULATOR = ROOT / "emulator"
 UV = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
 
 pytestmark = [
@@ -47,9 +48,10 @@ BY_PRODUCTS = (
 FOREIGN = re.compile(r"AIRFLOW|PYTHONPATH$|VIRTUAL_ENV$")
 
 IMPORT_ALL = """
-import importlib, json, pkgutil, airflow_batch_events
+import importlib, json, pkgutil, sys
+package = importlib.import_module(sys.argv[1])
 failures = {}
-for module in pkgutil.walk_packages(airflow_batch_events.__path__, "airflow_batch_events."):
+for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
     try:
         importlib.import_module(module.name)
     except ModuleNotFoundError as error:
@@ -65,12 +67,22 @@ def run(*command: object, env: dict[str, str] | None = None, cwd: Path = ROOT) -
     return done.stdout
 
 
+def build(source: Path, folder: Path) -> dict[str, Path]:
+    """Build the sdist, and from it the wheel; return both by their endings."""
+    run(UV, "build", "--quiet", "--out-dir", folder, source)
+    return {kind: next(folder.glob(f"*{kind}")) for kind in (".whl", ".tar.gz")}
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The sdist, and the wheel that is built from it, by their endings."""
-    folder = tmp_path_factory.mktemp("built")
-    run(UV, "build", "--quiet", "--out-dir", folder, ROOT)
-    return {kind: next(folder.glob(f"*{kind}")) for kind in (".whl", ".tar.gz")}
+    """The provider."""
+    return build(ROOT, tmp_path_factory.mktemp("provider"))
+
+
+@pytest.fixture(scope="module")
+def built_emulator(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The emulator."""
+    return build(EMULATOR, tmp_path_factory.mktemp("emulator"))
 
 
 def files_below(folder: Path) -> set[str]:
@@ -87,13 +99,22 @@ def look_into(path: Path) -> tuple[set[str], str, str]:
         return names, metadata.removesuffix("METADATA"), wheel.read(metadata).decode()
 
 
-def test_the_wheel_has_the_package_its_data_and_its_licence_and_nothing_else(built):
+def test_the_wheel_has_the_package_its_data_and_its_license_and_nothing_else(built):
     names, about, text = look_into(built[".whl"])
     assert {name for name in names if not name.startswith(about)} == files_below(PACKAGE)
     assert {"airflow_batch_events/py.typed", f"{about}licenses/LICENSE", f"{about}entry_points.txt"} <= names
     assert f"\nVersion: {__version__}\n" in text
     assert "\nLicense-Expression: Apache-2.0\n" in text
     assert "# airflow_batch_events" in text
+
+
+def test_the_emulators_wheel_has_its_package_its_data_and_its_license_and_nothing_else(built_emulator):
+    names, about, text = look_into(built_emulator[".whl"])
+    expected = {name.removeprefix("emulator/") for name in files_below(EMULATOR / "tencent_batch_emulator")}
+    assert {name for name in names if not name.startswith(about)} == expected
+    assert {"tencent_batch_emulator/py.typed", f"{about}licenses/LICENSE", f"{about}entry_points.txt"} <= names
+    required = re.findall(r"^Requires-Dist: ([\w.-]+)(?!.*extra ==).*$", text, re.MULTILINE)
+    assert not [name for name in required if "airflow" in name or "tencentcloud" in name]
 
 
 def test_the_sdist_has_what_is_needed_to_read_run_and_test_it(built):
@@ -115,12 +136,16 @@ def test_what_is_imported_is_declared(built):
     imported -= {*sys.stdlib_module_names, "airflow", PACKAGE.name}
     declared = set(re.findall(r"^Requires-Dist: ([\w.-]+)", look_into(built[".whl"])[2], re.MULTILINE))
     providers = packages_distributions()
-    undeclared = {module for module in imported if declared.isdisjoint(map(normalised, providers.get(module, ())))}
+    undeclared = {
+        module
+        for module in imported
+        if declared.isdisjoint(map(normalized, providers.get(module, [module.replace("_", "-")])))
+    }
     # Used where it happens to be there.
     assert undeclared <= {"uvloop"}
 
 
-def normalised(distribution: str) -> str:
+def normalized(distribution: str) -> str:
     return distribution.lower().replace("_", "-")
 
 
@@ -149,22 +174,32 @@ class Installation:
 
 
 @pytest.fixture(scope="module")
-def installed(built: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Installation:
+def installed(
+    built: dict[str, Path], built_emulator: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Installation:
     installation = Installation(tmp_path_factory.mktemp("installed"))
-    installation.install(built[".whl"])
+    installation.install(built[".whl"], built_emulator[".whl"])
+    return installation
+
+
+@pytest.fixture(scope="module")
+def bare(built_emulator: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """An environment with the emulator and nothing else."""
+    installation = Installation(tmp_path_factory.mktemp("bare"))
+    installation.install(built_emulator[".whl"])
     return installation
 
 
 @pytest.fixture
 def cloud(installed: Installation) -> Iterator[dict[str, Any]]:
     """The emulator of the installed package; the default connection leads to it."""
-    ready_file = installed.home / "emulator.json"
-    command = [str(installed.bin / "airflow-batch-events"), "emulate", "--ready-file", str(ready_file)]
+    address_file = installed.home / "emulator.json"
+    command = [str(installed.bin / "airflow-batch-events"), "emulate", "--address-file", str(address_file)]
     child = ChildProcess("emulator", command, env=installed.env, log=installed.home / "emulator.log")
 
     def address() -> dict[str, Any] | None:
         child.check_alive()
-        return json.loads(ready_file.read_text()) if ready_file.exists() else None
+        return json.loads(address_file.read_text()) if address_file.exists() else None
 
     try:
         child.start()
@@ -197,7 +232,7 @@ def test_a_bare_installation_works_with_airflow_and_runs_an_example(installed, c
 @pytest.mark.integration
 def test_the_command_line_is_installed_and_says_what_it_can(installed):
     text = installed.run("airflow-batch-events", "--help")
-    for command in ("demo", "emulate", "provision", "doctor", "tail"):
+    for command in ("emulate", "provision", "doctor", "tail"):
         assert command in text
 
 
@@ -209,11 +244,30 @@ def test_importing_the_installed_package_costs_nothing(installed):
 
 @pytest.mark.integration
 def test_only_the_extra_messaging_is_missed_and_airflow_does_not_mind(installed, built):
-    missing = json.loads(installed.run("python", "-c", IMPORT_ALL).splitlines()[-1])
-    assert missing.pop("airflow_batch_events.queues.cmq") == "airflow.providers.common.messaging"
-    # What is there for somebody's tests needs pytest, which is theirs.
-    assert missing == {"tencent_batch_emulator.testing": "pytest"}
+    missing = json.loads(installed.run("python", "-c", IMPORT_ALL, "airflow_batch_events").splitlines()[-1])
+    assert missing == {"airflow_batch_events.queues.cmq": "airflow.providers.common.messaging"}
     assert "Traceback" not in installed.run("airflow", "providers", "queues")
 
     installed.install(f"airflow-batch-events[messaging] @ {built['.whl'].as_uri()}")
     assert "CmqMessageQueueProvider" in installed.run("airflow", "providers", "queues")
+
+
+@pytest.mark.integration
+def test_the_emulator_works_where_nothing_else_is(bare):
+    listed = json.loads(run(UV, "pip", "list", "--format", "json", "--python", bare.bin / "python"))
+    assert not [one["name"] for one in listed if "airflow" in one["name"] or "tencentcloud" in one["name"]]
+    # What is there for somebody's tests needs pytest, which is theirs.
+    missing = json.loads(bare.run("python", "-c", IMPORT_ALL, "tencent_batch_emulator").splitlines()[-1])
+    assert missing == {"tencent_batch_emulator.pytest_plugin": "pytest"}
+    assert "--address-file" in bare.run("tencent-batch-emulator", "--help")
+
+
+@pytest.mark.integration
+def test_without_the_emulator_the_command_line_says_what_to_install(bare, built, tmp_path_factory):
+    alone = Installation(tmp_path_factory.mktemp("alone"))
+    alone.install(built[".whl"])
+    for arguments in (("emulate",), ("emulate", "--port", "8700")):
+        command = [alone.bin / "airflow-batch-events", *arguments]
+        done = subprocess.run(command, env=alone.env, cwd=alone.home, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 2
+        assert "pip install 'airflow-batch-events[emulator]'" in done.stderr

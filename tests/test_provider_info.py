@@ -14,7 +14,7 @@ from airflow.sdk import BaseHook, BaseOperator, Connection
 from airflow_batch_events.get_provider_info import get_provider_info
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.connection import account_from_connection
-from airflow_batch_events.protocol.credentials import ENDPOINT_FIELDS
+from airflow_batch_events.protocol.credentials.access import ENDPOINT_FIELDS
 
 INFO = get_provider_info()
 

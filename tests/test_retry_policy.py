@@ -33,8 +33,8 @@ MINUTES = {
 NEVER = [
     exceptions.ConfigurationError,
     exceptions.CredentialsError,
-    exceptions.QueueMissingError,
-    exceptions.JobChangedError,
+    exceptions.WaitQueueNotFoundError,
+    exceptions.SubmissionChangedError,
     exceptions.IdentityChangedError,
     exceptions.ApiCredentialsError,
     exceptions.ApiParameterError,
@@ -67,7 +67,7 @@ def test_what_may_pass_is_retried_after_a_pause(policy, kind, minutes):
 
 
 @pytest.mark.parametrize("kind", NEVER)
-def test_what_somebody_has_to_mend_fails_at_once_and_says_so(policy, kind):
+def test_what_somebody_has_to_fix_fails_at_once_and_says_so(policy, kind):
     decision = policy.evaluate(instance_of(kind), 1, 4)
     assert decision.action is RetryAction.FAIL
     assert decision.reason

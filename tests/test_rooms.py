@@ -12,17 +12,30 @@ from pathlib import Path
 import pytest
 
 import airflow_batch_events
+import tencent_batch_emulator
 
 PACKAGE = Path(airflow_batch_events.__file__).parent
 NAME = PACKAGE.name
+EMULATOR = Path(tencent_batch_emulator.__file__).parent
 
-# What each room must not import; whoever imports it would pull that in, too.
-FORBIDDEN = {
-    "protocol": {"airflow", f"{NAME}.events.outcome", f"{NAME}.dispatch", f"{NAME}.emulator"},
-    "events": {"airflow", f"{NAME}.protocol", f"{NAME}.dispatch", f"{NAME}.emulator"},
-    "dispatch": {"airflow", f"{NAME}.emulator", f"{NAME}.hooks", f"{NAME}.triggers"},
-    "emulator": {"airflow", f"{NAME}.dispatch", f"{NAME}.hooks", f"{NAME}.triggers", f"{NAME}.protocol"},
-}
+# The rooms from the ground up; a room imports what is below it, never what is beside or above it.
+FLOORS = (
+    {"text"},
+    {"exceptions"},
+    {"events"},
+    {"protocol"},
+    {"dispatch", "submission", "provisioning", "jobs"},
+    {"hooks"},
+    {"links"},
+    {"waiting"},
+    {"triggers"},
+    {"operators"},
+    {"sensors", "decorators", "queues", "assets", "cli", "get_provider_info"},
+)
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+
+# Rooms that know nothing of Airflow.
+WITHOUT_AIRFLOW = ("text", "exceptions", "events", "protocol", "dispatch", "submission", "provisioning", "jobs")
 
 
 def imports_of(path: Path) -> set[str]:
@@ -41,18 +54,83 @@ def is_within(module: str, package: str) -> bool:
     return module == package or module.startswith(f"{package}.")
 
 
-@pytest.mark.parametrize("room", FORBIDDEN)
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def test_every_module_is_in_a_room():
+    assert {room_of(path) for path in PACKAGE.rglob("*.py")} == {"__init__", *FLOOR}
+
+
+@pytest.mark.parametrize("room", sorted(FLOOR))
 def test_imports_go_one_way(room):
-    modules = list((PACKAGE / room).rglob("*.py"))
+    modules = [path for path in PACKAGE.rglob("*.py") if room_of(path) == room]
     assert modules
     for path in modules:
         for module in imports_of(path):
-            for forbidden in FORBIDDEN[room]:
-                assert not is_within(module, forbidden), f"{path.relative_to(PACKAGE)} imports {module}"
+            if not is_within(module, NAME) or module.count(".") == 0:
+                continue
+            other = module.split(".")[1]
+            if other != room and other in FLOOR:
+                assert FLOOR[other] < FLOOR[room], f"{path.relative_to(PACKAGE)} imports {module}"
+            assert not is_within(module, "devtools"), path
 
 
-def test_every_module_names_its_licence():
-    for path in [*PACKAGE.rglob("*.py"), *PACKAGE.parent.glob("tests/**/*.py"), *PACKAGE.parent.glob("dags/*.py")]:
+@pytest.mark.parametrize("room", WITHOUT_AIRFLOW)
+def test_what_is_below_airflow_does_not_know_it(room):
+    for path in PACKAGE.rglob("*.py"):
+        if room_of(path) == room:
+            assert not [module for module in imports_of(path) if is_within(module, "airflow")], path
+
+
+def test_the_provider_does_not_need_the_emulator_nor_what_only_developers_run():
+    for path in PACKAGE.rglob("*.py"):
+        for module in imports_of(path):
+            allowed = path.name == "emulate.py" and path.parent.name == "cli"
+            assert not is_within(module, "devtools"), path
+            assert allowed or not is_within(module, "tencent_batch_emulator"), path
+
+
+def test_the_emulator_needs_neither_airflow_nor_the_provider():
+    for path in EMULATOR.rglob("*.py"):
+        for module in imports_of(path):
+            for forbidden in ("airflow", NAME, "devtools", "tencentcloud"):
+                assert not is_within(module, forbidden), f"{path} imports {module}"
+
+
+def test_the_two_distributions_share_no_module_but_third_party_ones():
+    code = (
+        "import importlib, pkgutil, sys\n"
+        "package = importlib.import_module(sys.argv[1])\n"
+        "for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
+        "    if not module.name.endswith('__main__'): importlib.import_module(module.name)\n"
+        "print(*sys.modules)"
+    )
+
+    def loaded(package: str) -> set[str]:
+        command = [sys.executable, "-c", code, package]
+        return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+    ours = (NAME, "tencent_batch_emulator", "devtools")
+    shared = loaded(NAME) & loaded("tencent_batch_emulator")
+    assert not [name for name in shared if any(is_within(name, package) for package in ours)]
+
+
+@pytest.mark.parametrize("package", [PACKAGE, EMULATOR], ids=lambda path: path.name)
+def test_no_module_and_no_folder_is_too_large_to_be_understood(package):
+    assert [path for path in package.rglob("*.py") if len(path.read_text().splitlines()) > 400] == []
+    folders = {path.parent for path in package.rglob("*.py")}
+    assert [folder for folder in folders if len(list(folder.glob("*.py"))) > 18] == []
+
+
+def test_every_module_names_its_license():
+    for path in [
+        *PACKAGE.rglob("*.py"),
+        *PACKAGE.parent.glob("tests/**/*.py"),
+        *PACKAGE.parent.glob("devtools/**/*.py"),
+        *PACKAGE.parent.glob("emulator/*/**/*.py"),
+        *PACKAGE.parent.glob("dags/*.py"),
+    ]:
         assert path.read_text().startswith("# SPDX-License-Identifier: Apache-2.0\n"), path
 
 

@@ -30,8 +30,8 @@ from airflow_batch_events.exceptions import BatchJobFailedError, BatchJobNotFoun
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.operators.batch import BatchSubmitJobOperator
 from airflow_batch_events.sensors.batch import BatchJobSensor
-from airflow_batch_events.triggers import ending
 from airflow_batch_events.triggers.batch import BatchJobTrigger
+from airflow_batch_events.waiting import task_completion
 from tencent_batch_emulator.faults.rules import parse_fault
 from tencent_batch_emulator.testing import RunningEmulator
 
@@ -127,7 +127,7 @@ async def fire(kwargs: Mapping[str, Any], attempt: Attempt) -> TriggerEvent:
             attempt.xcoms[key] = value
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ending.XCom, "aset", aset)
+        patch.setattr(task_completion.XCom, "aset", aset)
         events = trigger.run()
         try:
             return await asyncio.wait_for(events.__anext__(), 60)

@@ -21,29 +21,29 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_batch_events.dispatch.board import Board, EventListener, WaitGroup
 from airflow_batch_events.dispatch.deadline import Deadline, read_seconds
+from airflow_batch_events.dispatch.message_subscriber import MAX_OPEN, MessageSubscriber, Wants
 from airflow_batch_events.dispatch.metrics import Counts, IsolatedMetrics, Metrics
+from airflow_batch_events.dispatch.poller import COALESCE, DescribeJobs, Reconciler
 from airflow_batch_events.dispatch.reader import FIRST_CONTACT_ERRORS, Queue, Reader, ReaderSettings
-from airflow_batch_events.dispatch.reconcile import COALESCE, DescribeJobs, Reconciler
+from airflow_batch_events.dispatch.recent_set import RecentSet
 from airflow_batch_events.dispatch.schedule import PollSchedule
-from airflow_batch_events.dispatch.seen import Seen
 from airflow_batch_events.dispatch.supervision import Isolation, keep_running
-from airflow_batch_events.dispatch.tap import MAX_OPEN, Tap, Wants
+from airflow_batch_events.dispatch.wait_registry import EventListener, WaitGroup, WaitRegistry
 from airflow_batch_events.events.catalog import SETTLING_EVENTS
 from airflow_batch_events.events.confirmation import CONFIRM_INTERVAL
 from airflow_batch_events.events.message import BatchEvent
-from airflow_batch_events.events.outcome import DEFAULT_GRACE, RECONCILE_INTERVAL, JobWait, Next, Outcome
+from airflow_batch_events.events.outcome import DEFAULT_GRACE, RECONCILE_INTERVAL, JobWait, Outcome, WaitDecision
 from airflow_batch_events.exceptions import (
     ApiCredentialsError,
     BatchEventsError,
     CmqCredentialsError,
     CmqParameterError,
+    CmqQueueNotFoundError,
     CredentialsError,
-    QueueMissingError,
-    QueueNotFoundError,
+    WaitQueueNotFoundError,
 )
-from airflow_batch_events.protocol.batch_answers import JobStates
+from airflow_batch_events.protocol.apis.batch_answers import JobStates
 from airflow_batch_events.protocol.clock import CloudClock
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ CLOCK_CHECK = 60.0
 FIRST_CLOCK_CHECK = 5.0
 """The same as long as no answer has told the cloud's time, without which no deadline has passed."""
 
-LAST_LOOK = 30.0
+LAST_POLL = 30.0
 """Seconds for which a deadline waits for a last look at the API: also for one that answers slowly."""
 
 MIN_INTERVAL = 1.0
@@ -67,7 +67,7 @@ def clock_check(clock: CloudClock) -> float:
 
 
 @dataclass(frozen=True)
-class Source:
+class Backends:
     """
     Where the facts come from.
 
@@ -79,7 +79,7 @@ class Source:
     describe: DescribeJobs
 
 
-OpenSource = Callable[[CloudClock], AbstractAsyncContextManager[Source]]
+OpenSource = Callable[[CloudClock], AbstractAsyncContextManager[Backends]]
 
 
 class Consumer:
@@ -108,20 +108,20 @@ class Consumer:
         self.clock = clock or CloudClock(monotonic=asyncio.get_running_loop().time)
         self.metrics: Metrics = Counts() if metrics is None else IsolatedMetrics(metrics)
         self.isolation = Isolation(self.metrics)
-        self.board = Board(self.isolation)
+        self.registry = WaitRegistry(self.isolation)
         self.reconciler = Reconciler(name, self._describe, self, self.metrics, self.isolation)
         self._region = region
         self._jumps = self.clock.jumps
-        self._tap_numbers = itertools.count(1)
+        self._subscriber_numbers = itertools.count(1)
         self._settings = settings or ReaderSettings()
         self._open_source = open_source
-        self._source: Source | None = None
+        self._source: Backends | None = None
         self._task: asyncio.Task[None] | None = None
         self._error: BatchEventsError | None = None
-        self._taps: set[Tap] = set()
+        self._subscribers: set[MessageSubscriber] = set()
         self._schedule = PollSchedule()
-        self._finished: Seen[str] = Seen()
-        self._seen: Seen[int] = Seen()
+        self._finished: RecentSet[str] = RecentSet()
+        self._seen: RecentSet[int] = RecentSet()
 
     @property
     def is_usable(self) -> bool:
@@ -141,9 +141,9 @@ class Consumer:
             await asyncio.gather(self._task, return_exceptions=True)
 
     @contextmanager
-    def tap(
+    def subscriber(
         self, wants: Wants = bool, *, capacity: int = MAX_OPEN, name: str | None = None, max_size: float = math.inf
-    ) -> Iterator[Tap]:
+    ) -> Iterator[MessageSubscriber]:
         """
         See the messages that are received, as long as the context lasts.
 
@@ -154,16 +154,16 @@ class Consumer:
         :raises ConfigurationError: In the iteration, when the queue does not exist or the keys are refused at first
             contact.
         """
-        name = name or f"subscriber {next(self._tap_numbers)}"
-        tap = Tap(wants, capacity=capacity, name=name, max_size=max_size)
+        name = name or f"subscriber {next(self._subscriber_numbers)}"
+        subscriber = MessageSubscriber(wants, capacity=capacity, name=name, max_size=max_size)
         if self._error is not None:
-            tap.fail(self._error)
-        self._taps.add(tap)
+            subscriber.fail(self._error)
+        self._subscribers.add(subscriber)
         try:
-            yield tap
+            yield subscriber
         finally:
-            self._taps.discard(tap)
-            tap.close()
+            self._subscribers.discard(subscriber)
+            subscriber.close()
 
     async def wait_for(
         self,
@@ -208,24 +208,24 @@ class Consumer:
         began = self.clock.latest() if self.clock.is_known else None
         waits = [JobWait(job_id, began, grace, region=self._region) for job_id in job_ids]
         group = WaitGroup(waits, interval, listener)
-        self.board.add(group)
-        self.metrics.level("waits", len(self.board))
+        self.registry.add(group)
+        self.metrics.level("waits", len(self.registry))
         try:
             for job_id in job_ids:
                 self.reconciler.ask(job_id)
             await self._wait_within([(limit, end) for limit, end in limits if limit.is_set], group)
             await group.done
         finally:
-            self.board.remove(group)
+            self.registry.remove(group)
             for job_id in job_ids:
                 self._finished.add(job_id)
-                if job_id not in self.board:
+                if job_id not in self.registry:
                     self.reconciler.forget(job_id)
-            self.metrics.level("waits", len(self.board))
+            self.metrics.level("waits", len(self.registry))
         return group.outcomes
 
     async def _wait_within(
-        self, limits: Sequence[tuple[Deadline, Callable[[JobWait], Next]]], group: WaitGroup
+        self, limits: Sequence[tuple[Deadline, Callable[[JobWait], WaitDecision]]], group: WaitGroup
     ) -> None:
         """Wait until the group is done or every limit has passed, each of which ends what it is about."""
         began = asyncio.get_running_loop().time()
@@ -235,23 +235,23 @@ class Consumer:
             if 0.0 not in left:
                 await asyncio.wait([group.done], timeout=min([clock_check(self.clock), *filter(None, left)]))
                 continue
-            await self._look_before_ending(group)
+            await self._poll_before_ending(group)
             # The look may have told that the clock was wrong, and there is time left.
             for limit, end in list(open_limits):
                 if limit.left_since(began, self.clock) == 0.0:
                     open_limits.remove((limit, end))
                     for wait in group.waits:
-                        if not wait.is_done and end(wait) is Next.DONE:
-                            self.board.settle(wait, group)
+                        if not wait.is_done and end(wait) is WaitDecision.DONE:
+                            self.registry.settle(wait, group)
 
-    async def _look_before_ending(self, group: WaitGroup) -> None:
+    async def _poll_before_ending(self, group: WaitGroup) -> None:
         """Let the API say whether a job has ended or begun while its event was lost."""
         loop = asyncio.get_running_loop()
-        ends = loop.time() + LAST_LOOK
-        before = [(wait, wait.looks) for wait in group.waits if not wait.is_done]
+        ends = loop.time() + LAST_POLL
+        before = [(wait, wait.polls) for wait in group.waits if not wait.is_done]
         for wait, _ in before:
             self.reconciler.ask(wait.job_id)
-        while loop.time() < ends and any(not wait.is_done and wait.looks == looks for wait, looks in before):
+        while loop.time() < ends and any(not wait.is_done and wait.polls == polls for wait, polls in before):
             await asyncio.wait([group.done], timeout=0.1)
 
     async def _run(self) -> None:
@@ -259,10 +259,10 @@ class Consumer:
             await keep_running("consumer", self._serve, self.metrics, ends=(BatchEventsError,))
         except BatchEventsError as error:
             self._error = self._explain(error)
-            for group in self.board.groups():
+            for group in self.registry.groups():
                 group.fail(self._error)
-            for tap in self._taps:
-                tap.fail(self._error)
+            for subscriber in self._subscribers:
+                subscriber.fail(self._error)
 
     async def _serve(self) -> None:
         async with self._open_source(self.clock) as self._source:
@@ -277,7 +277,7 @@ class Consumer:
                     self._settings,
                     self.metrics,
                     self.isolation,
-                    self._taps,
+                    self._subscribers,
                 )
                 loops.append(self._keep("reader", reader.run, *FIRST_CONTACT_ERRORS))
             try:
@@ -297,13 +297,13 @@ class Consumer:
         return asyncio.ensure_future(keep_running(f"{name} of {self.name}", loop, self.metrics, ends=ends))
 
     def _explain(self, error: BatchEventsError) -> BatchEventsError:
-        if isinstance(error, QueueNotFoundError):
-            return QueueMissingError(
+        if isinstance(error, CmqQueueNotFoundError):
+            return WaitQueueNotFoundError(
                 f"{self.name} does not exist: create it, subscribe it to the topic that the jobs notify "
                 f"(NotifyContentFormat SIMPLIFIED), or correct queue_name"
             )
         if isinstance(error, CmqParameterError):
-            return QueueMissingError(f"{self.name} cannot exist: correct queue_name ({error})")
+            return WaitQueueNotFoundError(f"{self.name} cannot exist: correct queue_name ({error})")
         if isinstance(error, ApiCredentialsError | CmqCredentialsError):
             return CredentialsError(f"The cloud refused the keys for {self.name}: {error}")
         return error
@@ -319,12 +319,12 @@ class Consumer:
         self._note_clock()
         now = self.clock.now()
         self._measure(event, now)
-        wanted = self.board.on_event(event, now)
+        wanted = self.registry.on_event(event, now)
         if wanted is None:
             self._note_foreign(event)
             return False
         self.metrics.count("events.dispatched")
-        if wanted is Next.LOOK_SOON and event.job_id:
+        if wanted is WaitDecision.POLL_SOON and event.job_id:
             self.metrics.count("events.stale")
             self.reconciler.ask(event.job_id)
         return True
@@ -333,7 +333,7 @@ class Consumer:
         """Look more often while events of other triggerers' jobs arrive here, because ours may arrive there."""
         if event.known_name not in SETTLING_EVENTS or event.job_id in self._finished:
             return
-        self._look_within(self._schedule.on_foreign_event(asyncio.get_running_loop().time()))
+        self._poll_within(self._schedule.on_foreign_event(asyncio.get_running_loop().time()))
 
     def _measure(self, event: BatchEvent, now: float) -> None:
         if not self._seen.add(hash(event.identity)):
@@ -345,30 +345,30 @@ class Consumer:
     def _on_health(self, is_readable: bool) -> None:
         # An empty receive may have moved the clock: the events that come next are to be believed by then.
         self._note_clock()
-        self._look_within(self._schedule.on_health(is_readable))
+        self._poll_within(self._schedule.on_health(is_readable))
 
-    def _look_within(self, seconds: float | None) -> None:
+    def _poll_within(self, seconds: float | None) -> None:
         if seconds is not None:
-            for job_id in self.board:
+            for job_id in self.registry:
                 self.reconciler.ask(job_id, seconds * random.random())
 
     # What the reconciler reports.
 
     def wants(self, job_id: str) -> bool:
         """Whether anybody still waits for the job."""
-        return job_id in self.board
+        return job_id in self.registry
 
-    def on_look(self, job_id: str, state: str | None) -> None:
+    def on_poll(self, job_id: str, state: str | None) -> None:
         """Take what a look at the API brought, and plan the next one."""
         self._note_clock()
-        self.board.on_look(job_id, state, self.clock.latest())
-        if job_id not in self.board:
+        self.registry.on_poll(job_id, state, self.clock.latest())
+        if job_id not in self.registry:
             return
         interval = self._schedule.interval(
-            self.board.reconcile_interval(job_id),
-            jobs=len(self.board),
+            self.registry.reconcile_interval(job_id),
+            jobs=len(self.registry),
             has_queue=self._source is not None and self._source.queue is not None,
-            is_missing=self.board.is_missing(job_id),
+            is_missing=self.registry.is_missing(job_id),
             now=asyncio.get_running_loop().time(),
         )
         self.reconciler.ask(job_id, interval * random.uniform(0.8, 1.0))
@@ -376,8 +376,8 @@ class Consumer:
     def on_refusal(self, job_id: str, reason: str) -> None:
         """Take the API's refusal to read this as a job id, and ask again until that is confirmed."""
         self._note_clock()
-        self.board.on_refusal(job_id, reason, self.clock.latest())
-        if job_id in self.board:
+        self.registry.on_refusal(job_id, reason, self.clock.latest())
+        if job_id in self.registry:
             self.reconciler.ask(job_id, CONFIRM_INTERVAL)
 
     def _note_clock(self) -> None:
@@ -388,5 +388,5 @@ class Consumer:
         log.warning(
             "The cloud's time, as its answers tell it to %s, has jumped; waits look at the API again", self.name
         )
-        self.board.on_clock_jump()
-        self._look_within(COALESCE)
+        self.registry.on_clock_jump()
+        self._poll_within(COALESCE)

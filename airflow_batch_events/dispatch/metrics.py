@@ -15,11 +15,11 @@ The names, all below ``tencent_batch.`` where Airflow's stats take them:
 ``events.unstorable``       counter  deliveries of messages that cannot be fired, because Airflow cannot store them
 ``errors``                  counter  single items that have failed, by ``item``: a message, a wait, a callback
 ``loops.restarted``         counter  loops that ended unforeseen and were started again, by ``loop``
-``taps.blocked``            counter  times, a minute apart, at which a watcher took no more messages
+``subscribers.blocked``     counter  times, a minute apart, at which a watcher took no more messages
 ``lag.event``               timing   from an event's EventTime to its hand-out
 ``lag.enqueue``             timing   from a message's arrival in the queue to its hand-out
 ``waits``                   gauge    jobs that are waited for
-``looks``                   counter  jobs that the API was asked about
+``polls``                   counter  jobs that the API was asked about
 ``api.calls``               counter  calls, by ``action``
 ``api.errors``              counter  calls that failed, by ``action`` and ``error``
 ``reader.outages``          counter  times at which a queue could not be read any more

@@ -25,15 +25,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from airflow_batch_events.dispatch.call_bound import CallBound
-from airflow_batch_events.dispatch.delete import Deleter
+from airflow_batch_events.dispatch.deleter import Deleter
+from airflow_batch_events.dispatch.message_subscriber import Delivery, MessageSubscriber, Offer
 from airflow_batch_events.dispatch.metrics import Metrics
-from airflow_batch_events.dispatch.seen import FirstSeen, Seen
+from airflow_batch_events.dispatch.recent_set import FirstSeen, RecentSet
 from airflow_batch_events.dispatch.supervision import Isolation
-from airflow_batch_events.dispatch.tap import Delivery, Offer, Tap
 from airflow_batch_events.events.message import BatchEvent, parse_message
-from airflow_batch_events.events.text import MAX_TEXT, printable
-from airflow_batch_events.exceptions import CmqCredentialsError, CmqParameterError, QueueNotFoundError
+from airflow_batch_events.exceptions import CmqCredentialsError, CmqParameterError, CmqQueueNotFoundError
 from airflow_batch_events.protocol.clock import CloudClock
+from airflow_batch_events.text import MAX_TEXT, printable
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ CROWDED_FOR = 60.0
 WARN_EVERY = 60.0
 """Seconds between two warnings about the same outage."""
 
-FIRST_CONTACT_ERRORS = (QueueNotFoundError, CmqCredentialsError, CmqParameterError)
+FIRST_CONTACT_ERRORS = (CmqQueueNotFoundError, CmqCredentialsError, CmqParameterError)
 """What ends the reader when it is the answer to its first call: somebody has to mend a setting."""
 
 
@@ -135,11 +135,11 @@ class Reader:
         settings: ReaderSettings,
         metrics: Metrics,
         isolation: Isolation,
-        taps: Collection[Tap] = (),
+        subscribers: Collection[MessageSubscriber] = (),
     ) -> None:
         self._metrics = metrics
         self._isolation = isolation
-        self._taps = taps
+        self._subscribers = subscribers
         self._name = name
         self._queue = queue
         self._take = take
@@ -156,15 +156,15 @@ class Reader:
         self._has_left = False
         self._crowded_until: float | None = None
         self._is_streaming = False
-        self._unreadable: Seen[str] = Seen()
+        self._unreadable: RecentSet[str] = RecentSet()
         self._warned_at = float("-inf")
-        self._warned_of_taps_at = float("-inf")
+        self._warned_of_subscribers_at = float("-inf")
 
     async def run(self) -> None:
         """
         Read until cancelled.
 
-        :raises QueueNotFoundError: At first contact.
+        :raises CmqQueueNotFoundError: At first contact.
         :raises CmqCredentialsError: At first contact.
         :raises CmqParameterError: At first contact: there can be no queue of that name.
         """
@@ -219,7 +219,7 @@ class Reader:
 
     async def _receive(self, wait_seconds: int) -> bool:
         """Receive once; return whether there may be more for us at once."""
-        await self._wait_for_taps()
+        await self._wait_for_subscribers()
         self._metrics.count("api.calls", action="BatchReceiveMessage")
         loop = asyncio.get_running_loop()
         asked = loop.time()
@@ -245,20 +245,20 @@ class Reader:
         with self._isolation.of("health callback"):
             self._on_health(is_readable)
 
-    async def _wait_for_taps(self) -> None:
+    async def _wait_for_subscribers(self) -> None:
         """Let full taps make room, for a moment; say once a minute which are blocked."""
-        for tap in list(self._taps):
-            await tap.wait_for_room()
+        for subscriber in list(self._subscribers):
+            await subscriber.wait_for_room()
         now = asyncio.get_running_loop().time()
-        if now - self._warned_of_taps_at < WARN_EVERY:
+        if now - self._warned_of_subscribers_at < WARN_EVERY:
             return
-        for tap in self._taps:
-            if tap.is_blocked:
-                self._warned_of_taps_at = now
-                self._metrics.count("taps.blocked")
+        for subscriber in self._subscribers:
+            if subscriber.is_blocked:
+                self._warned_of_subscribers_at = now
+                self._metrics.count("subscribers.blocked")
                 log.warning(
                     "%s takes no more messages of %s: they are left in the queue and come back; everybody else goes on",
-                    tap.name,
+                    subscriber.name,
                     self._name,
                 )
 
@@ -282,7 +282,7 @@ class Reader:
         takers = [self._is_taken(event, message.message_id) for event in parsed.events]
         now = self._clock.now()
         self._metrics.time("lag.enqueue", max(0.0, now - message.enqueue_time))
-        offer = self._hand_to_taps(message, parsed.events)
+        offer = self._hand_to_subscribers(message, parsed.events)
         if offer is not Offer.UNWANTED:
             return offer is Offer.TAKEN
         if parsed.problem is not None:
@@ -306,8 +306,8 @@ class Reader:
             return self._take(event)
         return False
 
-    def _hand_to_taps(self, message: Message, events: tuple[BatchEvent, ...]) -> Offer:
-        if not self._taps:
+    def _hand_to_subscribers(self, message: Message, events: tuple[BatchEvent, ...]) -> Offer:
+        if not self._subscribers:
             return Offer.UNWANTED
         # Two messages without an id are two messages.
         key = message.message_id or message.receipt_handle
@@ -322,14 +322,14 @@ class Reader:
                 dequeue_count=message.dequeue_count,
                 events=events,
                 receipt_handle=message.receipt_handle,
-                _on_done=lambda delivery, is_stored: self._on_tapped(key, delivery, is_stored),
+                _on_done=lambda delivery, is_stored: self._on_handed(key, delivery, is_stored),
             )
         result = Offer.UNWANTED
-        for tap in list(self._taps):
+        for subscriber in list(self._subscribers):
             # What fails on the message may want it.
             offer = Offer.LEFT
-            with self._isolation.of(f"question whether {tap.name} wants message", message.message_id):
-                offer = tap.offer(delivery)
+            with self._isolation.of(f"question whether {subscriber.name} wants message", message.message_id):
+                offer = subscriber.offer(delivery)
             if offer is Offer.LEFT:
                 delivery.leave()
                 self._has_left = True
@@ -340,7 +340,7 @@ class Reader:
             return Offer.TAKEN
         return result
 
-    def _on_tapped(self, key: str, delivery: Delivery, is_stored: bool) -> None:
+    def _on_handed(self, key: str, delivery: Delivery, is_stored: bool) -> None:
         self._held.pop(key, None)
         if is_stored:
             self._deleter.add(delivery.receipt_handle)

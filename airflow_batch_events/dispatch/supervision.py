@@ -17,8 +17,8 @@ from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from airflow_batch_events.dispatch.metrics import Metrics
-from airflow_batch_events.dispatch.seen import Seen
-from airflow_batch_events.events.text import printable
+from airflow_batch_events.dispatch.recent_set import RecentSet
+from airflow_batch_events.text import printable
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Isolation:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._logged: Seen[Hashable] = Seen()
+        self._logged: RecentSet[Hashable] = RecentSet()
 
     def of(self, kind: str, item: object = "") -> _Item:
         """

@@ -4,7 +4,7 @@ Explain a failed job: what failed, why, and what to do about it.
 
 A pure function from what the API says about the failed instances to words that an on-call person can use without the
 console. It reads states, exit codes and reasons; it never guesses where they say nothing. What the job and the API have
-written is shown as :func:`~airflow_batch_events.events.text.printable` shows it.
+written is shown as :func:`~airflow_batch_events.text.printable` shows it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import msgspec
 
 from airflow_batch_events.events.outcome import NOT_STARTED
-from airflow_batch_events.events.text import printable, printable_lines
+from airflow_batch_events.text import printable, printable_lines
 
 _TAIL_LINES = 20
 

@@ -17,7 +17,6 @@ Sources: API pages 599/15892 (DescribeComputeEnv), 599/15891 (ResourceMaxRetryCo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from enum import Enum
 from typing import Any, Protocol
 
 import msgspec
@@ -25,10 +24,7 @@ from pendulum import DateTime
 
 from airflow_batch_events.events.catalog import NodeState
 from airflow_batch_events.events.confirmation import Confirmation
-from airflow_batch_events.events.text import MAX_TEXT, printable
 from airflow_batch_events.exceptions import (
-    ApiCredentialsError,
-    ApiError,
     ApiNotFoundError,
     ApiParameterError,
     CloudError,
@@ -38,6 +34,7 @@ from airflow_batch_events.exceptions import (
     ComputeEnvRefusedError,
     ComputeEnvTimeoutError,
 )
+from airflow_batch_events.text import MAX_TEXT, printable
 
 READY = "READY"
 """The state in the outcome of a wait whose nodes run."""
@@ -220,7 +217,7 @@ class NodeWait:
         """Whether the API said, when last asked, that it does not know the environment."""
         return self._missing_since is not None
 
-    def on_look(self, env: EnvFacts) -> Sequence[str]:
+    def on_poll(self, env: EnvFacts) -> Sequence[str]:
         """
         Take the environment as the API shows it.
 
@@ -228,11 +225,11 @@ class NodeWait:
         """
         self._missing_since = None
         self._refusals.reset()
-        nodes = [node for node in env.nodes if not (self.exactly and _is_attached(node))]
+        nodes = [node for node in env.nodes if not (self.exactly and is_attached(node))]
         running = sum(node.state == NodeState.RUNNING for node in nodes)
         self._running = running
         self._failed = [node.node_id for node in nodes if node.state == NodeState.CREATION_FAILED]
-        self.progress = f"{running} of {self.wanted} nodes run{_others(nodes)}"
+        self.progress = f"{running} of {self.wanted} nodes run{node_counts(nodes)}"
         if env.desired_node_count < self.wanted:
             self.progress += f" (the environment is set to {env.desired_node_count} nodes)"
         if env.next_action == "DELETING":
@@ -243,7 +240,7 @@ class NodeWait:
 
     def on_activities(self, activities: Iterable[ActivityFacts], as_of: float | None) -> None:
         """
-        Take what was done to the failed nodes that :meth:`on_look` has named.
+        Take what was done to the failed nodes that :meth:`on_poll` has named.
 
         :param activities: Of all these nodes, in any order; empty when they could not be read.
         :param as_of: The cloud's time of the look, Unix seconds; None while not known: no failure grows final.
@@ -308,83 +305,6 @@ class NodeWait:
         self.outcome = self.outcome or EnvOutcome(self.env_id, state, False, self._running, reason)
 
 
-class Step(Enum):
-    """What a removal does next."""
-
-    WAIT = "wait"
-    DRAIN = "drain"
-    DELETE = "delete"
-    DONE = "done"
-
-
-class Removal:
-    """
-    The removal of an environment: take its nodes away, delete it, look until it is gone.
-
-    :param env_id: The environment.
-    :param drain: Whether its nodes are taken away if it is still meant to have some.
-    """
-
-    def __init__(self, env_id: str, *, drain: bool) -> None:
-        self.env_id = env_id
-        self.drain = drain
-        self.outcome: EnvOutcome | None = None
-        self.progress = "it has not been seen yet"
-        self._refusal = ""
-        # By action: that the environment can be read says nothing about whether it can be deleted.
-        self._refusals: dict[str, Confirmation] = {}
-
-    @property
-    def is_done(self) -> bool:
-        """Whether there is nothing more to do."""
-        return self.outcome is not None
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether the API refused something when last asked, which the next tries confirm or not."""
-        return any(refusals.is_open for refusals in self._refusals.values())
-
-    def on_look(self, env: EnvFacts) -> Step:
-        """Take the environment as the API shows it, and say what to do about it."""
-        self._refusals.pop("DescribeComputeEnv", None)
-        attached = sum(map(_is_attached, env.nodes))
-        self.progress = f"it has {len(env.nodes)} nodes{_others(env.nodes)}"
-        if env.next_action == "DELETING":
-            self.progress = "it is being deleted"
-            return Step.WAIT
-        if attached:
-            self._end(REFUSED, f"{attached} of its nodes were attached by a user: detach them (DetachInstances) first")
-            return Step.DONE
-        if env.desired_node_count > 0 and self.drain:
-            return Step.DRAIN
-        if not env.nodes:
-            return Step.DELETE
-        if env.desired_node_count > 0:
-            reason = f"it is meant to have {env.desired_node_count} nodes, so it is not deleted: set drain=True"
-            self._end(REFUSED, reason)
-            return Step.DONE
-        return Step.WAIT
-
-    def on_error(self, error: CloudError) -> None:
-        """Take the error that a look or a step ended with."""
-        if isinstance(error, ApiNotFoundError):
-            self.outcome = self.outcome or EnvOutcome(self.env_id, GONE, True)
-        elif isinstance(error, ApiError):
-            self._refusal = f"{error.code}: {error.message}"
-            # Both loops keep their tries apart.
-            refusals = self._refusals.setdefault(error.action, Confirmation(spread=0.0))
-            if isinstance(error, ApiCredentialsError) or (isinstance(error, ApiParameterError) and refusals.add()):
-                self._end(REFUSED, self._refusal)
-
-    def on_deadline(self) -> None:
-        """Give up because the time is over."""
-        refusal = f"; last refused with {self._refusal}" if self._refusal else ""
-        self._end(TIMEOUT, f"it was not gone in time; {self.progress}{refusal}")
-
-    def _end(self, state: str, reason: str) -> None:
-        self.outcome = self.outcome or EnvOutcome(self.env_id, state, False, reason=reason)
-
-
 def creation_pause(failures: int) -> float:
     """Return the seconds between the failed creation of that number, counted from 1, and the next try."""
     return next((seconds for last, seconds in _PAUSES if failures <= last), _PAUSES[-1][1])
@@ -398,11 +318,13 @@ def creation_retries_of(compute_env: Mapping[str, Any]) -> int:
     return DEFAULT_CREATION_RETRIES if retries is None else int(retries)
 
 
-def _is_attached(node: NodeFacts) -> bool:
+def is_attached(node: NodeFacts) -> bool:
+    """Whether a user has attached the node, so that the environment's own number of nodes does not include it."""
     return node.raw.get("ResourceOrigin") == "USER_ATTACHED"
 
 
-def _others(nodes: Iterable[NodeFacts]) -> str:
+def node_counts(nodes: Iterable[NodeFacts]) -> str:
+    """Say how many nodes there are beside those that run, by their states."""
     counts: dict[str, int] = {}
     for node in nodes:
         if node.state != NodeState.RUNNING:

@@ -77,7 +77,7 @@ def build_notifications(
     ]
 
 
-def normalise_notifications(
+def normalize_notifications(
     notifications: object, *, allowed: Sequence[EventName] = JOB_EVENTS
 ) -> list[dict[str, Any]]:
     """

@@ -50,11 +50,11 @@ DEFAULT_GRACE = 60.0
 """Seconds for which a job that the API does not know counts as not visible yet."""
 
 
-class Source(str, Enum):
+class EndedBy(str, Enum):
     """What ended a wait."""
 
     EVENT = "event"
-    LOOK = "look"
+    API = "api"
     DEADLINE = "deadline"
 
 
@@ -70,7 +70,7 @@ class Outcome(msgspec.Struct, frozen=True):
     :param event_time: The event's time, ISO 8601 in UTC.
     :param event_vars: The custom parameters that came with the event.
     :param reason: Why, in words, where the state alone does not say it.
-    :param source: ``event``, ``look`` (at the API) or ``deadline``.
+    :param source: ``event``, ``api`` (a poll) or ``deadline``.
     """
 
     job_id: str
@@ -80,7 +80,7 @@ class Outcome(msgspec.Struct, frozen=True):
     event_time: str | None = None
     event_vars: Mapping[str, str] = {}
     reason: str | None = None
-    source: str = Source.LOOK.value
+    source: str = EndedBy.API.value
 
     def to_dict(self) -> dict[str, Any]:
         """Return the outcome as JSON-serialisable data."""
@@ -109,8 +109,13 @@ class Outcome(msgspec.Struct, frozen=True):
             if isinstance(event_vars, Mapping)
             else {},
             reason=text_or_none(data.get("reason")),
-            source=text_or_none(data.get("source")) or Source.LOOK.value,
+            source=_ended_by(data.get("source")),
         )
+
+
+def _ended_by(source: object) -> str:
+    # Version 0.1.0 wrote "look" for a poll.
+    return EndedBy.API.value if source in (None, "look") else str(source)
 
 
 def text_or_none(value: object) -> str | None:
@@ -118,11 +123,11 @@ def text_or_none(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-class Next(Enum):
+class WaitDecision(Enum):
     """What a wait wants after it has seen a fact."""
 
     WAIT = "wait"
-    LOOK_SOON = "look soon"
+    POLL_SOON = "poll soon"
     DONE = "done"
 
 
@@ -148,8 +153,8 @@ class JobWait:
         "has_started",
         "job_id",
         "last_state",
-        "looks",
         "outcome",
+        "polls",
     )
 
     def __init__(
@@ -164,7 +169,7 @@ class JobWait:
         self.outcome: Outcome | None = None
         self.last_state: str | None = None
         self.has_started = False
-        self.looks = 0
+        self.polls = 0
         self._known_since = began
         self._seen_at: float | None = None
         self._missing_since: float | None = None
@@ -187,30 +192,30 @@ class JobWait:
         """Whether the API said, when last asked, that this cannot be a job id."""
         return self._refusals is not None and self._refusals.is_open
 
-    def on_event(self, event: BatchEvent, now: float) -> Next:
+    def on_event(self, event: BatchEvent, now: float) -> WaitDecision:
         """
         Take an event about this job.
 
         :param now: The cloud's time, Unix seconds.
         """
         if self.outcome is not None:
-            return Next.DONE
+            return WaitDecision.DONE
         state = SETTLING_EVENTS.get(event.known_name) if event.known_name else None
         if state is None and event.known_name not in STARTED_EVENTS:
-            return Next.WAIT
+            return WaitDecision.WAIT
         if not self._may_be_true(event, now):
-            return Next.LOOK_SOON
+            return WaitDecision.POLL_SOON
         if state is None:
             # What is old may be of a run before RetryJobs; the look before the start deadline tells.
             self.has_started = self.has_started or self._is_news(event)
-            return Next.WAIT
+            return WaitDecision.WAIT
         if self._held is None or _is_younger(event, self._held):
             self._held = event
         if not self._is_news(event) or not _is_consistent(event, state):
-            return Next.LOOK_SOON
-        return self._end(state, Source.EVENT)
+            return WaitDecision.POLL_SOON
+        return self._end(state, EndedBy.EVENT)
 
-    def on_look(self, state: str | None, as_of: float) -> Next:
+    def on_poll(self, state: str | None, as_of: float) -> WaitDecision:
         """
         Take the API's answer about this job.
 
@@ -218,8 +223,8 @@ class JobWait:
         :param as_of: The cloud's time of the answer, Unix seconds.
         """
         if self.outcome is not None:
-            return Next.DONE
-        self.looks += 1
+            return WaitDecision.DONE
+        self.polls += 1
         self._refusals = None
         if state is None:
             return self._miss(as_of)
@@ -230,38 +235,38 @@ class JobWait:
         self.has_started = self.has_started or state == JobState.RUNNING.value
         known = find_job_state(state)
         if known is None or not known.is_settled:
-            return Next.WAIT
-        return self._end(known, Source.LOOK)
+            return WaitDecision.WAIT
+        return self._end(known, EndedBy.API)
 
-    def on_refusal(self, reason: str, as_of: float) -> Next:
+    def on_refusal(self, reason: str, as_of: float) -> WaitDecision:
         """
         Take the API's answer that this cannot be a job id; it ends the wait once it is confirmed.
 
         :param reason: The API's words.
-        :param as_of: The time of the answer, in the seconds that :meth:`on_look` is given.
+        :param as_of: The time of the answer, in the seconds that :meth:`on_poll` is given.
         """
         if self.outcome is not None:
-            return Next.DONE
-        self.looks += 1
+            return WaitDecision.DONE
+        self.polls += 1
         if self._refusals is None:
             self._refusals = Confirmation()
         if not self._refusals.add(as_of):
-            return Next.WAIT
-        return self._end_badly(REFUSED, Source.LOOK, reason)
+            return WaitDecision.WAIT
+        return self._end_badly(REFUSED, EndedBy.API, reason)
 
     def on_clock_jump(self) -> None:
         """Forget all times, because the clock that told them has jumped: the next look tells where the job is."""
         self._known_since = self._seen_at = self._missing_since = self._refusals = None
 
-    def on_deadline(self) -> Next:
+    def on_deadline(self) -> WaitDecision:
         """End the wait because its time is over."""
-        return self._end_badly(TIMEOUT, Source.DEADLINE, f"the deadline passed before the job ended; {self._seen}")
+        return self._end_badly(TIMEOUT, EndedBy.DEADLINE, f"the deadline passed before the job ended; {self._seen}")
 
-    def on_start_deadline(self) -> Next:
+    def on_start_deadline(self) -> WaitDecision:
         """End the wait if the job has not begun to run."""
         if self.has_started or self.outcome is not None:
-            return Next.DONE if self.outcome is not None else Next.WAIT
-        return self._end_badly(NOT_STARTED, Source.DEADLINE, f"it had not begun to run in time; {self._seen}")
+            return WaitDecision.DONE if self.outcome is not None else WaitDecision.WAIT
+        return self._end_badly(NOT_STARTED, EndedBy.DEADLINE, f"it had not begun to run in time; {self._seen}")
 
     @property
     def _seen(self) -> str:
@@ -277,17 +282,17 @@ class JobWait:
             return False
         return self._known_since < event.time.timestamp()
 
-    def _miss(self, as_of: float) -> Next:
+    def _miss(self, as_of: float) -> WaitDecision:
         if self._missing_since is None:
             self._missing_since = as_of
         if as_of - self._missing_since < self.grace:
-            return Next.WAIT
+            return WaitDecision.WAIT
         last = self._last_heard
         if last is not None:
             # Only a settled job can be deleted, so the last thing that was heard of it is how it ended.
-            return self._end(last, Source.EVENT)
+            return self._end(last, EndedBy.EVENT)
         cause = "the job was deleted" if self.last_state else "the id is wrong, or the job was deleted"
-        return self._end_badly(NOT_FOUND, Source.LOOK, f"the API has not known the job for {self.grace:g} s: {cause}")
+        return self._end_badly(NOT_FOUND, EndedBy.API, f"the API has not known the job for {self.grace:g} s: {cause}")
 
     @property
     def _last_heard(self) -> JobState | None:
@@ -300,7 +305,7 @@ class JobWait:
         state = SETTLING_EVENTS[event.known_name]
         return state if _is_consistent(event, state) else None
 
-    def _end(self, state: JobState, source: Source) -> Next:
+    def _end(self, state: JobState, source: EndedBy) -> WaitDecision:
         event = self._held if self._held and self._held.name == f"JOB_{state}" else None
         if self.outcome is None:
             self.outcome = Outcome(
@@ -312,12 +317,12 @@ class JobWait:
                 event_vars=dict(event.vars) if event else {},
                 source=source.value,
             )
-        return Next.DONE
+        return WaitDecision.DONE
 
-    def _end_badly(self, state: str, source: Source, reason: str) -> Next:
+    def _end_badly(self, state: str, source: EndedBy, reason: str) -> WaitDecision:
         if self.outcome is None:
             self.outcome = Outcome(self.job_id, state, succeeded=False, reason=reason, source=source.value)
-        return Next.DONE
+        return WaitDecision.DONE
 
 
 def _is_consistent(event: BatchEvent, state: JobState) -> bool:

@@ -25,14 +25,14 @@ from airflow_batch_events.exceptions import (
     TransportError,
 )
 from airflow_batch_events.hooks.connection import TencentCloudHook
-from airflow_batch_events.hooks.polling import VISIBILITY_CHECK, JobPollingMixin, state_in
-from airflow_batch_events.identity import Identity, has_sts
-from airflow_batch_events.job_output import explain, read_output
-from airflow_batch_events.protocol import batch
+from airflow_batch_events.jobs.blocking_wait import VISIBILITY_CHECK, JobPollingMixin, state_in
+from airflow_batch_events.jobs.output import explain, read_output
+from airflow_batch_events.protocol.apis import batch
+from airflow_batch_events.submission.identity import Identity, has_sts
 
 if TYPE_CHECKING:
     from airflow_batch_events.events.diagnosis import Diagnosis
-    from airflow_batch_events.protocol.request import Request
+    from airflow_batch_events.protocol.apis.request import Request
     from airflow_batch_events.protocol.sdk import SdkClient
 
 T = TypeVar("T")
@@ -112,7 +112,7 @@ class BatchHook(JobPollingMixin, TencentCloudHook):
         return structs.replace(now, account=self._find_account())
 
     def _find_account(self) -> str:
-        from airflow_batch_events.protocol import sts
+        from airflow_batch_events.protocol.credentials import sts
         from airflow_batch_events.protocol.retry import RetryPolicy
         from airflow_batch_events.protocol.sdk import SdkClient
 
@@ -264,7 +264,7 @@ class BatchHook(JobPollingMixin, TencentCloudHook):
     def test_connection(self) -> tuple[bool, str]:
         """Check keys, region and endpoints with one call to Batch and one to the queue service."""
         from airflow_batch_events.hooks.cmq import CmqHook
-        from airflow_batch_events.protocol import tdmq
+        from airflow_batch_events.protocol.apis import tdmq
 
         try:
             self.send(batch.describe_jobs([]))

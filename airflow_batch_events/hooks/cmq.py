@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from airflow_batch_events.exceptions import QueueNotFoundError
+from airflow_batch_events.exceptions import CmqQueueNotFoundError
 from airflow_batch_events.hooks.connection import TencentCloudHook
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_batch_events.protocol.cmq import CmqClient, Message
-    from airflow_batch_events.rewind import Rewind
+    from airflow_batch_events.provisioning.rewind import Rewind
 
 T = TypeVar("T")
 
@@ -59,11 +59,11 @@ class CmqHook(TencentCloudHook):
         :raises ConfigurationError: When the queue cannot be rewound to that time, with the way out.
         """
         from airflow_batch_events.protocol.sdk import SdkClient
-        from airflow_batch_events.rewind import carry_out_rewind, look_and_plan_rewind
+        from airflow_batch_events.provisioning.rewind import apply_rewind, plan_rewind_of
 
         with SdkClient(self.access) as client:
-            plan = look_and_plan_rewind(client.send, queue_name, to)
-            carry_out_rewind(client.send, plan)
+            plan = plan_rewind_of(client.send, queue_name, to)
+            apply_rewind(client.send, plan)
         return plan
 
     def check(self) -> None:
@@ -75,7 +75,7 @@ class CmqHook(TencentCloudHook):
         """
         try:
             self.check_queue("connection-test-of-airflow-batch-events")
-        except QueueNotFoundError:
+        except CmqQueueNotFoundError:
             self.log.debug("The queue service knows the keys")
 
     def check_queue(self, queue_name: str) -> None:
@@ -83,7 +83,7 @@ class CmqHook(TencentCloudHook):
         Check that a queue can be read with these keys, without taking a message from anybody; takes seconds at most.
 
         :param queue_name: The queue.
-        :raises QueueNotFoundError: When there is no such queue.
+        :raises CmqQueueNotFoundError: When there is no such queue.
         :raises CmqError: When the queue service refuses to say.
         :raises TransportError: When it does not answer.
         :raises ConfigurationError: When the connection has no ``cmq_endpoint``.

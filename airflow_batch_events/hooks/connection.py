@@ -27,14 +27,14 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import amask_secret, mask_secret
 
 from airflow_batch_events.exceptions import ConfigurationError, CredentialsError
-from airflow_batch_events.protocol.settings import endpoint_of, key_part, region_of
+from airflow_batch_events.protocol.credentials.settings import endpoint_of, key_part, region_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-    from airflow_batch_events.protocol.account import Account
-    from airflow_batch_events.protocol.credentials import CloudAccess, Key
-    from airflow_batch_events.protocol.sts import Role
+    from airflow_batch_events.protocol.credentials.access import CloudAccess, Key
+    from airflow_batch_events.protocol.credentials.credential_source import CredentialSource
+    from airflow_batch_events.protocol.credentials.sts import Role
 
 # Every DAG file that imports an operator imports this module, so the clients are imported where they are needed.
 
@@ -48,7 +48,7 @@ REREAD_AFTER = 60.0
 CONFIG_SECTION = "batch_events"
 
 
-def account_from_connection(connection: Connection, region: str | None = None) -> Account:
+def account_from_connection(connection: Connection, region: str | None = None) -> CredentialSource:
     """
     Read a connection, without looking anything up.
 
@@ -56,7 +56,7 @@ def account_from_connection(connection: Connection, region: str | None = None) -
     :param region: Overrides the connection's region.
     :raises ConfigurationError: Naming the connection and the field.
     """
-    from airflow_batch_events.protocol.account import Account
+    from airflow_batch_events.protocol.credentials.credential_source import CredentialSource
 
     source = f"connection {connection.conn_id!r}"
     if connection.conn_type != CONN_TYPE:
@@ -67,7 +67,7 @@ def account_from_connection(connection: Connection, region: str | None = None) -
         raise ConfigurationError(
             f"{source} has no region: set 'region' in its extra, for example ap-guangzhou, or the task's region"
         )
-    return Account(
+    return CredentialSource(
         place={
             "region": region_of(source, region),
             "cmq_endpoint": _endpoint(extra, "cmq_endpoint", source),
@@ -182,7 +182,7 @@ class _Read:
 
     def is_stale(self, refused: CloudAccess | None) -> bool:
         """Whether another read could bring another access."""
-        from airflow_batch_events.protocol import sts
+        from airflow_batch_events.protocol.credentials import sts
 
         if not self.task.done():
             return False
@@ -254,7 +254,7 @@ def _is_given(value: object) -> bool:
 
 
 def _key(connection: Connection, extra: Mapping[str, Any], source: str) -> Key | None:
-    from airflow_batch_events.protocol.credentials import Key
+    from airflow_batch_events.protocol.credentials.access import Key
 
     login, password, token = connection.login, connection.password, extra.get("token")
     if _is_given(login) and _is_given(password):
@@ -277,7 +277,7 @@ def _endpoint(extra: Mapping[str, Any], name: str, source: str) -> str | None:
 
 
 def _proxy(extra: Mapping[str, Any], source: str) -> str | None:
-    from airflow_batch_events.protocol.proxy import parse_proxy
+    from airflow_batch_events.protocol.credentials.proxy import parse_proxy
 
     value = extra.get("proxy")
     if not _is_given(value):
@@ -287,7 +287,7 @@ def _proxy(extra: Mapping[str, Any], source: str) -> str | None:
 
 
 def _role(extra: Mapping[str, Any], source: str) -> Role | None:
-    from airflow_batch_events.protocol import sts
+    from airflow_batch_events.protocol.credentials import sts
 
     given = {name: value for name, value in extra.items() if _is_given(value)}
     if "role_arn" not in given:
@@ -334,8 +334,8 @@ def _unmasked(secrets: Iterable[str | None]) -> Iterator[str]:
             yield secret
 
 
-def _secrets_of_account(account: Account) -> Iterator[str | None]:
-    from airflow_batch_events.protocol.proxy import parse_proxy, secrets_of_environment
+def _secrets_of_account(account: CredentialSource) -> Iterator[str | None]:
+    from airflow_batch_events.protocol.credentials.proxy import parse_proxy, secrets_of_environment
 
     if account.key is not None:
         yield from (account.key.secret_key, account.key.token)

@@ -16,14 +16,14 @@ from urllib.parse import quote, urlsplit
 from airflow.sdk import BaseOperatorLink
 from airflow.sdk.execution_time.xcom import XCom
 
-from airflow_batch_events.queue_names import HOSTNAME
+from airflow_batch_events.provisioning.queue_names import HOSTNAME
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.definitions.context import Context
     from airflow.sdk.types import TaskInstanceKey
 
-    from airflow_batch_events.protocol.credentials import CloudAccess
+    from airflow_batch_events.protocol.credentials.access import CloudAccess
 
 CONSOLE = "https://console.cloud.tencent.com"
 

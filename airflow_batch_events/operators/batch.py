@@ -15,23 +15,25 @@ from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, Tas
 from airflow_batch_events.events.catalog import JOB_EVENTS, JobState
 from airflow_batch_events.events.notifications import (
     DEFAULT_JOB_EVENTS,
-    normalise_notifications,
+    normalize_notifications,
     read_event_vars,
 )
-from airflow_batch_events.events.outcome import NOT_STARTED, RECONCILE_INTERVAL, TIMEOUT, Outcome, Source
+from airflow_batch_events.events.outcome import NOT_STARTED, RECONCILE_INTERVAL, TIMEOUT, EndedBy, Outcome
 from airflow_batch_events.events.values import is_list
 from airflow_batch_events.exceptions import BatchEventsError, SubmissionRecordError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
-from airflow_batch_events.operators.before_submitting import check_description, check_queue, check_wait
 from airflow_batch_events.operators.job_life import (
     BatchDeleteJobOperator,
     BatchRetryJobsOperator,
     BatchTerminateJobOperator,
 )
-from airflow_batch_events.operators.job_submission import submit_once
-from airflow_batch_events.operators.notifying import NotifyMixin
-from airflow_batch_events.operators.parameters import (
+from airflow_batch_events.operators.job_wait_mixin import JobWaitMixin, check_choice, timeout_of
+from airflow_batch_events.submission.decision import OnChangedJob
+from airflow_batch_events.submission.record import Submission
+from airflow_batch_events.submission.store import SubmissionStore
+from airflow_batch_events.waiting.notifying import NotifyMixin
+from airflow_batch_events.waiting.parameters import (
     CONNECTION,
     ParameterMixin,
     Reader,
@@ -40,9 +42,9 @@ from airflow_batch_events.operators.parameters import (
     queue_name_of,
     topic_name_of,
 )
-from airflow_batch_events.operators.waiting import JobWaitMixin, check_choice, timeout_of
-from airflow_batch_events.operators.workerless import refuse_callbacks
-from airflow_batch_events.state import OnChangedJob, Submission, SubmissionStore
+from airflow_batch_events.waiting.submit_checks import check_description, check_queue, check_wait
+from airflow_batch_events.waiting.submit_once import submit_once
+from airflow_batch_events.waiting.trigger_start import refuse_callbacks
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -134,7 +136,7 @@ class BatchSubmitJobOperator(ParameterMixin, NotifyMixin, JobWaitMixin, BaseOper
         "placement": description_of,
         "topic_name": optional(topic_name_of),
         "event_vars": optional(read_event_vars),
-        "notifications": optional(lambda _, value: normalise_notifications(value)),
+        "notifications": optional(lambda _, value: normalize_notifications(value)),
         "queue_name": optional(queue_name_of),
         **CONNECTION,
     }
@@ -226,7 +228,7 @@ class BatchSubmitJobOperator(ParameterMixin, NotifyMixin, JobWaitMixin, BaseOper
                 raise
             # Let through, it would end the job as on_kill does, whatever cancel_on_timeout says.
             outcomes = [
-                Outcome(self._job_id, TIMEOUT, succeeded=False, reason=TIME_IS_OVER, source=Source.DEADLINE.value)
+                Outcome(self._job_id, TIMEOUT, succeeded=False, reason=TIME_IS_OVER, source=EndedBy.DEADLINE.value)
             ]
         except Exception as error:
             if self._job_id is not None:

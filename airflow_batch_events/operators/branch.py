@@ -16,8 +16,8 @@ from airflow_batch_events.events.values import is_list, items_of, job_id_of
 from airflow_batch_events.exceptions import ParameterError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
-from airflow_batch_events.operators.parameters import CONNECTION, ParameterMixin, Reader, optional, queue_name_of
-from airflow_batch_events.operators.waiting import JobWaitMixin, timeout_of
+from airflow_batch_events.operators.job_wait_mixin import JobWaitMixin, timeout_of
+from airflow_batch_events.waiting.parameters import CONNECTION, ParameterMixin, Reader, optional, queue_name_of
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 
 from airflow_batch_events.events.duration import seconds_of
-from airflow_batch_events.events.text import MAX_TEXT, printable
 from airflow_batch_events.events.values import whole_of
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import CmqQueueLink, CmqTopicLink
-from airflow_batch_events.operators.parameters import CONNECTION, ParameterMixin, Reader, queue_name_of, topic_name_of
-from airflow_batch_events.provision import QUEUE_DEFAULTS, Wanted, carry_out, look_and_plan
+from airflow_batch_events.provisioning import provision
+from airflow_batch_events.provisioning.provision import QUEUE_DEFAULTS, DesiredState
+from airflow_batch_events.text import MAX_TEXT, printable
+from airflow_batch_events.waiting.parameters import CONNECTION, ParameterMixin, Reader, queue_name_of, topic_name_of
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -89,15 +90,15 @@ class CmqEnsureSubscriptionOperator(ParameterMixin, BaseOperator):
         hook = BatchHook(self.tencentcloud_conn_id, self.region)
         CmqTopicLink.persist(context, hook.access, self.topic_name)
         CmqQueueLink.persist(context, hook.access, self.queue_name)
-        wanted = Wanted(
+        wanted = DesiredState(
             topic_name=self.topic_name,
             queue_name=self.queue_name,
             subscription_name=self.subscription_name,
             settings=replace(QUEUE_DEFAULTS, visibility_timeout=self.visibility_timeout),
             dead_letters=self.dead_letters,
         )
-        plan = look_and_plan(hook.send, wanted)
+        plan = provision.plan(hook.send, wanted)
         for item in plan.present:
             self.log.info("There: %s", printable(item, MAX_TEXT))
-        carry_out(hook.send, plan, lambda title: self.log.info("%s", printable(title, MAX_TEXT)))
+        provision.apply(hook.send, plan, lambda title: self.log.info("%s", printable(title, MAX_TEXT)))
         return [step.title for step in plan.steps]

@@ -21,20 +21,20 @@ from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
 from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS
 from airflow_batch_events.events.duration import seconds_of
-from airflow_batch_events.events.environment import EnvOutcome, NodeWait, Removal, creation_retries_of
-from airflow_batch_events.events.notifications import (
-    NOTIFICATION_TARGET,
-    normalise_notifications,
-    read_event_vars,
-)
+from airflow_batch_events.events.environment import EnvOutcome, NodeWait, creation_retries_of
+from airflow_batch_events.events.environment_removal import Removal
+from airflow_batch_events.events.notifications import NOTIFICATION_TARGET, normalize_notifications, read_event_vars
 from airflow_batch_events.events.values import name_of, text_of, texts_of
 from airflow_batch_events.exceptions import ApiRefusedError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink, CmqTopicLink
-from airflow_batch_events.operators.before_submitting import check_description, check_queue, check_wait
-from airflow_batch_events.operators.env_creation import create_once, saying_what_is_left
-from airflow_batch_events.operators.notifying import NotifyMixin
-from airflow_batch_events.operators.parameters import (
+from airflow_batch_events.operators.compute_env_mixin import EnvWaitMixin, check_node_count
+from airflow_batch_events.operators.job_wait_mixin import timeout_of
+from airflow_batch_events.protocol.apis import batch
+from airflow_batch_events.submission.store import SubmissionStore
+from airflow_batch_events.waiting.create_once import create_once, saying_what_is_left
+from airflow_batch_events.waiting.notifying import NotifyMixin
+from airflow_batch_events.waiting.parameters import (
     CONNECTION,
     ParameterMixin,
     Reader,
@@ -43,10 +43,7 @@ from airflow_batch_events.operators.parameters import (
     queue_name_of,
     topic_name_of,
 )
-from airflow_batch_events.operators.waiting import timeout_of
-from airflow_batch_events.operators.waiting_nodes import EnvWaitMixin, check_node_count
-from airflow_batch_events.protocol import batch
-from airflow_batch_events.state import SubmissionStore
+from airflow_batch_events.waiting.submit_checks import check_description, check_queue, check_wait
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -65,16 +62,14 @@ class BatchCreateComputeEnvOperator(ParameterMixin, NotifyMixin, EnvWaitMixin, B
     """
     Create a Tencent Cloud Batch compute environment and, if wanted, wait until its nodes run.
 
-    The environment's id is pushed as XCom ``env_id`` before the wait, and is the return value. A retry finds the
-    environment of the try before.
+    Its id is pushed as XCom ``env_id`` before the wait, and is the return value. A retry finds it again.
 
     :param compute_env: The API's ``NamedComputeEnv`` object (page 599/15891) in its own PascalCase, or the text of one,
         in JSON or as a template shows it. Text and numbers become what the API takes. (templated)
     :param placement: The API's ``Placement`` object, ``{"Zone": "ap-guangzhou-6"}`` at least, or its text. (templated)
     :param topic_name: The topic to which Batch publishes what happens to the environment and its nodes; its name, not
         its id, at most 64 characters. (templated)
-    :param events: The events to publish, one or a list, in either spelling; by default all seven of environments and
-        nodes.
+    :param events: The events to publish, one or a list, in either spelling; by default all seven.
     :param event_vars: Custom parameters that come with the events: one mapping for all of them, or one per event name,
         or the text of it. A value is text, a number or a boolean, and goes out as text. They are public: messages,
         logs and XComs show them, so no secret belongs there. (templated)
@@ -116,7 +111,7 @@ class BatchCreateComputeEnvOperator(ParameterMixin, NotifyMixin, EnvWaitMixin, B
         "placement": description_of,
         "topic_name": optional(topic_name_of),
         "event_vars": optional(read_event_vars),
-        "notifications": optional(lambda _, value: normalise_notifications(value, allowed=COMPUTE_ENV_EVENTS)),
+        "notifications": optional(lambda _, value: normalize_notifications(value, allowed=COMPUTE_ENV_EVENTS)),
         "wait_for_nodes": optional(check_node_count),
         "queue_name": optional(queue_name_of),
         **CONNECTION,

@@ -17,10 +17,10 @@ from airflow_batch_events.exceptions import BatchJobTimeoutError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
-from airflow_batch_events.operators.before_submitting import check_queue, check_wait
-from airflow_batch_events.operators.parameters import CONNECTION, ParameterMixin, Reader, optional, queue_name_of
-from airflow_batch_events.operators.verdict import find_failure, result_of
-from airflow_batch_events.operators.waiting import JobWaitMixin, timeout_of
+from airflow_batch_events.operators.job_wait_mixin import JobWaitMixin, timeout_of
+from airflow_batch_events.waiting.parameters import CONNECTION, ParameterMixin, Reader, optional, queue_name_of
+from airflow_batch_events.waiting.submit_checks import check_queue, check_wait
+from airflow_batch_events.waiting.task_result import find_failure, result_of
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context

@@ -42,9 +42,9 @@ from airflow_batch_events.protocol.cmq_wire import (
     parse_answer,
     signed_form,
 )
-from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.credentials.access import CloudAccess
+from airflow_batch_events.protocol.credentials.credential_holder import CORRECTIONS, CredentialHolder
 from airflow_batch_events.protocol.reasons import reason_of, status_reason
-from airflow_batch_events.protocol.renewal import CORRECTIONS, Holder
 from airflow_batch_events.protocol.retry import RetryPolicy
 from airflow_batch_events.protocol.transport import CONNECT_TIMEOUT, open_session
 
@@ -97,7 +97,7 @@ class CmqClient:
     ) -> None:
         self._timeout = timeout
         self.clock = clock or CloudClock()
-        self._holder = Holder(access)
+        self._holder = CredentialHolder(access)
         self._endpoint = access.required_cmq_endpoint
         self._host = self._endpoint.partition("://")[2]
         self._signature_method = signature_method
@@ -134,7 +134,7 @@ class CmqClient:
         :param max_messages: 1 to 16.
         :param wait_seconds: 0 to 30; above 3 TDMQ delivers markedly more duplicates. None takes the queue's attribute.
         :return: Empty when nothing arrived in that time.
-        :raises QueueNotFoundError: When there is no such queue.
+        :raises CmqQueueNotFoundError: When there is no such queue.
         """
         if not 1 <= max_messages <= MAX_BATCH:
             raise ConfigurationError(f"max_messages must be 1 to {MAX_BATCH}, not {max_messages}")
@@ -172,7 +172,7 @@ class CmqClient:
 
         :return: One entry for each handle that was refused. Where a call was repeated after an unknown effect, a handle
             that had worked the first time is among them.
-        :raises QueueNotFoundError: When there is no such queue.
+        :raises CmqQueueNotFoundError: When there is no such queue.
         """
         failures: list[DeleteFailure] = []
         for start in range(0, len(receipt_handles), MAX_BATCH):
@@ -251,7 +251,7 @@ class CmqClient:
         a queue, and another where there is none.
 
         :param queue_name: The queue.
-        :raises QueueNotFoundError: When there is no such queue.
+        :raises CmqQueueNotFoundError: When there is no such queue.
         :raises CmqError: When the key is refused, or the name cannot be one.
         :raises TransportError: When there is no usable answer.
         """

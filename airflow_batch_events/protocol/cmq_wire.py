@@ -27,13 +27,13 @@ from airflow_batch_events.exceptions import (
     CmqOverdueError,
     CmqParameterError,
     CmqQueueFullError,
+    CmqQueueNotFoundError,
     CmqServerError,
     CmqStaleHandleError,
     CmqThrottledError,
     CmqTooLargeError,
     CmqTooManyUnackedError,
-    QueueNotFoundError,
-    TopicNotFoundError,
+    CmqTopicNotFoundError,
 )
 
 SignatureMethod = Literal["HmacSHA1", "HmacSHA256"]
@@ -266,10 +266,10 @@ _ERRORS: Mapping[int, type[CmqError]] = {
 
 # The service reports some causes under more than one outer code, and several causes under one.
 _ERRORS_BY_MODULE: Mapping[tuple[int, int], type[CmqError]] = {
-    (4000, 10100): QueueNotFoundError,
-    (4440, 10100): QueueNotFoundError,
-    (4000, 10600): TopicNotFoundError,
-    (4440, 10600): TopicNotFoundError,
+    (4000, 10100): CmqQueueNotFoundError,
+    (4440, 10100): CmqQueueNotFoundError,
+    (4000, 10600): CmqTopicNotFoundError,
+    (4440, 10600): CmqTopicNotFoundError,
     (4000, 10440): CmqCredentialsError,
     (4000, 10450): CmqCredentialsError,
     (4000, 10461): CmqCredentialsError,
@@ -295,7 +295,7 @@ def error_of(action: str, name: str, answer: Answer) -> CmqError:
     text = (answer.message[head.end() :] if head else answer.message)[:_MAX_TEXT]
     kind = _ERRORS_BY_MODULE.get((answer.code, module)) if module is not None else None
     if kind is None and answer.code == 4440:
-        kind = TopicNotFoundError if action.endswith("PublishMessage") else QueueNotFoundError
+        kind = CmqTopicNotFoundError if action.endswith("PublishMessage") else CmqQueueNotFoundError
     kind = kind or _ERRORS.get(answer.code, CmqError)
     request_id = None if answer.request_id is None else str(answer.request_id)[:_MAX_TEXT]
     return kind(action, answer.code, module, text, name, request_id)

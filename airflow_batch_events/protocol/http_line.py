@@ -16,8 +16,8 @@ from http import HTTPStatus
 import httpx
 
 from airflow_batch_events.exceptions import CallTimeoutError, ConfigurationError, TransportError
-from airflow_batch_events.protocol.credentials import CloudAccess
-from airflow_batch_events.protocol.proxy import Proxy, proxy_for
+from airflow_batch_events.protocol.credentials.access import CloudAccess
+from airflow_batch_events.protocol.credentials.proxy import Proxy, proxy_for
 from airflow_batch_events.protocol.reasons import reason_of
 from airflow_batch_events.protocol.transport import CONNECT_TIMEOUT, KEEP_ALIVE, warn_if_readable
 

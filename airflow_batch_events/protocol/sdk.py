@@ -31,17 +31,17 @@ from airflow_batch_events.exceptions import (
     ConfigurationError,
     TransportError,
 )
+from airflow_batch_events.protocol.apis.request import Request, Service
 from airflow_batch_events.protocol.clock import CloudClock
-from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.credentials.access import CloudAccess
+from airflow_batch_events.protocol.credentials.credential_holder import CORRECTIONS, CredentialHolder
 from airflow_batch_events.protocol.loop_thread import LoopThread
 from airflow_batch_events.protocol.reasons import status_reason
-from airflow_batch_events.protocol.renewal import CORRECTIONS, Holder
-from airflow_batch_events.protocol.request import Request, Service
 from airflow_batch_events.protocol.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from airflow_batch_events.protocol.http_line import HttpLine
-    from airflow_batch_events.protocol.vendor import Signer
+    from airflow_batch_events.protocol.sdk_adapter import Signer
 
 T = TypeVar("T")
 
@@ -83,7 +83,7 @@ class AsyncSdkClient:
         clock: CloudClock | None = None,
     ) -> None:
         self.clock = clock or CloudClock()
-        self._holder = Holder(access)
+        self._holder = CredentialHolder(access)
         self._timeout = timeout
         self._stretch = 1
         self._retry = retry
@@ -171,12 +171,12 @@ class AsyncSdkClient:
 
     def _make(self, service: Service) -> _Line:
         # Imported here, off the event loop: the SDK and httpx take a fifth of a second.
-        from airflow_batch_events.protocol import transport, vendor
+        from airflow_batch_events.protocol import sdk_adapter, transport
         from airflow_batch_events.protocol.http_line import HttpLine
 
         access, endpoint = self.access, _endpoint(service, self.access)
         self._context = self._context or transport.tls_context(access)
-        return _Line(vendor.Signer(service, endpoint, access.region), HttpLine(access, endpoint, self._context))
+        return _Line(sdk_adapter.Signer(service, endpoint, access.region), HttpLine(access, endpoint, self._context))
 
     def _forget(self) -> dict[Service, _Line]:
         """Begin anew, for another event loop; return what has to be closed in the present one."""

@@ -20,9 +20,9 @@ import ssl
 from typing import TYPE_CHECKING
 
 from airflow_batch_events.exceptions import ConfigurationError
-from airflow_batch_events.protocol.credentials import CloudAccess
-from airflow_batch_events.protocol.proxy import Proxy, proxy_for
-from airflow_batch_events.protocol.settings import is_loopback
+from airflow_batch_events.protocol.credentials.access import CloudAccess
+from airflow_batch_events.protocol.credentials.proxy import Proxy, proxy_for
+from airflow_batch_events.protocol.credentials.settings import is_loopback
 
 if TYPE_CHECKING:
     import aiohttp

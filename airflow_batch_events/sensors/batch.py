@@ -12,7 +12,6 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, TIMEOUT, JobWait, Outcome
-from airflow_batch_events.events.text import printable
 from airflow_batch_events.events.values import (
     filter_vars_of,
     is_list,
@@ -26,7 +25,10 @@ from airflow_batch_events.events.values import (
 from airflow_batch_events.exceptions import BatchJobTimeoutError, CredentialsError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, get_access
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
-from airflow_batch_events.operators.parameters import (
+from airflow_batch_events.operators.job_wait_mixin import DEFERRAL_MARGIN, JobWaitMixin, error_of, skipping_errors
+from airflow_batch_events.text import printable
+from airflow_batch_events.waiting.handover import handover
+from airflow_batch_events.waiting.parameters import (
     CONNECTION,
     ParameterMixin,
     Reader,
@@ -34,16 +36,14 @@ from airflow_batch_events.operators.parameters import (
     queue_name_of,
     sensor_arguments,
 )
-from airflow_batch_events.operators.verdict import find_failure, result_of
-from airflow_batch_events.operators.waiting import DEFERRAL_MARGIN, JobWaitMixin, error_of, skipping_errors
-from airflow_batch_events.operators.workerless import (
+from airflow_batch_events.waiting.task_result import find_failure, result_of
+from airflow_batch_events.waiting.trigger_start import (
     as_template,
     refuse_callbacks,
     refuse_execute_callback,
     start_args,
     template_for_each,
 )
-from airflow_batch_events.triggers.hold import handover
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -197,7 +197,7 @@ class BatchJobSensor(ParameterMixin, JobWaitMixin, BaseSensorOperator):
             # A rescheduled sensor starts anew with each look.
             is_first = not self.reschedule or context["ti"].get_first_reschedule_date(context) is None
         try:
-            self.hook.look_at_once(self._waits, confirm=self.reschedule)
+            self.hook.poll_at_once(self._waits, confirm=self.reschedule)
         except CredentialsError as error:
             # Keys that were good once are on their way to be exchanged.
             if is_first:

@@ -18,7 +18,9 @@ from airflow_batch_events.exceptions import ComputeEnvTimeoutError, CredentialsE
 from airflow_batch_events.hooks.batch import VISIBILITY_CHECK
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink
-from airflow_batch_events.operators.parameters import (
+from airflow_batch_events.operators.compute_env_mixin import EnvWaitMixin, check_node_count
+from airflow_batch_events.operators.job_wait_mixin import skipping_errors
+from airflow_batch_events.waiting.parameters import (
     CONNECTION,
     ParameterMixin,
     Reader,
@@ -26,8 +28,6 @@ from airflow_batch_events.operators.parameters import (
     queue_name_of,
     sensor_arguments,
 )
-from airflow_batch_events.operators.waiting import skipping_errors
-from airflow_batch_events.operators.waiting_nodes import EnvWaitMixin, check_node_count
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -114,11 +114,11 @@ class BatchComputeEnvSensor(ParameterMixin, EnvWaitMixin, BaseSensorOperator):
             self._wait = self._new_wait()
         wait = self._wait
         try:
-            self._has_answered |= self.look(wait)
+            self._has_answered |= self.poll(wait)
             # A rescheduled sensor begins anew with each poke and would never remember what it has to confirm.
             while self.reschedule and not wait.is_done and (wait.is_missing or wait.is_refused):
                 time.sleep(CONFIRM_INTERVAL if wait.is_refused else VISIBILITY_CHECK)
-                self.look(wait)
+                self.poll(wait)
         except CredentialsError as error:
             # Keys that were good once are on their way to be exchanged.
             was_rescheduled = self.reschedule and context["ti"].get_first_reschedule_date(context) is not None

@@ -19,14 +19,14 @@ from typing import Any, TypeVar
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
+from airflow_batch_events.dispatch.message_subscriber import Delivery
 from airflow_batch_events.dispatch.metrics import Metrics
-from airflow_batch_events.dispatch.seen import Seen
-from airflow_batch_events.dispatch.tap import Delivery
+from airflow_batch_events.dispatch.recent_set import RecentSet
 from airflow_batch_events.events.duration import seconds_of
-from airflow_batch_events.events.text import printable
 from airflow_batch_events.events.values import is_list, items_of
 from airflow_batch_events.exceptions import BatchEventsError, ConfigurationError, NotStorableError
-from airflow_batch_events.triggers.storable import storable
+from airflow_batch_events.text import printable
+from airflow_batch_events.waiting.storable import storable
 
 T = TypeVar("T")
 
@@ -151,7 +151,7 @@ class LeftMessages:
     def __init__(self, log: Any, metrics: Metrics) -> None:
         self._log = log
         self._metrics = metrics
-        self._ids: Seen[str] = Seen()
+        self._ids: RecentSet[str] = RecentSet()
 
     def __contains__(self, message_id: object) -> bool:
         return message_id in self._ids
@@ -215,12 +215,19 @@ def hashable(value: object) -> Hashable:
     return value if value is None or isinstance(value, str) else repr(value)
 
 
+_RENAMED = {"look_interval": "poll_interval"}
+"""Arguments of version 0.1.0 by the names that they have now."""
+
+
 def _lenient(init: Callable[..., None]) -> Callable[..., None]:
-    """Let a constructor take arguments that it does not know."""
+    """Let a constructor take arguments that it does not know, and those that had another name."""
     _, *known = inspect.signature(init).parameters
 
     @wraps(init)
     def lenient(self: StoredTrigger, /, *args: object, **kwargs: object) -> None:
+        for old, new in _RENAMED.items():
+            if old in kwargs and old not in known and new in known:
+                kwargs.setdefault(new, kwargs.pop(old))
         init(self, *args, **{name: value for name, value in kwargs.items() if name in known})
         self.unknown = [repr(name) for name in kwargs if name not in known]
 

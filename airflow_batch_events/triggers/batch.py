@@ -19,21 +19,21 @@ from airflow.triggers.base import TriggerEvent
 
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import DEFAULT_GRACE, RECONCILE_INTERVAL, Outcome
-from airflow_batch_events.events.text import MAX_TEXT, printable
 from airflow_batch_events.events.values import NOTHING, job_ids_of, name_of
 from airflow_batch_events.exceptions import NotStorableError, ParameterError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
+from airflow_batch_events.text import MAX_TEXT, printable
 from airflow_batch_events.triggers.base import StoredTrigger, fire
-from airflow_batch_events.triggers.ending import end_task, write_link
-from airflow_batch_events.triggers.hold import Hold
-from airflow_batch_events.triggers.job_endings import end_jobs
-from airflow_batch_events.triggers.stream import queue_consumer
+from airflow_batch_events.triggers.shared_stream import queue_consumer
+from airflow_batch_events.waiting.handover import Hold
+from airflow_batch_events.waiting.job_termination import end_jobs
+from airflow_batch_events.waiting.task_completion import end_task, write_link
 
 ENDING_BOUND = 60.0
 """Seconds that ending the jobs of a killed task may take altogether."""
 
-_endings: set[asyncio.Future[None]] = set()
+_terminations: set[asyncio.Future[None]] = set()
 
 
 async def _finish(work: Awaitable[None]) -> None:
@@ -44,8 +44,8 @@ async def _finish(work: Awaitable[None]) -> None:
     very ``on_kill`` that the first of these calls has led to. The work must have a bound of its own.
     """
     task = asyncio.ensure_future(work)
-    _endings.add(task)
-    task.add_done_callback(_endings.discard)
+    _terminations.add(task)
+    task.add_done_callback(_terminations.discard)
     while not task.done():
         try:
             await asyncio.shield(task)
@@ -92,8 +92,8 @@ class BatchJobTrigger(StoredTrigger):
     :param start_deadline: As ``deadline``, for a job that has not begun to run.
     :param not_before: What version 0.1.0 has stored for ``hold``, in Unix seconds.
     :param cancel_on_kill: Whether the jobs are ended when a user marks the task or clears it.
-    :param end: How to end the task here, as :class:`~airflow_batch_events.triggers.ending.TaskEnd` takes it; None fires
-        for a worker that ends it.
+    :param end: How to end the task here, as :class:`~airflow_batch_events.waiting.task_completion.TaskEnd` takes it;
+        None fires for a worker that ends it.
     :param deadline_lead: What version 0.1.0 has stored for a task that begins here: seconds by which the wait is over
         before Airflow's own time-out of the deferral.
     :param timeout: Seconds from the trigger's beginning after which the wait is over; None waits without end.
@@ -153,7 +153,7 @@ class BatchJobTrigger(StoredTrigger):
         end: TriggerEvent | None = None
         if self.end is not None and self.task_instance is not None:
             hook = BatchHook(self.tencentcloud_conn_id, self.region)
-            end = await end_task(self, event.payload, hook)
+            end = await end_task(self, self.end, event.payload, hook, job_id=self.job_id)
         self._has_fired = True
         yield end or event
 

@@ -9,11 +9,11 @@ from typing import Any
 from airflow.triggers.base import TriggerEvent
 from airflow.triggers.shared_stream import SharedStreamProducer, reject_shared_stream_event
 
-from airflow_batch_events.dispatch.seen import Seen
-from airflow_batch_events.dispatch.tap import Delivery
+from airflow_batch_events.dispatch.message_subscriber import Delivery
+from airflow_batch_events.dispatch.recent_set import RecentSet
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.triggers.base import LeftMessages, WatcherTrigger, fire
-from airflow_batch_events.triggers.stream import (
+from airflow_batch_events.triggers.shared_stream import (
     QueueProducer,
     StreamItem,
     everything,
@@ -63,7 +63,7 @@ class CmqMessageTrigger(WatcherTrigger):
         """Fire for each message, before the next one is asked for; what has fired does not fire again."""
         self.note_unknown()
         left = LeftMessages(self.log, metrics_of(self))
-        fired: Seen[Hashable] = Seen()
+        fired: RecentSet[Hashable] = RecentSet()
         is_for_task, hold = self.task_instance is not None, hold_of(self)
         async for item in shared_stream:
             for event in left.firing(item.delivery, [item.delivery], _fire):
@@ -81,10 +81,10 @@ class CmqMessageTrigger(WatcherTrigger):
         self.note_unknown()
         async with queue_consumer(self.tencentcloud_conn_id, self.region, self.text("queue_name")) as consumer:
             left = LeftMessages(self.log, consumer.metrics)
-            with consumer.tap(everything) as tap:
-                async for delivery in tap:
+            with consumer.subscriber(everything) as subscriber:
+                async for delivery in subscriber:
                     events = left.firing(delivery, [delivery], _fire)
-                    tap.settle(delivery, is_stored=delivery.message_id not in left)
+                    subscriber.settle(delivery, is_stored=delivery.message_id not in left)
                     for event in events:
                         yield event
 

@@ -18,19 +18,20 @@ from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
-from airflow_batch_events.dispatch.alarm import Alarm
 from airflow_batch_events.dispatch.deadline import Deadline
+from airflow_batch_events.dispatch.event_wakeup import EventWakeup
 from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS
 from airflow_batch_events.events.confirmation import CONFIRM_INTERVAL
-from airflow_batch_events.events.environment import DEFAULT_GRACE, EnvOutcome, NodeWait, Removal, Step
+from airflow_batch_events.events.environment import DEFAULT_GRACE, EnvOutcome, NodeWait
+from airflow_batch_events.events.environment_removal import Removal, RemovalStep
 from airflow_batch_events.events.filter import EventFilter
 from airflow_batch_events.exceptions import ApiCredentialsError, CloudError, CredentialsError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
-from airflow_batch_events.protocol import batch
+from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.triggers.base import MAX_REASON, StoredTrigger, fire
-from airflow_batch_events.triggers.hold import Hold
-from airflow_batch_events.triggers.stream import queue_consumer
+from airflow_batch_events.triggers.shared_stream import queue_consumer
+from airflow_batch_events.waiting.handover import Hold
 
 POLL_INTERVAL = 30.0
 """Default seconds between looks at the API."""
@@ -83,14 +84,14 @@ class EnvTrigger(StoredTrigger):
         shown = ""
         has_answered = False
         async with AsyncExitStack() as resources:
-            alarm = Alarm()
+            wakeup = EventWakeup()
             if self.queue_name is not None:
                 # Before the first look, so that nothing can happen unseen between the two.
                 consumer = await resources.enter_async_context(
                     queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name)
                 )
                 wanted = EventFilter(env_id=self.env_id, events=COMPUTE_ENV_EVENTS)
-                await resources.enter_async_context(alarm.rung_by(consumer, wanted.matches_any))
+                await resources.enter_async_context(wakeup.rung_by(consumer, wanted.matches_any))
             client = await resources.enter_async_context(AsyncSdkClient(access))
             while True:
                 try:
@@ -110,7 +111,7 @@ class EnvTrigger(StoredTrigger):
                     shown = decision.progress
                     self.log.info("%s: %s", self.env_id, shown)
                 pause = min(interval, CONFIRM_INTERVAL) if decision.is_refused else interval
-                await alarm.sleep(pause if left is None else min(pause, left))
+                await wakeup.sleep(pause if left is None else min(pause, left))
 
 
 class BatchComputeEnvTrigger(EnvTrigger):
@@ -185,7 +186,7 @@ class BatchComputeEnvTrigger(EnvTrigger):
             # How long it has been missing is a duration, which no clock that steps may count.
             decision.on_error(error, asyncio.get_running_loop().time())
             raise
-        activities = await self._activities_of(client, decision.on_look(env))
+        activities = await self._activities_of(client, decision.on_poll(env))
         # When an activity has ended is a time of the cloud.
         decision.on_activities(activities, client.clock.known_now())
 
@@ -249,10 +250,10 @@ class BatchDeleteComputeEnvTrigger(EnvTrigger):
     async def _turn(self, client: AsyncSdkClient, decision: Removal) -> None:
         try:
             env = await client.send(batch.describe_compute_env(self.env_id))
-            step = decision.on_look(env)
-            if step is Step.DRAIN:
+            step = decision.on_poll(env)
+            if step is RemovalStep.DRAIN:
                 await client.send(batch.modify_compute_env(self.env_id, desired_node_count=0))
-            elif step is Step.DELETE:
+            elif step is RemovalStep.DELETE:
                 await client.send(batch.delete_compute_env(self.env_id))
         except CloudError as error:
             decision.on_error(error)

@@ -17,13 +17,13 @@ from typing import Any
 from airflow.triggers.base import TriggerEvent
 from airflow.triggers.shared_stream import SharedStreamProducer, reject_shared_stream_event
 
-from airflow_batch_events.dispatch.seen import Seen
+from airflow_batch_events.dispatch.recent_set import RecentSet
 from airflow_batch_events.events.filter import EventFilter
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.exceptions import ConfigurationError, ParameterError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.triggers.base import LeftMessages, WatcherTrigger, fire
-from airflow_batch_events.triggers.stream import (
+from airflow_batch_events.triggers.shared_stream import (
     QueueProducer,
     StreamItem,
     hold_of,
@@ -104,7 +104,7 @@ class BatchEventTrigger(WatcherTrigger):
         """Fire for the events that match, before the next message is asked for; what has fired does not fire again."""
         wanted = self._checked_filter()
         left = LeftMessages(self.log, metrics_of(self))
-        fired: Seen[Hashable] = Seen()
+        fired: RecentSet[Hashable] = RecentSet()
         is_for_task, hold = self.task_instance is not None, hold_of(self)
         async for item in shared_stream:
             item.is_left = item.is_left or is_for_task
@@ -124,12 +124,12 @@ class BatchEventTrigger(WatcherTrigger):
         wanted = self._checked_filter()
         async with queue_consumer(self.tencentcloud_conn_id, self.region, self.text("queue_name")) as consumer:
             left = LeftMessages(self.log, consumer.metrics)
-            with consumer.tap(wanted.matches_any) as tap:
-                async for delivery in tap:
+            with consumer.subscriber(wanted.matches_any) as subscriber:
+                async for delivery in subscriber:
                     make = partial(_fire, wanted, delivery.message_id)
                     events = left.firing(delivery, delivery.events, make)
                     # Nobody will say that anything is stored.
-                    tap.settle(delivery, is_stored=delivery.message_id not in left)
+                    subscriber.settle(delivery, is_stored=delivery.message_id not in left)
                     for event in events:
                         yield event
 

@@ -18,7 +18,7 @@ from airflow.triggers.base import TriggerEvent
 
 from airflow_batch_events.dispatch.consumer import clock_check
 from airflow_batch_events.dispatch.deadline import Deadline
-from airflow_batch_events.dispatch.tap import MAX_OPEN, Delivery, Tap
+from airflow_batch_events.dispatch.message_subscriber import MAX_OPEN, Delivery, MessageSubscriber
 from airflow_batch_events.events.collect import Collector, Question, question_for
 from airflow_batch_events.events.filter import EventFilter
 from airflow_batch_events.events.message import BatchEvent
@@ -29,19 +29,19 @@ from airflow_batch_events.exceptions import (
     NotStorableError,
 )
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
-from airflow_batch_events.protocol import batch
+from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.clock import CloudClock
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.triggers.base import LeftMessages, StoredTrigger, fire
 from airflow_batch_events.triggers.event import event_filter
-from airflow_batch_events.triggers.hold import Hold
-from airflow_batch_events.triggers.storable import storable
-from airflow_batch_events.triggers.stream import queue_consumer
+from airflow_batch_events.triggers.shared_stream import queue_consumer
+from airflow_batch_events.waiting.handover import Hold
+from airflow_batch_events.waiting.storable import storable
 
 MAX_TEXT = 200
 """Characters of a name or an id where many large events fire together."""
 
-LOOK_INTERVAL = 60.0
+POLL_INTERVAL = 60.0
 """Default seconds between looks at the API."""
 
 
@@ -52,7 +52,7 @@ class BatchEventWaitTrigger(StoredTrigger):
     :param queue_name: The queue.
     :param wanted: What an event must be like: the parameters of ``BatchEventTrigger`` that filter, by name.
     :param count: How many different events to wait for.
-    :param look_interval: Seconds between looks at the API, where it can be asked.
+    :param poll_interval: Seconds between looks at the API, where it can be asked.
     :param deadline: Unix seconds of the cloud at which the wait is over, for a triggerer that begins it anew; see
         :class:`~airflow_batch_events.dispatch.deadline.Deadline`. None where whoever began the wait did not know them.
     :param not_before: What version 0.1.0 has stored for ``hold``, in Unix seconds.
@@ -67,7 +67,7 @@ class BatchEventWaitTrigger(StoredTrigger):
         queue_name: str = "",
         wanted: Mapping[str, Any] | None = None,
         count: int = 1,
-        look_interval: float = LOOK_INTERVAL,
+        poll_interval: float = POLL_INTERVAL,
         deadline: float | None = None,
         not_before: float | None = None,
         tencentcloud_conn_id: str = DEFAULT_CONN_ID,
@@ -79,7 +79,7 @@ class BatchEventWaitTrigger(StoredTrigger):
         self.queue_name = queue_name
         self.wanted = wanted
         self.count = count
-        self.look_interval = look_interval
+        self.poll_interval = poll_interval
         self.deadline = deadline
         self.not_before = not_before
         self.tencentcloud_conn_id = tencentcloud_conn_id
@@ -126,15 +126,15 @@ class BatchEventWaitTrigger(StoredTrigger):
         question = question_for(collector.wanted, collector.count)
         began = asyncio.get_running_loop().time()
         async with queue_consumer(self.tencentcloud_conn_id, self.region, self.text("queue_name")) as consumer:
-            with consumer.tap(
+            with consumer.subscriber(
                 collector.wanted.matches_any,
                 capacity=max(MAX_OPEN, collector.count),
                 name=f"the wait for {collector.count} events",
-            ) as tap:
+            ) as subscriber:
                 left_messages = LeftMessages(self.log, consumer.metrics)
-                waits = {asyncio.ensure_future(_collect(tap, collector, left_messages)): "event"}
+                waits = {asyncio.ensure_future(_collect(subscriber, collector, left_messages)): "event"}
                 if question is not None:
-                    waits[asyncio.ensure_future(self._look(question))] = "look"
+                    waits[asyncio.ensure_future(self._poll(question))] = "api"
                 try:
                     done = await until_done(waits, deadline, began, consumer.clock)
                     for task in done:
@@ -145,11 +145,11 @@ class BatchEventWaitTrigger(StoredTrigger):
                     await asyncio.gather(*waits, return_exceptions=True)
         if not done:
             return {"status": "timeout", "source": "deadline"}
-        return {"status": "ended", "source": "event" if collector.is_complete else "look"}
+        return {"status": "ended", "source": "event" if collector.is_complete else "api"}
 
-    async def _look(self, question: Question) -> None:
+    async def _poll(self, question: Question) -> None:
         """Look at the API until it answers the question."""
-        interval = self.seconds("look_interval") or LOOK_INTERVAL
+        interval = self.seconds("poll_interval") or POLL_INTERVAL
         access = await aget_access(self.tencentcloud_conn_id, self.region)
         async with AsyncSdkClient(access) as client:
             while True:
@@ -195,7 +195,7 @@ async def until_done(
     return done
 
 
-async def _collect(tap: Tap, collector: Collector, left: LeftMessages) -> None:
+async def _collect(subscriber: MessageSubscriber, collector: Collector, left: LeftMessages) -> None:
     counted: list[Delivery] = []
 
     def add(event: BatchEvent) -> None:
@@ -203,17 +203,17 @@ async def _collect(tap: Tap, collector: Collector, left: LeftMessages) -> None:
             storable(event.to_dict())
             collector.add(event)
 
-    async for delivery in tap:
+    async for delivery in subscriber:
         before = len(collector.found)
         left.firing(delivery, delivery.events, add)
         if delivery.message_id in left:
-            tap.settle(delivery, is_stored=False)
+            subscriber.settle(delivery, is_stored=False)
         elif len(collector.found) == before and counted:
             # A repeat under another message id: what it repeats is held already.
-            tap.settle(delivery, is_stored=True)
+            subscriber.settle(delivery, is_stored=True)
         else:
             counted.append(delivery)
         if collector.is_complete:
             break
     for delivery in counted:
-        tap.settle(delivery, is_stored=True)
+        subscriber.settle(delivery, is_stored=True)

@@ -22,7 +22,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 from support.small_cloud import PLACEMENT, announced_job
 
-from airflow_batch_events.protocol import batch
+from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from devtools.emulator_process import CloudAddress, EmulatorProcess, provision
 

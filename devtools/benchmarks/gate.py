@@ -14,7 +14,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
-from airflow_batch_events.triggers.ending import push_result
+from airflow_batch_events.waiting.task_completion import push_result
 
 LOOK_EVERY = 0.01
 """Seconds between two looks for the file."""

@@ -22,7 +22,7 @@ import structlog
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamManager, SharedStreamProducer
 
-from airflow_batch_events.protocol import batch
+from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 from devtools.benchmarks.cloud import QUEUE

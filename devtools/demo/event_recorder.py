@@ -17,7 +17,7 @@ from types import TracebackType
 from airflow_batch_events.events.catalog import SETTLING_EVENTS
 from airflow_batch_events.events.message import BatchEvent, parse_message
 from airflow_batch_events.protocol.cmq import CmqClient
-from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.credentials.access import CloudAccess
 
 _JOIN_LIMIT = 15
 

@@ -25,7 +25,7 @@ from tencent_batch_emulator.admin.keys import Key, KeyRing
 from tencent_batch_emulator.admin.request_log import CallLog
 from tencent_batch_emulator.clock import Clock
 from tencent_batch_emulator.console.pages import Console
-from tencent_batch_emulator.faults.fault_injecting_broker import FaultyBroker
+from tencent_batch_emulator.faults.fault_injecting_broker import FaultInjectingBroker
 from tencent_batch_emulator.faults.rules import FaultPlan
 from tencent_batch_emulator.http.cmq_endpoint import DataPlaneFront
 from tencent_batch_emulator.http.loopback import is_loopback
@@ -113,7 +113,7 @@ class Emulator:
         self.key: Key = self.keys.create(secret_id=secret_id, secret_key=secret_key)
         self.faults = FaultPlan(self.clock, self.seed)
         self.requests = CallLog()
-        self.broker = FaultyBroker(self.clock, self.faults, account=self.key.account, seed=self.seed)
+        self.broker = FaultInjectingBroker(self.clock, self.faults, account=self.key.account, seed=self.seed)
         self._host = host
         self._port = port
         self._runner = runner

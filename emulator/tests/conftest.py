@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from helpers.signed_client import SignedClient
 
 from tencent_batch_emulator.emulator import Emulator
 from tencent_batch_emulator.services.batch.settings import Delays
+
+
+def pytest_configure() -> None:
+    """Handle Ctrl-C also in the background of a shell, where all processes of the tests would ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

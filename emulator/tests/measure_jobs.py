@@ -64,7 +64,7 @@ def main(jobs: int) -> int:
     """Print the figures; return 1 when the memory is over the goal."""
     with tempfile.TemporaryDirectory() as folder:
         ready = Path(folder) / "emulator.json"
-        command = [sys.executable, "-m", "airflow_batch_events.cli", "emulate", "--runner", "scripted"]
+        command = [sys.executable, "-m", "airflow_batch_events.cli.main", "emulate", "--runner", "scripted"]
         options = ["--ready-file", str(ready), "--jobs-quota", str(jobs)]
         with subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL) as emulator:
             try:

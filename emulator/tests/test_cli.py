@@ -142,11 +142,11 @@ def test_every_fault_setting_is_explained_by_help(capsys: pytest.CaptureFixture[
 
 def test_the_default_place_is_this_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    assert default_path() == tmp_path / "airflow-batch-events" / "emulator.json"
+    assert default_path() == tmp_path / "tencent-batch-emulator" / "emulator.json"
 
     monkeypatch.delenv("XDG_RUNTIME_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert default_path() == tmp_path / "cache" / "airflow-batch-events" / "emulator.json"
+    assert default_path() == tmp_path / "cache" / "tencent-batch-emulator" / "emulator.json"
 
 
 def test_a_later_emulators_address_file_is_left_alone(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tencent_batch_emulator.clock import Clock
-from tencent_batch_emulator.faults.message_faults import Courier, event_name, garble
+from tencent_batch_emulator.faults.message_faults import MessageFaults, event_name, garble
 from tencent_batch_emulator.faults.rules import Fault, FaultPlan
 
 EVENT = json.dumps({"Events": [{"EventName": "JOB_SUCCEED", "Batch": {"JobId": "job-00000001"}}]})
@@ -22,7 +22,7 @@ class Road:
     def __init__(self) -> None:
         self.clock = Clock(1000.0, running=False)
         self.plan = FaultPlan(self.clock)
-        self.courier = Courier(self.plan, self.clock)
+        self.courier = MessageFaults(self.plan, self.clock)
         self.arrived: list[str] = []
 
     async def send(self, body: str, topic: str = "jobs") -> int | None:

@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tencent_batch_emulator.clock import Clock
-from tencent_batch_emulator.faults.rules import MAX_RULES, UNHARMED, Fate, Fault, FaultPlan, convert_fault, parse_fault
+from tencent_batch_emulator.faults.rules import (
+    MAX_RULES,
+    UNHARMED,
+    Fault,
+    FaultPlan,
+    MessagePlan,
+    convert_fault,
+    parse_fault,
+)
 
 JOB = {"topic": "jobs", "event": "JOB_SUCCEED"}
 DESCRIBE = {"service": "batch", "action": "DescribeJobs", "queue": "", "topic": ""}
@@ -83,7 +91,7 @@ def test_message_rules_leave_requests_alone_and_the_other_way_round(plan: FaultP
     plan.http_500()
 
     assert [fault.effect for fault in plan.for_request(DESCRIBE)] == ["http_500"]
-    assert plan.for_message(JOB) == Fate(copies=0)
+    assert plan.for_message(JOB) == MessagePlan(copies=0)
 
 
 def test_a_rule_has_its_time(plan: FaultPlan, clock: Clock) -> None:
@@ -137,7 +145,7 @@ def test_rules_can_be_taken_back(plan: FaultPlan) -> None:
     assert plan.rules == ()
 
 
-def fates(seed: int, share: float, number: int = 200) -> list[Fate]:
+def fates(seed: int, share: float, number: int = 200) -> list[MessagePlan]:
     plan = FaultPlan(Clock(0, running=False), seed)
     plan.add(Fault(effect="drop", share=share))
     return [plan.for_message(JOB) for _ in range(number)]

@@ -12,10 +12,7 @@ from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 
 from tencent_batch_emulator.faults.rules import Fault
-from tencent_batch_emulator.testing import RunningEmulator, batch_emulator, start_emulator
-
-# Used by name, as in a user's test module.
-__all__ = ["batch_emulator"]
+from tencent_batch_emulator.testing import RunningEmulator, start_emulator
 
 
 def vendor_client(emulator: RunningEmulator) -> batch_client.BatchClient:

@@ -24,10 +24,10 @@ from chaos.ledger import Ledger, Row, WatchedEmulator
 from support.small_cloud import PLACEMENT, announced_job
 from support.spoiling_proxy import Call, Reply, Spoil, SpoilingProxy
 
-from airflow_batch_events.protocol import batch, tdmq
+from airflow_batch_events.protocol.apis import batch, tdmq
 from airflow_batch_events.protocol.retry import RetryPolicy
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
-from airflow_batch_events.queue_names import HOSTNAME, fill_in
+from airflow_batch_events.provisioning.queue_names import HOSTNAME, fill_in
 from devtools.emulator_process import CloudAddress
 from tencent_batch_emulator.faults.rules import Fault
 from tencent_batch_emulator.services.batch.settings import Delays, Quotas
@@ -236,7 +236,7 @@ class Run:
         """Seconds since the waits began; None before."""
         return None if self._waits_began is None else time.monotonic() - self._waits_began
 
-    async def block_tap(self) -> None:
+    async def block_subscriber(self) -> None:
         """Let somebody in the first process see all messages, and never take one."""
         self._triggerers[0].pipe.send(("block", QUEUE))
         await self.until(lambda: self.emulator.requests.count("BatchReceiveMessage") > 0)

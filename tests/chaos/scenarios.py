@@ -14,7 +14,7 @@ import random
 from chaos.runner import INTERRUPT, QUEUE, TOPIC, Action, Run, Scenario, subscribe
 from chaos.spoilers import DAY, answer_oddly, drip, misdate_all, misdate_some
 
-from airflow_batch_events.protocol import batch, tdmq
+from airflow_batch_events.protocol.apis import batch, tdmq
 from tencent_batch_emulator.faults.rules import Fault
 
 BLOCKING = 1_600
@@ -119,9 +119,9 @@ async def cancel_all(run: Run) -> None:
     await run.cancel_all()
 
 
-async def block_tap(run: Run) -> None:
+async def block_subscriber(run: Run) -> None:
     """Block a tap with more messages than it can hold, all of them others'."""
-    await run.block_tap()
+    await run.block_subscriber()
     for start in range(0, BLOCKING, 16):
         await run.emulator.broker.send(QUEUE, [f"somebody else's message {start + number}" for number in range(16)])
 
@@ -287,7 +287,7 @@ SCENARIOS = (
         command=lasting,
         # As short as can be, for many answers, and none that is taken for "not there" may be forgiven by the grace.
         trigger={"reconcile_interval": 0.2, "grace": 1.0},
-        settings={"airflow_batch_events.dispatch.reconcile.MAX_PAUSE": 0.3},
+        settings={"airflow_batch_events.dispatch.poller.MAX_PAUSE": 0.3},
         limit=90.0,
     ),
     Scenario(
@@ -318,7 +318,7 @@ SCENARIOS = (
     ),
     Scenario(
         "a tap is blocked beside the waits",
-        before=block_tap,
+        before=block_subscriber,
         trigger={"reconcile_interval": HOUR},
         settings=BY_EVENT_ALONE,
         limit=60.0,

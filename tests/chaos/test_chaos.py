@@ -17,8 +17,8 @@ from chaos.ledger import Row
 from chaos.runner import LONG, SHORT, Scenario, run_scenario
 from chaos.scenarios import SCENARIOS
 
-from airflow_batch_events.dispatch.reconcile import Pace
-from airflow_batch_events.dispatch.terminator import LOOK_RATE
+from airflow_batch_events.dispatch.job_terminator import POLL_RATE
+from airflow_batch_events.dispatch.poller import AdaptiveRate
 
 SCALE = LONG if os.environ.get("CHAOS") == "long" else SHORT
 PLAYED = [scenario for scenario in SCENARIOS if SCALE is LONG or not scenario.only_long]
@@ -35,6 +35,6 @@ async def test_no_wait_is_lost_or_wrong_when(scenario: Scenario, note: Callable[
     if scenario.late is not None:
         assert row.late <= scenario.late
     # Each process keeps its pace, whatever goes wrong.
-    assert row.describes <= (Pace().rate + LOOK_RATE) * scenario.triggerers * row.seconds
+    assert row.describes <= (AdaptiveRate().rate + POLL_RATE) * scenario.triggerers * row.seconds
     if run.ledger.cancelled:
         assert run.cancelled.result() == row.waits

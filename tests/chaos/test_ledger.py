@@ -10,8 +10,8 @@ import pytest
 from chaos.ledger import Ledger, WatchedEmulator
 from chaos.runner import TOPIC, make_job
 
-from airflow_batch_events.protocol import batch, tdmq
-from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.apis import batch, tdmq
+from airflow_batch_events.protocol.credentials.access import CloudAccess
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from tencent_batch_emulator.services.batch.settings import Delays
 

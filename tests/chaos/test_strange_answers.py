@@ -21,8 +21,8 @@ from support.odd_answers import odd_answers, odd_date
 from support.small_cloud import PLACEMENT, address_of, announced_job
 from support.spoiling_proxy import Call, Reply, SpoilingProxy
 
-from airflow_batch_events.dispatch.cloud import make_consumer
-from airflow_batch_events.protocol import batch, tdmq
+from airflow_batch_events.dispatch.consumer_factory import make_consumer
+from airflow_batch_events.protocol.apis import batch, tdmq
 from airflow_batch_events.protocol.sdk import SdkClient
 from tencent_batch_emulator.clock import Clock
 from tencent_batch_emulator.services.batch.settings import Delays

@@ -13,7 +13,7 @@ from support.tasks import StateStore, TaskInstance, first_event
 
 from airflow_batch_events.decorators.batch import BatchJobDecoratedOperator, batch_job_task
 from airflow_batch_events.events.job_builder import build_job
-from airflow_batch_events.exceptions import BatchJobFailedError, JobChangedError, ParameterError
+from airflow_batch_events.exceptions import BatchJobFailedError, ParameterError, SubmissionChangedError
 from airflow_batch_events.operators.batch import BatchSubmitJobOperator
 
 PLACEMENT = {"Zone": "ap-guangzhou-6"}
@@ -126,7 +126,7 @@ def test_a_retry_that_describes_another_job_submits_nothing_in_silence(context):
 
     task = unsteady().operator
     run(task, context)
-    with pytest.raises(JobChangedError, match="on_changed_job"):
+    with pytest.raises(SubmissionChangedError, match="on_changed_job"):
         run(task, context)
 
 

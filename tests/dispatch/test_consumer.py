@@ -14,8 +14,8 @@ import pytest
 from support.fake_cloud import START, FakeCloud, running
 
 from airflow_batch_events.dispatch import reader
-from airflow_batch_events.dispatch.reconcile import Reconciler
-from airflow_batch_events.dispatch.registry import shared_consumer
+from airflow_batch_events.dispatch.poller import Reconciler
+from airflow_batch_events.dispatch.shared_consumers import shared_consumer
 from airflow_batch_events.events.message import parse_message
 from airflow_batch_events.exceptions import (
     ApiCredentialsError,
@@ -24,11 +24,11 @@ from airflow_batch_events.exceptions import (
     ApiThrottledError,
     CmqCredentialsError,
     CmqParameterError,
+    CmqQueueNotFoundError,
     ConfigurationError,
     CredentialsError,
-    QueueMissingError,
-    QueueNotFoundError,
     TransportError,
+    WaitQueueNotFoundError,
 )
 
 JOB = "job-00000001"
@@ -43,16 +43,16 @@ async def settle():
     await asyncio.sleep(2)
 
 
-async def until_no_look_for(seconds, cloud):
+async def until_no_poll_for(seconds, cloud):
     """Let a look pass, if one is about to come: an event right after it would be checked by another."""
-    looks = -1
-    while looks != len(cloud.describes):
-        looks = len(cloud.describes)
+    polls = -1
+    while polls != len(cloud.describes):
+        polls = len(cloud.describes)
         await asyncio.sleep(seconds)
 
 
 def queue_missing():
-    return QueueNotFoundError("BatchReceiveMessage", 4440, 10100, "queue is not existed, or deleted", "q")
+    return CmqQueueNotFoundError("BatchReceiveMessage", 4440, 10100, "queue is not existed, or deleted", "q")
 
 
 def throttled():
@@ -73,12 +73,12 @@ def test_a_wait_ends_as_soon_as_its_event_can_be_read(run):
     run(scenario())
 
 
-def test_a_wait_for_a_job_that_has_ended_is_over_after_one_look(run):
+def test_a_wait_for_a_job_that_has_ended_is_over_after_one_poll(run):
     async def scenario():
         cloud = FakeCloud({JOB: "SUCCEED"})
         async with running(cloud.consumer()) as consumer:
             (outcome,) = await asyncio.wait_for(consumer.wait_for([JOB]), 1)
-            assert (outcome.state, outcome.source) == ("SUCCEED", "look")
+            assert (outcome.state, outcome.source) == ("SUCCEED", "api")
 
     run(scenario())
 
@@ -142,22 +142,22 @@ def test_a_lost_event_costs_no_more_than_the_reconcile_interval(run):
             await settle()
             cloud.states[JOB] = "SUCCEED"
             (outcome,) = await asyncio.wait_for(wait, 301)
-            assert outcome.source == "look"
+            assert outcome.source == "api"
 
     run(scenario())
 
 
-def test_an_old_event_is_checked_by_a_look_and_does_not_end_the_wait(run):
+def test_an_old_event_is_checked_by_a_poll_and_does_not_end_the_wait(run):
     async def scenario():
         cloud = FakeCloud({JOB: "RUNNING"})
         async with running(cloud.consumer()) as consumer:
             wait = asyncio.ensure_future(consumer.wait_for([JOB]))
             await settle()
-            looks = len(cloud.describes)
+            polls = len(cloud.describes)
             cloud.publish(JOB, "JOB_FAILED", at=START - 3600)
             await asyncio.sleep(10)
             assert not wait.done()
-            assert len(cloud.describes) == looks + 1
+            assert len(cloud.describes) == polls + 1
             cloud.finish(JOB, "SUCCEED")
             (outcome,) = await wait
             assert outcome.state == "SUCCEED"
@@ -238,7 +238,7 @@ def test_a_message_is_left_when_only_some_of_its_events_were_taken(run):
 @pytest.mark.parametrize(
     ("error", "expected", "words"),
     [
-        (queue_missing(), QueueMissingError, "queue 'q' in r does not exist: create it"),
+        (queue_missing(), WaitQueueNotFoundError, "queue 'q' in r does not exist: create it"),
         (
             CmqCredentialsError("BatchReceiveMessage", 4100, 10030, "authentication failed", "q"),
             CredentialsError,
@@ -246,7 +246,7 @@ def test_a_message_is_left_when_only_some_of_its_events_were_taken(run):
         ),
         (
             CmqParameterError("BatchReceiveMessage", 4000, 10050, "queueName is invalid", "-q-"),
-            QueueMissingError,
+            WaitQueueNotFoundError,
             "cannot exist: correct queue_name",
         ),
     ],
@@ -279,7 +279,7 @@ def test_keys_that_the_api_refuses_at_first_contact_fail_every_wait(run):
 
 
 @pytest.mark.parametrize("error", [queue_missing(), TransportError("connection refused")])
-def test_a_queue_that_fails_later_is_weather_and_waits_live_on_frequent_looks(run, error, caplog):
+def test_a_queue_that_fails_later_is_transient_and_makes_polls(run, error, caplog):
     async def scenario():
         cloud = FakeCloud({JOB: "RUNNING"})
         async with running(cloud.consumer()) as consumer:
@@ -287,19 +287,19 @@ def test_a_queue_that_fails_later_is_weather_and_waits_live_on_frequent_looks(ru
             await settle()
             cloud.queue_error = error
             await asyncio.sleep(3600)
-            looks = len(cloud.describes)
-            assert 200 <= looks <= 400, "one look every 15 s at the most"
+            polls = len(cloud.describes)
+            assert 200 <= polls <= 400, "one look every 15 s at the most"
             assert len(cloud.receives) < 400
             cloud.states[JOB] = "FAILED"
             (outcome,) = await asyncio.wait_for(wait, 16)
-            assert outcome.source == "look"
+            assert outcome.source == "api"
             # It recovers by itself.
             cloud.queue_error = None
             cloud.states["job-2"] = "RUNNING"
             wait = asyncio.ensure_future(consumer.wait_for(["job-2"]))
             # Long enough for the last of the frequent looks.
             await asyncio.sleep(60)
-            await until_no_look_for(3, cloud)
+            await until_no_poll_for(3, cloud)
             cloud.finish("job-2")
             (outcome,) = await asyncio.wait_for(wait, 1)
             assert outcome.source == "event"
@@ -405,7 +405,7 @@ def test_an_outage_leaves_the_jobs_together(run):
     run(scenario())
 
 
-def test_looks_slow_down_when_the_account_s_limit_is_hit(run):
+def test_polls_slow_down_when_the_account_s_limit_is_hit(run):
     async def scenario():
         ids = job_ids(1000)
         cloud = FakeCloud(dict.fromkeys(ids, "SUCCEED"), api_error=throttled())
@@ -437,7 +437,7 @@ def test_the_deadline_ends_a_wait_by_itself(run):
     run(scenario())
 
 
-def test_a_deadline_looks_a_last_time_so_that_a_lost_event_is_no_time_out(run):
+def test_a_deadline_polls_a_last_time_so_that_a_lost_event_is_no_time_out(run):
     async def scenario():
         cloud = FakeCloud({JOB: "RUNNING"})
         async with running(cloud.consumer()) as consumer:
@@ -447,7 +447,7 @@ def test_a_deadline_looks_a_last_time_so_that_a_lost_event_is_no_time_out(run):
             await settle()
             cloud.states[JOB] = "SUCCEED"
             (outcome,) = await wait
-            assert (outcome.state, outcome.source) == ("SUCCEED", "look")
+            assert (outcome.state, outcome.source) == ("SUCCEED", "api")
             warm_up.cancel()
 
     run(scenario())
@@ -520,7 +520,7 @@ def test_a_consumer_that_failed_at_first_contact_is_replaced_by_the_next_wait(ru
                 return await consumer.wait_for([JOB])
 
         cloud.states = {}
-        with pytest.raises(QueueMissingError):
+        with pytest.raises(WaitQueueNotFoundError):
             await wait()
         cloud.queue_error = None
         cloud.states = {JOB: "SUCCEED"}
@@ -530,7 +530,7 @@ def test_a_consumer_that_failed_at_first_contact_is_replaced_by_the_next_wait(ru
     run(scenario())
 
 
-def test_waits_without_a_queue_live_on_looks_alone(run):
+def test_waits_without_a_queue_are_polled(run):
     async def scenario():
         cloud = FakeCloud({JOB: "RUNNING"})
         async with running(cloud.consumer(with_queue=False)) as consumer:
@@ -560,7 +560,7 @@ def test_a_queue_full_of_foreign_messages_is_read_gently_and_does_not_hide_the_t
     run(scenario())
 
 
-def test_events_of_another_triggerer_s_jobs_make_the_looks_more_frequent_for_a_while(run):
+def test_events_of_another_triggerer_s_jobs_make_the_polls_more_frequent_for_a_while(run):
     async def scenario():
         others = [f"other-{number:04d}" for number in range(1_000)]
         cloud = FakeCloud(dict.fromkeys([JOB, *others], "RUNNING"))
@@ -572,14 +572,14 @@ def test_events_of_another_triggerer_s_jobs_make_the_looks_more_frequent_for_a_w
             await settle()
             cloud.states[JOB] = "SUCCEED"  # and the event went to the other triggerer
             (outcome,) = await asyncio.wait_for(wait, 31)
-            assert outcome.source == "look"
+            assert outcome.source == "api"
             other.cancel()
 
     run(scenario())
 
 
 @pytest.mark.parametrize("waits", [1, 100, 300, 2_000])
-def test_looks_cost_one_call_in_half_a_minute_however_few_wait_and_keep_the_interval_however_many_do(run, waits):
+def test_polls_cost_one_call_in_half_a_minute_however_few_wait_and_keep_the_interval_however_many_do(run, waits):
     async def scenario():
         ids = job_ids(waits)
         cloud = FakeCloud(dict.fromkeys(ids, "RUNNING"))
@@ -667,9 +667,9 @@ def test_a_queue_that_was_full_of_others_messages_counts_as_healthy_again_when_t
             wait = asyncio.ensure_future(consumer.wait_for(ids, reconcile_interval=300))
             await asyncio.sleep(300)
             assert cloud.left == [], "nobody has waited for them for longer than orphan_ttl"
-            looks = len(cloud.describes)
+            polls = len(cloud.describes)
             await asyncio.sleep(600)
-            assert len(cloud.describes) - looks <= 5 * 600 / 120
+            assert len(cloud.describes) - polls <= 5 * 600 / 120
             wait.cancel()
 
     with caplog.at_level(logging.INFO):
@@ -688,9 +688,9 @@ def test_a_late_duplicate_is_no_sign_of_another_triggerer(run):
             cloud.finish(JOB)
             await wait
             cloud.publish(JOB)
-            looks = len(cloud.describes)
+            polls = len(cloud.describes)
             await asyncio.sleep(200)
-            assert len(cloud.describes) == looks
+            assert len(cloud.describes) == polls
             assert consumer.metrics.counters["events.duplicate"] >= 1
             other.cancel()
 
@@ -778,7 +778,7 @@ def test_a_nonsensical_duration_ends_its_own_wait_with_the_parameter_s_name_and_
     run(scenario())
 
 
-def test_no_wait_makes_everybody_s_looks_more_frequent_than_once_a_second(run):
+def test_no_wait_makes_everybody_s_polls_more_frequent_than_once_a_second(run):
     async def scenario():
         cloud = FakeCloud({JOB: "RUNNING"})
         async with running(cloud.consumer(with_queue=False)) as consumer:
@@ -872,7 +872,7 @@ def test_a_loop_that_dies_unforeseen_is_started_again_and_no_wait_fails(run, mon
             wait = asyncio.ensure_future(consumer.wait_for([JOB]))
             await asyncio.sleep(60)
             assert consumer.metrics.counters["loops.restarted"] >= 1
-            await until_no_look_for(3, cloud)
+            await until_no_poll_for(3, cloud)
             cloud.finish(JOB)
             (outcome,) = await asyncio.wait_for(wait, 1)
             assert outcome.source == "event"
@@ -894,7 +894,7 @@ def test_an_answer_that_says_nothing_that_can_be_read_about_a_job_ends_nothing_a
             cloud.unreadable.clear()
             cloud.states[JOB] = "SUCCEED"
             (outcome,) = await asyncio.wait_for(wait, 31)
-            assert outcome.source == "look"
+            assert outcome.source == "api"
 
     run(scenario())
 
@@ -964,7 +964,7 @@ def test_one_date_that_is_a_day_off_ends_no_wait_and_deletes_no_event(run, day):
             await asyncio.sleep(30)
             assert not wait.done()
             assert len(cloud.left) == 1
-            await until_no_look_for(3, cloud)
+            await until_no_poll_for(3, cloud)
             cloud.finish(JOB)
             (outcome,) = await asyncio.wait_for(wait, 1)
             assert outcome.source == "event"
@@ -986,7 +986,7 @@ def test_a_cloud_whose_clock_stays_a_day_off_ends_no_wait_deletes_no_young_event
             await asyncio.sleep(100)
             assert len(cloud.left) == 1
             assert not wait.done()
-            await until_no_look_for(3, cloud)
+            await until_no_poll_for(3, cloud)
             cloud.publish(JOB, at=cloud.now + day)
             (outcome,) = await asyncio.wait_for(wait, 1)
             assert outcome.source == "event"
@@ -1052,7 +1052,7 @@ def test_an_api_that_answers_slowly_but_rightly_is_not_down(run):
         cloud = FakeCloud({JOB: "SUCCEED"}, api_latency=20)
         async with running(cloud.consumer()) as consumer:
             (outcome,) = await asyncio.wait_for(consumer.wait_for([JOB]), 60)
-            assert outcome.source == "look"
+            assert outcome.source == "api"
 
     run(scenario())
 
@@ -1071,7 +1071,7 @@ def test_a_deadline_waits_for_the_answer_of_a_slow_api(run):
     run(scenario())
 
 
-def test_a_receive_that_never_ends_is_noticed_and_the_waits_live_on_looks(run):
+def test_a_receive_that_never_ends_is_noticed_and_the_waits_are_polled(run):
     async def scenario():
         cloud = FakeCloud({JOB: "RUNNING"})
         async with running(cloud.consumer()) as consumer:
@@ -1082,7 +1082,7 @@ def test_a_receive_that_never_ends_is_noticed_and_the_waits_live_on_looks(run):
             assert consumer.metrics.counters["reader.outages"] == 1
             cloud.states[JOB] = "SUCCEED"
             (outcome,) = await asyncio.wait_for(wait, 16)
-            assert outcome.source == "look"
+            assert outcome.source == "api"
             cloud.queue_latency = 0.001
 
     run(scenario())
@@ -1092,14 +1092,14 @@ def test_a_receive_that_never_ends_is_noticed_and_the_waits_live_on_looks(run):
 
 
 @pytest.mark.parametrize("doubtful", [{"at": 299}, {"region": "ap-elsewhere"}, {"text": "now"}])
-def test_a_doubtful_event_is_checked_by_a_look_at_once(run, doubtful):
+def test_a_doubtful_event_is_checked_by_a_poll_at_once(run, doubtful):
     async def scenario():
         cloud = FakeCloud({JOB: "RUNNING"})
         async with running(cloud.consumer()) as consumer:
             wait = asyncio.ensure_future(consumer.wait_for([JOB]))
             await settle()
-            await until_no_look_for(3, cloud)
-            looks = len(cloud.describes)
+            await until_no_poll_for(3, cloud)
+            polls = len(cloud.describes)
             body = json.loads(cloud.publish("job-x", at=cloud.now + doubtful.get("at", 0)))
             event = body["Events"][0]
             event["Batch"]["JobId"] = JOB
@@ -1108,7 +1108,7 @@ def test_a_doubtful_event_is_checked_by_a_look_at_once(run, doubtful):
             cloud.put(json.dumps(body))
             await asyncio.sleep(1)
             assert not wait.done()
-            assert len(cloud.describes) == looks + 1
+            assert len(cloud.describes) == polls + 1
             wait.cancel()
 
     run(scenario())

@@ -15,11 +15,11 @@ def test_with_a_queue_one_call_in_half_a_minute_is_cheap_enough(jobs, seconds):
     assert interval(PollSchedule(), jobs=jobs) == seconds
 
 
-def test_without_a_queue_a_wait_is_looked_at_as_it_asks_for():
+def test_without_a_queue_a_wait_is_polled_as_it_asks_for():
     assert interval(PollSchedule(), 300.0, jobs=1, has_queue=False) == 300
 
 
-def test_a_queue_that_cannot_be_read_makes_looks_frequent_and_the_first_one_soon():
+def test_a_queue_that_cannot_be_read_makes_polls_frequent_and_the_first_one_soon():
     schedule = PollSchedule()
     assert schedule.on_health(True) is None
     assert schedule.on_health(False) == 15
@@ -29,7 +29,7 @@ def test_a_queue_that_cannot_be_read_makes_looks_frequent_and_the_first_one_soon
     assert interval(schedule) == 300
 
 
-def test_a_sign_of_another_triggerer_makes_looks_frequent_for_a_while():
+def test_a_sign_of_another_triggerer_makes_polls_frequent_for_a_while():
     schedule = PollSchedule()
     assert schedule.on_foreign_event(100.0) == 30
     assert schedule.on_foreign_event(101.0) is None
@@ -37,5 +37,5 @@ def test_a_sign_of_another_triggerer_makes_looks_frequent_for_a_while():
     assert interval(schedule, now=102.0 + SHARED_FOR) == 300
 
 
-def test_a_job_that_is_not_visible_yet_is_looked_at_soon():
+def test_a_job_that_is_not_visible_yet_is_polled_soon():
     assert interval(PollSchedule(), is_missing=True) == 5

@@ -9,8 +9,8 @@ import logging
 import pytest
 from support.fake_cloud import FakeCloud, running
 
-from airflow_batch_events.events.text import printable
 from airflow_batch_events.exceptions import ApiServerError, TransportError
+from airflow_batch_events.text import printable
 
 JOB = "job-00000001"
 HOSTILE = "\x1b]52;c;ZXZpbA==\x07\r\n12:00:00 [info] all is well \x9b31m\u202e::group::"

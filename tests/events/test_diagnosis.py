@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_batch_events.events.diagnosis import FailedInstance, diagnose
-from airflow_batch_events.events.text import printable
+from airflow_batch_events.text import printable
 
 
 def test_the_summary_names_task_instance_exit_code_and_the_last_words_of_stderr():

@@ -9,14 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_batch_events.events.catalog import NodeState
-from airflow_batch_events.events.environment import (
-    EnvOutcome,
-    NodeWait,
-    Removal,
-    Step,
-    creation_pause,
-    creation_retries_of,
-)
+from airflow_batch_events.events.environment import EnvOutcome, NodeWait, creation_pause, creation_retries_of
+from airflow_batch_events.events.environment_removal import Removal, RemovalStep
 from airflow_batch_events.exceptions import (
     ApiCredentialsError,
     ApiNotFoundError,
@@ -71,28 +65,28 @@ def missing():
 
 def test_the_wait_ends_when_as_many_nodes_run_as_are_wanted():
     wait = NodeWait(ENV, 2)
-    wait.on_look(Env(3, nodes("RUNNING", "CREATING", "CREATED")))
+    wait.on_poll(Env(3, nodes("RUNNING", "CREATING", "CREATED")))
     assert wait.outcome is None
     assert wait.progress == "1 of 2 nodes run, 1 CREATING, 1 CREATED"
-    wait.on_look(Env(3, nodes("RUNNING", "RUNNING", "CREATED")))
+    wait.on_poll(Env(3, nodes("RUNNING", "RUNNING", "CREATED")))
     assert wait.outcome == EnvOutcome(ENV, "READY", True, 2)
     assert wait.outcome.error is None
 
 
 def test_a_wait_for_an_exact_number_also_waits_until_the_others_have_gone():
     wait = NodeWait(ENV, 1, exactly=True)
-    wait.on_look(Env(1, nodes("RUNNING", "DELETING")))
+    wait.on_poll(Env(1, nodes("RUNNING", "DELETING")))
     assert wait.outcome is None
-    wait.on_look(Env(1, nodes("RUNNING")))
+    wait.on_poll(Env(1, nodes("RUNNING")))
     assert wait.outcome is not None
     assert wait.outcome.succeeded
 
 
 def test_a_wait_for_no_nodes_at_all_ends_when_the_last_has_gone():
     wait = NodeWait(ENV, 0, exactly=True)
-    wait.on_look(Env(0, nodes("DELETING")))
+    wait.on_poll(Env(0, nodes("DELETING")))
     assert wait.outcome is None
-    wait.on_look(Env(0, []))
+    wait.on_poll(Env(0, []))
     assert wait.outcome is not None
     assert wait.outcome.succeeded
 
@@ -101,7 +95,7 @@ def test_attached_nodes_count_towards_a_least_number_but_not_towards_an_exact_on
     mixed = [*nodes("RUNNING"), Node("node-attached", "RUNNING", {"ResourceOrigin": "USER_ATTACHED"})]
     at_least, exact = NodeWait(ENV, 2), NodeWait(ENV, 1, exactly=True)
     for wait in (at_least, exact):
-        wait.on_look(Env(1, mixed))
+        wait.on_poll(Env(1, mixed))
         assert wait.outcome is not None
         assert wait.outcome.succeeded
 
@@ -109,7 +103,7 @@ def test_attached_nodes_count_towards_a_least_number_but_not_towards_an_exact_on
 def test_a_failed_node_ends_nothing_while_the_cloud_tries_again():
     wait = NodeWait(ENV, 1, creation_retries=7)
     (node,) = nodes("CREATION_FAILED")
-    assert wait.on_look(Env(1, [node])) == [node.node_id]
+    assert wait.on_poll(Env(1, [node])) == [node.node_id]
     wait.on_activities([failure(node, 10)], NOW)
     assert wait.outcome is None
 
@@ -117,7 +111,7 @@ def test_a_failed_node_ends_nothing_while_the_cloud_tries_again():
 def test_a_node_that_has_failed_more_often_than_the_cloud_tries_again_ends_the_wait_with_its_reason():
     wait = NodeWait(ENV, 2, creation_retries=1)
     failed, running = nodes("CREATION_FAILED", "RUNNING")
-    wait.on_look(Env(2, [failed, running]))
+    wait.on_poll(Env(2, [failed, running]))
     wait.on_activities([failure(failed, 5), failure(failed, 700, state_reason="older")], NOW)
     assert wait.outcome is not None
     assert wait.outcome.state == "CREATION_FAILED"
@@ -131,7 +125,7 @@ def test_a_node_that_has_failed_more_often_than_the_cloud_tries_again_ends_the_w
 def test_a_creation_that_is_under_way_is_never_final():
     wait = NodeWait(ENV, 1, creation_retries=0)
     (node,) = nodes("CREATION_FAILED")
-    wait.on_look(Env(1, [node]))
+    wait.on_poll(Env(1, [node]))
     wait.on_activities([failure(node, 100_000), Activity(node.node_id, state="PROCESSING")], NOW)
     assert wait.outcome is None
 
@@ -139,7 +133,7 @@ def test_a_creation_that_is_under_way_is_never_final():
 def test_only_creations_that_failed_count_as_failures():
     wait = NodeWait(ENV, 1, creation_retries=0)
     (node,) = nodes("CREATION_FAILED")
-    wait.on_look(Env(1, [node]))
+    wait.on_poll(Env(1, [node]))
     wait.on_activities([failure(node, 10, kind="TERMINATE_COMPUTE_NODE"), Activity(node.node_id, "SUCCEED")], NOW)
     assert wait.outcome is None
 
@@ -149,18 +143,18 @@ def test_without_a_known_limit_a_failure_is_final_once_the_cloud_has_let_its_nex
     # The pause after a first failure is 600 s, and the two clocks may differ by 300 s.
     wait = NodeWait(ENV, 1)
     (node,) = nodes("CREATION_FAILED")
-    wait.on_look(Env(1, [node]))
+    wait.on_poll(Env(1, [node]))
     wait.on_activities([failure(node, seconds_ago)], NOW)
     assert wait.is_done is is_final
 
 
 def test_the_caller_says_how_many_failed_nodes_are_too_many():
     wait = NodeWait(ENV, 3, max_failed_nodes=1)
-    wait.on_look(Env(3, nodes("CREATION_FAILED", "CREATING", "RUNNING")))
+    wait.on_poll(Env(3, nodes("CREATION_FAILED", "CREATING", "RUNNING")))
     wait.on_activities([], NOW)
     assert wait.outcome is None
     failed = nodes("CREATION_FAILED", "CREATION_FAILED", "RUNNING")
-    wait.on_look(Env(3, failed))
+    wait.on_poll(Env(3, failed))
     wait.on_activities([failure(failed[0], 1)], NOW)
     assert wait.outcome is not None
     assert "too many nodes could not be created (2, where 1 may fail)" in str(wait.outcome.reason)
@@ -169,19 +163,19 @@ def test_the_caller_says_how_many_failed_nodes_are_too_many():
 
 def test_too_many_failed_nodes_end_the_wait_even_if_nobody_can_say_why():
     wait = NodeWait(ENV, 1, max_failed_nodes=0)
-    wait.on_look(Env(1, nodes("CREATION_FAILED")))
+    wait.on_poll(Env(1, nodes("CREATION_FAILED")))
     wait.on_activities([], NOW)
     assert wait.is_done
 
 
 def test_no_more_nodes_are_explained_than_can_be_asked_for():
     wait = NodeWait(ENV, 50)
-    assert len(wait.on_look(Env(50, nodes(*["CREATION_FAILED"] * 50)))) == 3
+    assert len(wait.on_poll(Env(50, nodes(*["CREATION_FAILED"] * 50)))) == 3
 
 
 def test_an_environment_that_is_being_deleted_will_have_no_nodes():
     wait = NodeWait(ENV, 1)
-    wait.on_look(Env(1, nodes("RUNNING"), next_action="DELETING"))
+    wait.on_poll(Env(1, nodes("RUNNING"), next_action="DELETING"))
     assert wait.outcome is not None
     assert isinstance(wait.outcome.error, ComputeEnvFailedError)
 
@@ -199,7 +193,7 @@ def test_an_environment_that_is_not_known_is_not_visible_yet_then_not_found():
 def test_an_environment_that_was_seen_meanwhile_gets_the_whole_grace_again():
     wait = NodeWait(ENV, 1, grace=60)
     wait.on_error(missing(), NOW)
-    wait.on_look(Env(1, nodes("CREATING")))
+    wait.on_poll(Env(1, nodes("CREATING")))
     wait.on_error(missing(), NOW + 61)
     assert wait.outcome is None
 
@@ -214,7 +208,7 @@ def test_what_could_not_be_read_is_no_fact():
 def test_a_failure_is_not_final_by_a_clock_that_nobody_knows():
     wait = NodeWait(ENV, 1)
     (node,) = nodes("CREATION_FAILED")
-    wait.on_look(Env(1, [node]))
+    wait.on_poll(Env(1, [node]))
     wait.on_activities([failure(node, 1e6)], None)
     assert wait.outcome is None
     wait.on_activities([failure(node, 1e6)], NOW)
@@ -224,7 +218,7 @@ def test_a_failure_is_not_final_by_a_clock_that_nobody_knows():
 def test_a_creation_whose_state_cannot_be_read_may_be_under_way():
     wait = NodeWait(ENV, 1, creation_retries=0)
     (node,) = nodes("CREATION_FAILED")
-    wait.on_look(Env(1, [node]))
+    wait.on_poll(Env(1, [node]))
     wait.on_activities([failure(node, 1e6), failure(node, 1, state="")], NOW)
     assert wait.outcome is None
 
@@ -232,9 +226,9 @@ def test_a_creation_whose_state_cannot_be_read_may_be_under_way():
 def test_a_node_that_cannot_be_read_keeps_an_exact_wait_open_and_an_environment_from_being_deleted():
     odd = [*nodes("RUNNING"), Node("", "", {})]
     wait = NodeWait(ENV, 1, exactly=True)
-    wait.on_look(Env(1, odd))
+    wait.on_poll(Env(1, odd))
     assert wait.outcome is None
-    assert Removal(ENV, drain=True).on_look(Env(0, [Node("", "", {})])) is Step.WAIT
+    assert Removal(ENV, drain=True).on_poll(Env(0, [Node("", "", {})])) is RemovalStep.WAIT
 
 
 def malformed(action="DescribeComputeEnv"):
@@ -253,7 +247,7 @@ def test_something_that_cannot_be_an_environment_s_id_is_not_found_once_that_is_
     assert "EnvIdMalformed" in str(wait.outcome.error)
 
 
-@pytest.mark.parametrize("between", [lambda wait: wait.on_look(Env(1, nodes("CREATING"))), lambda wait: None])
+@pytest.mark.parametrize("between", [lambda wait: wait.on_poll(Env(1, nodes("CREATING"))), lambda wait: None])
 def test_a_refusal_that_does_not_last_ends_no_wait_for_nodes(between):
     wait = NodeWait(ENV, 1)
     wait.on_error(malformed(), NOW)
@@ -265,7 +259,7 @@ def test_a_refusal_that_does_not_last_ends_no_wait_for_nodes(between):
 
 def test_the_deadline_says_what_was_missing():
     wait = NodeWait(ENV, 3)
-    wait.on_look(Env(2, nodes("RUNNING", "ABNORMAL")))
+    wait.on_poll(Env(2, nodes("RUNNING", "ABNORMAL")))
     wait.on_deadline()
     assert wait.outcome is not None
     assert isinstance(wait.outcome.error, ComputeEnvTimeoutError)
@@ -273,11 +267,11 @@ def test_the_deadline_says_what_was_missing():
 
 
 @given(st.lists(st.lists(st.sampled_from([*NodeState]), max_size=4), max_size=6), st.integers(0, 4))
-def test_a_wait_ends_once(looks, wanted):
+def test_a_wait_ends_once(polls, wanted):
     wait = NodeWait(ENV, wanted, max_failed_nodes=0)
     ended = None
-    for states in looks:
-        wait.on_look(Env(4, nodes(*states)))
+    for states in polls:
+        wait.on_poll(Env(4, nodes(*states)))
         wait.on_activities([], NOW)
         if ended is None and states.count(NodeState.RUNNING) >= wanted:
             assert wait.outcome is not None
@@ -306,40 +300,40 @@ def test_an_outcome_of_another_version_is_read():
 
 def test_an_environment_is_drained_deleted_and_looked_for_until_it_is_gone():
     removal = Removal(ENV, drain=True)
-    assert removal.on_look(Env(2, nodes("RUNNING", "RUNNING"))) is Step.DRAIN
-    assert removal.on_look(Env(0, nodes("DELETING", "DELETING"))) is Step.WAIT
-    assert removal.on_look(Env(0, [])) is Step.DELETE
-    assert removal.on_look(Env(0, [], next_action="DELETING")) is Step.WAIT
+    assert removal.on_poll(Env(2, nodes("RUNNING", "RUNNING"))) is RemovalStep.DRAIN
+    assert removal.on_poll(Env(0, nodes("DELETING", "DELETING"))) is RemovalStep.WAIT
+    assert removal.on_poll(Env(0, [])) is RemovalStep.DELETE
+    assert removal.on_poll(Env(0, [], next_action="DELETING")) is RemovalStep.WAIT
     removal.on_error(missing())
     assert removal.outcome == EnvOutcome(ENV, "GONE", True)
 
 
 def test_an_environment_that_is_meant_to_have_nodes_is_left_alone_without_drain():
     removal = Removal(ENV, drain=False)
-    assert removal.on_look(Env(2, nodes("RUNNING", "RUNNING"))) is Step.DONE
+    assert removal.on_poll(Env(2, nodes("RUNNING", "RUNNING"))) is RemovalStep.DONE
     assert removal.outcome is not None
     assert isinstance(removal.outcome.error, ComputeEnvRefusedError)
     assert "set drain=True" in str(removal.outcome.error)
 
 
 def test_nodes_that_are_leaving_are_waited_for_without_drain():
-    assert Removal(ENV, drain=False).on_look(Env(0, nodes("DELETING"))) is Step.WAIT
+    assert Removal(ENV, drain=False).on_poll(Env(0, nodes("DELETING"))) is RemovalStep.WAIT
 
 
 def test_attached_nodes_have_to_be_detached_by_their_user():
     removal = Removal(ENV, drain=True)
-    assert removal.on_look(Env(0, nodes("RUNNING", ResourceOrigin="USER_ATTACHED"))) is Step.DONE
+    assert removal.on_poll(Env(0, nodes("RUNNING", ResourceOrigin="USER_ATTACHED"))) is RemovalStep.DONE
     assert removal.outcome is not None
     assert "DetachInstances" in str(removal.outcome.error)
 
 
 def test_a_refusal_is_tried_again_and_named_when_the_time_is_over():
     removal = Removal(ENV, drain=True)
-    assert removal.on_look(Env(1, nodes("CREATING"))) is Step.DRAIN
+    assert removal.on_poll(Env(1, nodes("CREATING"))) is RemovalStep.DRAIN
     code = "UnsupportedOperation.ComputeNodeForbidTerminate"
     removal.on_error(ApiRefusedError("ModifyComputeEnv", code, "nodes are being created"))
     assert removal.outcome is None
-    assert removal.on_look(Env(1, nodes("CREATING"))) is Step.DRAIN
+    assert removal.on_poll(Env(1, nodes("CREATING"))) is RemovalStep.DRAIN
     removal.on_deadline()
     assert removal.outcome is not None
     assert isinstance(removal.outcome.error, ComputeEnvTimeoutError)
@@ -368,7 +362,7 @@ def test_a_removal_forgets_a_refusal_of_the_id_when_it_can_be_read_after_all():
     removal = Removal(ENV, drain=True)
     for _ in range(5):
         removal.on_error(malformed())
-        assert removal.on_look(Env(0, [])) is Step.DELETE
+        assert removal.on_poll(Env(0, [])) is RemovalStep.DELETE
     assert removal.outcome is None
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_batch_events.events.notifications import build_notifications, normalise_notifications
+from airflow_batch_events.events.notifications import build_notifications, normalize_notifications
 
 
 def configs(notifications):
@@ -44,7 +44,7 @@ def test_the_guides_sample_is_brought_into_the_apis_form():
             ],
         }
     ]
-    assert normalise_notifications(sample) == [
+    assert normalize_notifications(sample) == [
         {
             "TopicName": "job-message",
             "EventConfigs": [
@@ -57,8 +57,8 @@ def test_the_guides_sample_is_brought_into_the_apis_form():
 
 def test_the_apis_own_form_stays_as_it_is():
     built = build_notifications("t", event_vars={"k": "v"})
-    assert normalise_notifications(built) == built
-    assert normalise_notifications(str(built)) == normalise_notifications(built[0]) == built
+    assert normalize_notifications(built) == built
+    assert normalize_notifications(str(built)) == normalize_notifications(built[0]) == built
 
 
 @pytest.mark.parametrize(("value", "text"), [(7, "7"), (1.5, "1.5"), (True, "True")])
@@ -67,7 +67,7 @@ def test_a_number_goes_out_as_its_text(value, text):
     built = build_notifications("t", ["JOB_FAILED"], {"shard": value})
     assert built[0]["EventConfigs"][0]["EventVars"] == [pair]
     by_event = build_notifications("t", ["JOB_FAILED"], str({"JobFailed": {"shard": value}}))
-    full = normalise_notifications(
+    full = normalize_notifications(
         [{"TopicName": "t", "EventConfigs": [{"EventName": "JOB_FAILED", "EventVars": [{**pair, "Value": value}]}]}]
     )
     assert built == by_event == full
@@ -86,19 +86,19 @@ def test_a_number_goes_out_as_its_text(value, text):
         (lambda: build_notifications("t", event_vars={"a": None}), r"event_vars\['a'\] is None"),
         (lambda: build_notifications("t", event_vars={"JOB_FAILED": {"a": [1]}}), r"\['JOB_FAILED'\]\['a'\] is a list"),
         (lambda: build_notifications("t", event_vars="x"), "event_vars is text"),
-        (lambda: normalise_notifications("x"), "notifications is text"),
-        (lambda: normalise_notifications([]), "notifications is an empty list"),
-        (lambda: normalise_notifications(["x"]), r"notifications\[0\] is text"),
-        (lambda: normalise_notifications([{"TopicName": "t", "EventConfigs": "x"}]), "EventConfigs is a text"),
+        (lambda: normalize_notifications("x"), "notifications is text"),
+        (lambda: normalize_notifications([]), "notifications is an empty list"),
+        (lambda: normalize_notifications(["x"]), r"notifications\[0\] is text"),
+        (lambda: normalize_notifications([{"TopicName": "t", "EventConfigs": "x"}]), "EventConfigs is a text"),
         (
-            lambda: normalise_notifications(
+            lambda: normalize_notifications(
                 {"topic_name": "t", "event_configs": [{"event_name": "JobFailed", "event_vars": [{"name": "a"}]}]}
             ),
             r"EventVars\['a'\] is None",
         ),
         (lambda: build_notifications("t", ["JOB_FAILED"], {"JOB_SUCCEED": {"a": 1}}), "allowed here: JOB_FAILED"),
-        (lambda: normalise_notifications([{"TopicName": "t"}]), "has no EventConfigs"),
-        (lambda: normalise_notifications([{"EventConfigs": [{"EventName": "JOB_FAILED"}]}]), "None cannot be"),
+        (lambda: normalize_notifications([{"TopicName": "t"}]), "has no EventConfigs"),
+        (lambda: normalize_notifications([{"EventConfigs": [{"EventName": "JOB_FAILED"}]}]), "None cannot be"),
     ],
 )
 def test_what_the_cloud_would_refuse_is_refused_here_with_what_is_allowed(call, words):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_batch_events.events.message import BatchEvent
-from airflow_batch_events.events.outcome import JobWait, Next, Outcome
+from airflow_batch_events.events.outcome import JobWait, Outcome, WaitDecision
 
 JOB = "job-12345678"
 START = 1_767_225_600.0
@@ -34,7 +34,7 @@ def wait(**kwargs):
 )
 def test_an_event_that_settles_the_job_ends_the_wait_at_once(name, state, succeeded):
     job = wait()
-    assert job.on_event(event(name), START + 11) is Next.DONE
+    assert job.on_event(event(name), START + 11) is WaitDecision.DONE
     assert job.outcome == Outcome(
         JOB, state, succeeded, name, "2026-01-01T00:00:10Z", {"k": "v"}, reason=None, source="event"
     )
@@ -42,29 +42,29 @@ def test_an_event_that_settles_the_job_ends_the_wait_at_once(name, state, succee
 
 def test_progress_does_not_end_the_wait():
     job = wait()
-    assert job.on_event(event("JOB_RUNNING"), START + 11) is Next.WAIT
-    assert job.on_event(event("TASK_FAILED"), START + 11) is Next.WAIT
-    assert job.on_event(event("JOB_TELEPORTED"), START + 11) is Next.WAIT
+    assert job.on_event(event("JOB_RUNNING"), START + 11) is WaitDecision.WAIT
+    assert job.on_event(event("TASK_FAILED"), START + 11) is WaitDecision.WAIT
+    assert job.on_event(event("JOB_TELEPORTED"), START + 11) is WaitDecision.WAIT
     assert not job.is_done
 
 
-def test_an_event_from_before_the_last_look_is_not_believed():
+def test_an_event_from_before_the_last_poll_is_not_believed():
     job = wait()
-    job.on_look("RUNNING", START + 20)
-    assert job.on_event(event("JOB_FAILED", at=START + 19), START + 21) is Next.LOOK_SOON
+    job.on_poll("RUNNING", START + 20)
+    assert job.on_event(event("JOB_FAILED", at=START + 19), START + 21) is WaitDecision.POLL_SOON
     assert not job.is_done
 
 
 def test_an_event_from_before_the_wait_began_is_not_believed():
     job = wait()
-    assert job.on_event(event("JOB_FAILED", at=START - 100), START + 1) is Next.LOOK_SOON
+    assert job.on_event(event("JOB_FAILED", at=START - 100), START + 1) is WaitDecision.POLL_SOON
 
 
-def test_nothing_is_believed_before_the_first_look_when_the_cloud_s_time_is_unknown():
+def test_nothing_is_believed_before_the_first_poll_when_the_cloud_s_time_is_unknown():
     job = JobWait(JOB, None)
-    assert job.on_event(event(), START + 11) is Next.LOOK_SOON
-    job.on_look("RUNNING", START + 5)
-    assert job.on_event(event(), START + 11) is Next.DONE
+    assert job.on_event(event(), START + 11) is WaitDecision.POLL_SOON
+    job.on_poll("RUNNING", START + 5)
+    assert job.on_event(event(), START + 11) is WaitDecision.DONE
 
 
 @pytest.mark.parametrize(
@@ -78,38 +78,38 @@ def test_nothing_is_believed_before_the_first_look_when_the_cloud_s_time_is_unkn
         "with a state of the wrong type",
     ],
 )
-def test_a_doubtful_event_only_makes_the_next_look_immediate(doubtful):
+def test_a_doubtful_event_only_makes_the_next_poll_immediate(doubtful):
     job = wait()
-    assert job.on_event(doubtful, START + 11) is Next.LOOK_SOON
+    assert job.on_event(doubtful, START + 11) is WaitDecision.POLL_SOON
     assert not job.is_done
 
 
-def test_a_look_that_sees_the_job_settled_ends_the_wait():
+def test_a_poll_that_sees_the_job_settled_ends_the_wait():
     job = wait()
-    assert job.on_look("FAILED", START + 5) is Next.DONE
-    assert job.outcome == Outcome(JOB, "FAILED", False, source="look")
+    assert job.on_poll("FAILED", START + 5) is WaitDecision.DONE
+    assert job.outcome == Outcome(JOB, "FAILED", False, source="api")
 
 
-def test_a_look_after_a_doubtful_event_keeps_the_event_s_parameters():
+def test_a_poll_after_a_doubtful_event_keeps_the_event_s_parameters():
     job = wait()
     job.on_event(event(at=START - 1), START + 1)
-    job.on_look("SUCCEED", START + 2)
+    job.on_poll("SUCCEED", START + 2)
     assert job.outcome is not None
-    assert (job.outcome.source, job.outcome.event_name, job.outcome.event_vars) == ("look", "JOB_SUCCEED", {"k": "v"})
+    assert (job.outcome.source, job.outcome.event_name, job.outcome.event_vars) == ("api", "JOB_SUCCEED", {"k": "v"})
 
 
 def test_a_state_that_is_in_no_list_is_an_active_one():
     job = wait()
-    assert job.on_look("DAYDREAMING", START + 5) is Next.WAIT
+    assert job.on_poll("DAYDREAMING", START + 5) is WaitDecision.WAIT
     assert job.last_state == "DAYDREAMING"
 
 
 def test_a_job_that_the_api_does_not_know_is_not_visible_yet_for_the_grace_period():
     job = wait(grace=60)
-    assert job.on_look(None, START + 1) is Next.WAIT
+    assert job.on_poll(None, START + 1) is WaitDecision.WAIT
     assert job.is_missing
-    assert job.on_look(None, START + 60) is Next.WAIT
-    assert job.on_look(None, START + 61) is Next.DONE
+    assert job.on_poll(None, START + 60) is WaitDecision.WAIT
+    assert job.on_poll(None, START + 61) is WaitDecision.DONE
     assert job.outcome is not None
     assert job.outcome.state == "NOT_FOUND"
     assert "the id is wrong" in (job.outcome.reason or "")
@@ -117,16 +117,16 @@ def test_a_job_that_the_api_does_not_know_is_not_visible_yet_for_the_grace_perio
 
 def test_a_job_that_becomes_visible_in_time_is_waited_for():
     job = wait(grace=60)
-    job.on_look(None, START + 1)
-    assert job.on_look("PENDING", START + 50) is Next.WAIT
-    assert job.on_look(None, START + 100) is Next.WAIT
+    job.on_poll(None, START + 1)
+    assert job.on_poll("PENDING", START + 50) is WaitDecision.WAIT
+    assert job.on_poll(None, START + 100) is WaitDecision.WAIT
 
 
 def test_a_job_that_vanishes_is_reported_as_deleted():
     job = wait(grace=10)
-    job.on_look("RUNNING", START + 1)
-    job.on_look(None, START + 20)
-    job.on_look(None, START + 30)
+    job.on_poll("RUNNING", START + 1)
+    job.on_poll(None, START + 20)
+    job.on_poll(None, START + 30)
     assert job.outcome is not None
     assert "was deleted" in (job.outcome.reason or "")
 
@@ -136,21 +136,21 @@ def test_a_deleted_job_ended_as_the_last_event_about_it_said():
     job.on_event(event("JOB_FAILED", at=START - 50), START + 1)
     job.on_event(event("JOB_SUCCEED", at=START - 5), START + 1)
     job.on_event(event("JOB_FAILED", at=START - 50), START + 1)
-    job.on_look(None, START + 2)
-    job.on_look(None, START + 12)
+    job.on_poll(None, START + 2)
+    job.on_poll(None, START + 12)
     assert job.outcome is not None
     assert (job.outcome.state, job.outcome.source) == ("SUCCEED", "event")
 
 
-def test_an_event_is_believed_although_a_look_has_missed_the_job():
+def test_an_event_is_believed_although_a_poll_has_missed_the_job():
     job = wait()
-    job.on_look(None, START + 20)
-    assert job.on_event(event(at=START + 10), START + 21) is Next.DONE
+    job.on_poll(None, START + 20)
+    assert job.on_event(event(at=START + 10), START + 21) is WaitDecision.DONE
 
 
 def test_the_deadline_ends_the_wait_and_says_what_was_last_seen():
     job = wait()
-    job.on_look("STARTING", START + 1)
+    job.on_poll("STARTING", START + 1)
     job.on_deadline()
     assert job.outcome is not None
     assert (job.outcome.state, job.outcome.source) == ("TIMEOUT", "deadline")
@@ -159,20 +159,20 @@ def test_the_deadline_ends_the_wait_and_says_what_was_last_seen():
 
 def test_a_job_that_has_not_begun_by_its_start_deadline_ends_the_wait():
     job = wait()
-    job.on_look("RUNNABLE", START + 1)
-    assert job.on_start_deadline() is Next.DONE
+    job.on_poll("RUNNABLE", START + 1)
+    assert job.on_start_deadline() is WaitDecision.DONE
     assert job.outcome is not None
     assert job.outcome.state == "NOT_STARTED"
     assert "last seen RUNNABLE" in (job.outcome.reason or "")
 
 
 @pytest.mark.parametrize(
-    "begin", [lambda job: job.on_look("RUNNING", 1), lambda job: job.on_event(event("JOB_RUNNING"), START + 10)]
+    "begin", [lambda job: job.on_poll("RUNNING", 1), lambda job: job.on_event(event("JOB_RUNNING"), START + 10)]
 )
 def test_a_job_that_has_begun_outlives_its_start_deadline(begin):
     job = wait()
     begin(job)
-    assert job.on_start_deadline() is Next.WAIT
+    assert job.on_start_deadline() is WaitDecision.WAIT
     assert not job.is_done
 
 
@@ -184,15 +184,15 @@ def test_a_job_that_has_begun_outlives_its_start_deadline(begin):
 def test_a_doubtful_beginning_does_not_outlive_the_start_deadline(doubtful):
     job = wait()
     job.on_event(doubtful, START + 11)
-    assert job.on_start_deadline() is Next.DONE
+    assert job.on_start_deadline() is WaitDecision.DONE
 
 
 def test_a_refused_id_ends_the_wait_with_the_api_s_words_once_it_is_confirmed():
     job = wait()
     for seconds in (0, 2):
-        assert job.on_refusal("InvalidParameter.JobIdMalformed: no", START + seconds) is Next.WAIT
+        assert job.on_refusal("InvalidParameter.JobIdMalformed: no", START + seconds) is WaitDecision.WAIT
         assert job.is_refused
-    assert job.on_refusal("InvalidParameter.JobIdMalformed: no", START + 4) is Next.DONE
+    assert job.on_refusal("InvalidParameter.JobIdMalformed: no", START + 4) is WaitDecision.DONE
     assert job.outcome is not None
     assert (job.outcome.state, job.outcome.reason) == ("REFUSED", "InvalidParameter.JobIdMalformed: no")
 
@@ -200,25 +200,25 @@ def test_a_refused_id_ends_the_wait_with_the_api_s_words_once_it_is_confirmed():
 def test_refusals_in_one_moment_do_not_confirm_one_another():
     job = wait()
     for _ in range(10):
-        assert job.on_refusal("InvalidParameter", START) is Next.WAIT
+        assert job.on_refusal("InvalidParameter", START) is WaitDecision.WAIT
 
 
 @pytest.mark.parametrize("state", ["RUNNING", None], ids=["it runs", "it is not visible"])
 def test_a_good_answer_takes_a_refusal_back(state):
     job = wait(grace=3600)
     for minute in range(10):
-        assert job.on_refusal("gateway hiccup", START + 60 * minute) is Next.WAIT
-        assert job.on_refusal("gateway hiccup", START + 60 * minute + 1) is Next.WAIT
-        job.on_look(state, START + 60 * minute + 2)
+        assert job.on_refusal("gateway hiccup", START + 60 * minute) is WaitDecision.WAIT
+        assert job.on_refusal("gateway hiccup", START + 60 * minute + 1) is WaitDecision.WAIT
+        job.on_poll(state, START + 60 * minute + 2)
         assert not job.is_refused
 
 
 @pytest.mark.parametrize(
     ("region", "expected"),
-    [("ap-guangzhou", Next.DONE), (None, Next.DONE), ("ap-shanghai", Next.LOOK_SOON)],
+    [("ap-guangzhou", WaitDecision.DONE), (None, WaitDecision.DONE), ("ap-shanghai", WaitDecision.POLL_SOON)],
     ids=["its own", "not said", "another"],
 )
-def test_an_event_of_another_region_only_makes_the_next_look_immediate(region, expected):
+def test_an_event_of_another_region_only_makes_the_next_poll_immediate(region, expected):
     assert wait(region=region).on_event(event(), START + 11) is expected
 
 
@@ -226,8 +226,8 @@ def test_an_event_of_another_region_only_makes_the_next_look_immediate(region, e
 def test_an_event_that_cannot_be_true_says_nothing_about_a_deleted_job(doubtful):
     job = wait(grace=10, **doubtful)
     job.on_event(event(at=START + 5 if doubtful else START + 10_000), START + 6)
-    job.on_look(None, START + 20)
-    job.on_look(None, START + 30)
+    job.on_poll(None, START + 20)
+    job.on_poll(None, START + 30)
     assert job.outcome is not None
     assert job.outcome.state == "NOT_FOUND"
 
@@ -235,21 +235,21 @@ def test_an_event_that_cannot_be_true_says_nothing_about_a_deleted_job(doubtful)
 def test_an_event_from_before_the_job_was_seen_active_says_nothing_about_its_end():
     job = wait(grace=10)
     job.on_event(event("JOB_FAILED", at=START - 5), START + 1)
-    job.on_look("RUNNING", START + 2)
-    job.on_look(None, START + 20)
-    job.on_look(None, START + 30)
+    job.on_poll("RUNNING", START + 2)
+    job.on_poll(None, START + 20)
+    job.on_poll(None, START + 30)
     assert job.outcome is not None
     assert job.outcome.state == "NOT_FOUND"
 
 
 def test_what_was_dated_before_the_clock_has_jumped_is_not_compared_with_what_comes_after_it():
     job = wait(grace=60)
-    job.on_look(None, START + 5)
+    job.on_poll(None, START + 5)
     job.on_clock_jump()
-    assert job.on_look(None, START + 86_400) is Next.WAIT
-    assert job.on_event(event("JOB_FAILED", at=START + 86_300), START + 86_400) is Next.LOOK_SOON
-    job.on_look("RUNNING", START + 86_401)
-    assert job.on_event(event(at=START + 86_500), START + 86_501) is Next.DONE
+    assert job.on_poll(None, START + 86_400) is WaitDecision.WAIT
+    assert job.on_event(event("JOB_FAILED", at=START + 86_300), START + 86_400) is WaitDecision.POLL_SOON
+    job.on_poll("RUNNING", START + 86_401)
+    assert job.on_event(event(at=START + 86_500), START + 86_501) is WaitDecision.DONE
 
 
 def test_an_outcome_survives_being_stored_as_json():
@@ -309,11 +309,11 @@ def test_however_facts_are_lost_duplicated_and_reordered_the_wait_ends_with_a_st
             time, state = data.draw(st.sampled_from(past))
             job.on_event(event(f"JOB_{state}", at=time), moment)
         else:
-            job.on_look(state_at(moment), moment)
+            job.on_poll(state_at(moment), moment)
         if job.outcome is not None:
             true_since_it_began = [state for since, state in settled if since > began] + [state_at(began)]
             assert job.outcome.state in true_since_it_began
             return
-    job.on_look(state_at(end), end)
+    job.on_poll(state_at(end), end)
     assert job.outcome is not None
     assert job.outcome.state == ending

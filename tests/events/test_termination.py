@@ -14,7 +14,7 @@ from airflow_batch_events.exceptions import (
 )
 
 
-def test_a_job_is_asked_for_once_and_looked_at_until_it_has_ended():
+def test_a_job_is_asked_for_once_and_polled_until_it_has_ended():
     ending = Termination("job-1")
     assert not ending.was_asked
     ending.on_asked()

@@ -19,7 +19,7 @@ from airflow_batch_events.exceptions import (
     TransportError,
 )
 from airflow_batch_events.hooks.batch import BatchHook
-from airflow_batch_events.protocol.request import Request
+from airflow_batch_events.protocol.apis.request import Request
 from airflow_batch_events.sensors.batch import BatchJobSensor
 
 JOB = "job-00000001"
@@ -138,7 +138,7 @@ def test_a_job_that_makes_every_call_fail_that_it_is_in_costs_no_other_job_its_a
     hook = ScriptedHook(lambda action, asked: OUTAGE if ids[0] in asked else api(set())(action, asked))
     waits = [JobWait(job_id, None) for job_id in ids]
     with pytest.raises(ApiServerError):
-        hook.look(waits, 0.0)
+        hook.poll(waits, 0.0)
     assert [wait.is_done for wait in waits] == [False] + [True] * 149
 
 
@@ -236,7 +236,7 @@ def test_a_poke_that_the_next_one_will_not_remember_confirms_a_bad_answer_itself
     hook = ScriptedHook(in_turn(*answers))
     passing_time(hook)
     wait = JobWait(JOB, None)
-    hook.look_at_once([wait], sleep=hook.sleep, confirm=True)
+    hook.poll_at_once([wait], sleep=hook.sleep, confirm=True)
     assert wait.outcome is not None
     assert wait.outcome.state == state
     assert sum(hook.slept) <= 70

@@ -18,7 +18,7 @@ from airflow_batch_events.hooks.connection import (
     aget_access,
     get_access,
 )
-from airflow_batch_events.protocol.credentials import ENDPOINT_FIELDS
+from airflow_batch_events.protocol.credentials.access import ENDPOINT_FIELDS
 
 SECRET = "never-show-this"
 
@@ -206,7 +206,7 @@ def test_every_secret_of_a_connection_is_masked_before_anything_is_looked_up(mon
     )
     with pytest.raises(ConfigurationError):
         access_from_connection(connection, "no region")
-    monkeypatch.setattr("airflow_batch_events.protocol.account.Account.resolve", _away)
+    monkeypatch.setattr("airflow_batch_events.protocol.credentials.credential_source.CredentialSource.resolve", _away)
     with pytest.raises(TransportError):
         access_from_connection(connection)
     for secret in ("Env%23Passw0rd", "Env#Passw0rd", "Giv%23Passw0rd", "Giv#Passw0rd", "ExternalPassw0rd"):

@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk import Connection
 from airflow.sdk.log import redact
 
-from airflow_batch_events.exceptions import ConfigurationError, CredentialsError, QueueNotFoundError
+from airflow_batch_events.exceptions import CmqQueueNotFoundError, ConfigurationError, CredentialsError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.cmq import CmqHook
 from airflow_batch_events.hooks.connection import access_from_connection, account_from_connection, aget_access
@@ -229,7 +229,7 @@ def test_a_queue_is_checked_through_the_connection_also_where_a_loop_runs(keys: 
 
     async def check() -> None:
         CmqHook().check_queue("waits")
-        with pytest.raises(QueueNotFoundError, match="'nowhere'"):
+        with pytest.raises(CmqQueueNotFoundError, match="'nowhere'"):
             CmqHook().check_queue("nowhere")
         assert BatchHook().get_job_states(["job-00000000"]) == {}
 

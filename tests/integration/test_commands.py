@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from airflow_batch_events.protocol.apis.tdmq import delete_queue, delete_topic
 from airflow_batch_events.protocol.sdk import SdkClient
-from airflow_batch_events.protocol.tdmq import delete_queue, delete_topic
 from devtools.airflow_stack.stack import AirflowStack
 from devtools.emulator_process import CloudAddress, provision
 

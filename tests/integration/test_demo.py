@@ -38,7 +38,7 @@ def start_demo(place: Path, output: Path) -> Iterator[StartDemo]:
     started = []
 
     def start(*options: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "airflow_batch_events.cli", "demo", *options]
+        command = [sys.executable, "-m", "devtools.demo", *options]
         with output.open("wb") as file:
             demo = subprocess.Popen(command, env=os.environ | {"TMPDIR": str(place)}, stdout=file, stderr=file)
         started.append(demo)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_batch_events.protocol import batch
+from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.sdk import SdkClient
 from devtools.airflow_stack.airflow_api import AirflowApi, wait_until
 from devtools.airflow_stack.stack import TRIGGERER, AirflowStack

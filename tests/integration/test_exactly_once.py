@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from airflow_batch_events.protocol import batch
-from airflow_batch_events.protocol.batch_answers import JobView
+from airflow_batch_events.protocol.apis import batch
+from airflow_batch_events.protocol.apis.batch_answers import JobView
 from airflow_batch_events.protocol.sdk import SdkClient
 from devtools.airflow_stack.airflow_api import AirflowApi
 from devtools.emulator_process import CloudAddress, provision

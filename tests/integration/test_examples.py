@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from integration.conftest import DAGS
 
-from airflow_batch_events.protocol import batch
+from airflow_batch_events.protocol.apis import batch
+from airflow_batch_events.protocol.apis.tdmq import delete_queue, delete_topic, describe_queue
 from airflow_batch_events.protocol.cmq import CmqClient
 from airflow_batch_events.protocol.sdk import SdkClient
-from airflow_batch_events.protocol.tdmq import delete_queue, delete_topic, describe_queue
 from devtools.airflow_stack.airflow_api import AirflowApi, wait_until
 from devtools.airflow_stack.stack import AirflowStack
 from devtools.emulator_process import CloudAddress, provision

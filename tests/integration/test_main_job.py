@@ -12,8 +12,8 @@ import pytest
 from support.statsd import StatsdServer
 
 from airflow_batch_events.exceptions import ApiNotFoundError
+from airflow_batch_events.protocol.apis.tdmq import delete_queue, delete_topic
 from airflow_batch_events.protocol.sdk import SdkClient
-from airflow_batch_events.protocol.tdmq import delete_queue, delete_topic
 from devtools.airflow_stack.airflow_api import AirflowApi, wait_until
 from devtools.airflow_stack.stack import TRIGGERER, AirflowStack
 from devtools.emulator_process import CloudAddress, provision
@@ -121,13 +121,13 @@ def test_each_result_takes_its_branch_ended_by_the_event_and_the_triggerer_s_met
     assert waits.endswith(":0|g")
 
 
-def test_with_the_queue_deleted_in_mid_wait_each_result_takes_its_branch_ended_by_a_look(
+def test_with_the_queue_deleted_in_mid_wait_each_result_takes_its_branch_ended_by_a_poll(
     airflow: AirflowApi, emulator: CloudAddress, start_branches: Callable[[], dict[str, str]], gate: Path
 ) -> None:
     runs = start_branches()
     drop_queue(emulator)
     gate.touch()
-    check_branches(airflow, runs, source="look")
+    check_branches(airflow, runs, source="api")
 
 
 def test_a_killed_triggerer_loses_none_of_fifty_waits(airflow: AirflowApi, stack: AirflowStack, gate: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_killed_triggerer_loses_none_of_fifty_waits(airflow: AirflowApi, stack
     assert airflow.xcom(GATED_DAG, run_id, "gather") == ["SUCCEED", "SUCCEED", "FAILED"] * 16 + ["SUCCEED", "SUCCEED"]
 
 
-def test_a_queue_that_does_not_exist_fails_the_wait_at_once_and_says_how_to_mend_it(
+def test_a_queue_that_does_not_exist_fails_the_wait_at_once_and_says_how_to_fix_it(
     airflow: AirflowApi, gate: Path
 ) -> None:
     airflow.unpause(GATED_DAG)
@@ -149,5 +149,5 @@ def test_a_queue_that_does_not_exist_fails_the_wait_at_once_and_says_how_to_mend
     assert airflow.wait_for_run(GATED_DAG, run_id) == "failed"
     gate.touch()
     log = airflow.log(GATED_DAG, run_id, "wait", map_index=0)
-    for words in ("QueueMissingError", "no-such-queue", "ap-guangzhou", "tencentcloud_default", "subscribe it"):
+    for words in ("WaitQueueNotFoundError", "no-such-queue", "ap-guangzhou", "tencentcloud_default", "subscribe it"):
         assert words in log

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from airflow_batch_events.protocol.apis.tdmq import delete_queue, delete_topic
 from airflow_batch_events.protocol.sdk import SdkClient
-from airflow_batch_events.protocol.tdmq import delete_queue, delete_topic
 from devtools.airflow_stack.airflow_api import AirflowApi
 from devtools.airflow_stack.stack import AirflowStack
 from devtools.emulator_process import CloudAddress, provision

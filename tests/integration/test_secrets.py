@@ -22,9 +22,9 @@ import psycopg2.sql
 import pytest
 
 from airflow_batch_events.exceptions import CloudError
-from airflow_batch_events.protocol import batch
+from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.cmq import CmqClient
-from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.credentials.access import CloudAccess
 from airflow_batch_events.protocol.sdk import AsyncSdkClient, SdkClient
 from devtools.airflow_stack.stack import AirflowStack
 from devtools.emulator_process import CloudAddress, provision

@@ -24,7 +24,7 @@ from support.odd_bodies import as_received, as_sent, body_of, good_event, odd_bo
 from support.small_cloud import PLACEMENT, announced_job
 from support.spoiling_proxy import Call, Reply, start_proxy
 
-from airflow_batch_events.protocol import batch
+from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.cmq import CmqClient
 from airflow_batch_events.protocol.sdk import SdkClient
 from devtools.airflow_stack.airflow_api import wait_until

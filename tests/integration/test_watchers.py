@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import pytest
 from support.small_cloud import PLACEMENT, announced_job
 
-from airflow_batch_events.protocol import batch
+from airflow_batch_events.protocol.apis import batch
+from airflow_batch_events.protocol.apis.tdmq import delete_queue, delete_topic
 from airflow_batch_events.protocol.sdk import SdkClient
-from airflow_batch_events.protocol.tdmq import delete_queue, delete_topic
 from devtools.airflow_stack.airflow_api import AirflowApi, wait_until
 from devtools.airflow_stack.stack import TRIGGERER, AirflowStack
 from devtools.emulator_process import CloudAddress, provision

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from airflow_batch_events.protocol.apis.tdmq import delete_queue, delete_topic
 from airflow_batch_events.protocol.sdk import SdkClient
-from airflow_batch_events.protocol.tdmq import delete_queue, delete_topic
 from devtools.airflow_stack.airflow_api import AirflowApi
 from devtools.emulator_process import CloudAddress, provision
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_batch_events.links.console import BatchJobLink
-from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.credentials.access import CloudAccess
 
 EMULATOR = CloudAccess.at_endpoint("http://127.0.0.1:8700", "AKIDexample", "example")
 

@@ -18,8 +18,8 @@ from airflow_batch_events.exceptions import (
     BatchJobTimeoutError,
     ConfigurationError,
     CredentialsError,
-    JobChangedError,
     JobStateUnknownError,
+    SubmissionChangedError,
 )
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.operators.batch import (
@@ -163,7 +163,7 @@ def test_a_changed_description_is_refused_while_the_old_job_counts():
     task.run()
     changed = submit(job=job("outcome=succeed duration=0"))
     changed.store = task.store
-    with pytest.raises(JobChangedError, match="on_changed_job"):
+    with pytest.raises(SubmissionChangedError, match="on_changed_job"):
         changed.run()
 
 
@@ -191,7 +191,7 @@ def test_a_full_quota_says_what_to_do(cloud):
         submit().run()
 
 
-def test_a_description_that_the_api_refuses_can_be_mended():
+def test_a_description_that_the_api_refuses_can_be_fixed():
     broken = submit(job={"JobName": "j", "Tasks": []})
     with pytest.raises(Exception, match="SubmitJob"):
         broken.run()

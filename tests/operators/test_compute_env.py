@@ -22,7 +22,7 @@ from airflow_batch_events.exceptions import (
     ConfigurationError,
     CredentialsError,
     IdentityChangedError,
-    JobChangedError,
+    SubmissionChangedError,
     SubmissionRecordError,
 )
 from airflow_batch_events.hooks.batch import BatchHook
@@ -31,8 +31,8 @@ from airflow_batch_events.operators.compute_env import (
     BatchDeleteComputeEnvOperator,
     BatchModifyComputeEnvOperator,
 )
-from airflow_batch_events.protocol import batch, tdmq
-from airflow_batch_events.protocol.request import Request
+from airflow_batch_events.protocol.apis import batch, tdmq
+from airflow_batch_events.protocol.apis.request import Request
 from tencent_batch_emulator.faults.rules import Fault
 from tencent_batch_emulator.services.batch.settings import Delays, Quotas
 from tencent_batch_emulator.testing import start_emulator
@@ -52,7 +52,7 @@ def shared_emulator():
 @pytest.fixture(autouse=True)
 def _fast(cloud, monkeypatch):
     monkeypatch.setattr("airflow_batch_events.operators.compute_env.BUSY_CHECK", 0.02)
-    monkeypatch.setattr("airflow_batch_events.operators.env_creation.DEFAULT_GRACE", 0.0)
+    monkeypatch.setattr("airflow_batch_events.waiting.create_once.DEFAULT_GRACE", 0.0)
 
 
 def env(nodes=2, **fields):
@@ -182,7 +182,7 @@ def test_another_description_in_a_later_try_creates_nothing_in_silence(cloud):
     env_id = task.run()
     other = create(env(5), wait_for_nodes=0)
     other.store = task.store
-    with pytest.raises(JobChangedError, match=f"{env_id}.*BatchModifyComputeEnvOperator"):
+    with pytest.raises(SubmissionChangedError, match=f"{env_id}.*BatchModifyComputeEnvOperator"):
         other.run()
     assert created(cloud) == 1
 
@@ -442,7 +442,7 @@ def queue():
     return "nodes"
 
 
-def test_creating_and_deleting_end_by_event_long_before_the_next_look(cloud, queue):
+def test_creating_and_deleting_end_by_event_long_before_the_next_poll(cloud, queue):
     by_event = {"deferrable": True, "queue_name": queue, "poll_interval": 3600}
     creation = create(topic_name="events", **by_event)
     env_id = creation.run()

@@ -26,8 +26,9 @@ from support.tasks import TaskRunner
 from airflow_batch_events.exceptions import BatchEventsError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.operators.batch import BatchSubmitJobOperator
-from airflow_batch_events.protocol import clock, tdmq
-from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol import clock
+from airflow_batch_events.protocol.apis import tdmq
+from airflow_batch_events.protocol.credentials.access import CloudAccess
 from airflow_batch_events.protocol.retry import RetryPolicy
 from airflow_batch_events.protocol.sdk import SdkClient
 from tencent_batch_emulator.faults.rules import Fault
@@ -207,17 +208,17 @@ def shared_emulator(failure: Failure) -> Iterator[RunningEmulator]:
 
 
 @contextmanager
-def passing_time(cloud: RunningEmulator, after_the_first_look: Callable[[], object]) -> Iterator[None]:
+def passing_time(cloud: RunningEmulator, after_the_first_poll: Callable[[], object]) -> Iterator[None]:
     """Do something as soon as the wait has looked at the job, so that what happens then is told by an event."""
-    over, looks = threading.Event(), cloud.count("DescribeJobs")
+    over, polls = threading.Event(), cloud.count("DescribeJobs")
 
     def run() -> None:
-        while cloud.count("DescribeJobs") == looks:
+        while cloud.count("DescribeJobs") == polls:
             if over.wait(0.01):
                 return
         # The wait must have taken the answer, too: an event that overtakes it is not believed before another look.
         if not over.wait(0.3):
-            after_the_first_look()
+            after_the_first_poll()
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -253,9 +254,9 @@ def play(failure: Failure, cloud: RunningEmulator) -> Told:
     def before_the_wait() -> None:
         if failure.before_the_wait is not None:
             failure.before_the_wait(cloud, job_id())
-        stack.enter_context(passing_time(cloud, after_the_first_look))
+        stack.enter_context(passing_time(cloud, after_the_first_poll))
 
-    def after_the_first_look() -> None:
+    def after_the_first_poll() -> None:
         cloud.advance(failure.passes)
         if failure.meanwhile is not None:
             failure.meanwhile(cloud, job_id())

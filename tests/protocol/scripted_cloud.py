@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from airflow_batch_events.protocol.clock import CloudClock
-from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.credentials.access import CloudAccess
 
 SECRET_ID = "AKIDEXAMPLEEXAMPLEEXAMPLEEXAMPLE0000"
 SECRET_KEY = "EXAMPLEKEYEXAMPLEKEYEXAMPLEKEY00"

@@ -18,13 +18,14 @@ from airflow_batch_events.exceptions import (
     ApiThrottledError,
     CmqCredentialsError,
     CmqNoSubscriberError,
-    QueueNotFoundError,
-    TopicNotFoundError,
+    CmqQueueNotFoundError,
+    CmqTopicNotFoundError,
     TransportError,
 )
-from airflow_batch_events.protocol import batch, sts, tdmq
+from airflow_batch_events.protocol.apis import batch, tdmq
 from airflow_batch_events.protocol.cmq import CmqClient
-from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.credentials import sts
+from airflow_batch_events.protocol.credentials.access import CloudAccess
 from airflow_batch_events.protocol.retry import NO_RETRY
 from airflow_batch_events.protocol.sdk import AsyncSdkClient, SdkClient
 from tencent_batch_emulator.emulator import Emulator
@@ -130,12 +131,12 @@ async def test_a_long_poll_answers_as_soon_as_something_arrives(queues: CmqClien
 
 
 async def test_what_does_not_exist_is_named(queues: CmqClient, api: AsyncSdkClient) -> None:
-    with pytest.raises(QueueNotFoundError, match="'none'"):
+    with pytest.raises(CmqQueueNotFoundError, match="'none'"):
         await queues.receive("none")
-    with pytest.raises(QueueNotFoundError, match="'none'"):
+    with pytest.raises(CmqQueueNotFoundError, match="'none'"):
         await queues.check_queue("none")
     await queues.check_queue("jobs")
-    with pytest.raises(TopicNotFoundError, match="'none'"):
+    with pytest.raises(CmqTopicNotFoundError, match="'none'"):
         await queues.publish("none", "x")
     await api.send(tdmq.create_topic("lonely"))
     with pytest.raises(CmqNoSubscriberError, match="'lonely'"):
@@ -278,7 +279,7 @@ async def test_checking_a_queue_takes_no_message_from_anybody(access: CloudAcces
     await queues.check_queue("jobs")
     [message] = await queues.receive("jobs", wait_seconds=0)
     assert message.dequeue_count == 1
-    with pytest.raises(QueueNotFoundError, match="'nowhere'"):
+    with pytest.raises(CmqQueueNotFoundError, match="'nowhere'"):
         await queues.check_queue("nowhere")
     async with CmqClient(replace(access, secret_key="wrong")) as stranger:
         with pytest.raises(CmqCredentialsError):

@@ -21,13 +21,13 @@ from protocol.scripted_cloud import SECRET_ID, SECRET_KEY, Asked, Dates, Scripte
 from airflow_batch_events.exceptions import (
     CmqCredentialsError,
     CmqNoSubscriberError,
+    CmqQueueNotFoundError,
     CmqServerError,
     ConfigurationError,
-    QueueNotFoundError,
     TransportError,
 )
 from airflow_batch_events.protocol.cmq import MAX_BATCH, MAX_BATCH_BYTES, CmqClient, DeleteFailure, batches
-from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.credentials.access import CloudAccess
 
 OK = {"code": 0, "message": "", "requestId": "1"}
 EMPTY = {"code": 7000, "message": "(10200)no message", "requestId": "1"}
@@ -128,7 +128,7 @@ async def test_a_missing_queue_is_one_error_under_both_codes(
     cloud: ScriptedCloud, client: CmqClient, code: int
 ) -> None:
     cloud.answer({"code": code, "message": "(10100)queue is not existed,or deleted"})
-    with pytest.raises(QueueNotFoundError, match="'jobs'"):
+    with pytest.raises(CmqQueueNotFoundError, match="'jobs'"):
         await client.receive("jobs")
 
 
@@ -458,7 +458,7 @@ async def test_a_service_that_looks_at_the_handle_first_says_nothing_of_the_queu
 
 @pytest.mark.parametrize(
     ("code", "module", "error"),
-    [(4440, 10100, QueueNotFoundError), (4000, 10100, QueueNotFoundError), (4100, 10030, CmqCredentialsError)],
+    [(4440, 10100, CmqQueueNotFoundError), (4000, 10100, CmqQueueNotFoundError), (4100, 10030, CmqCredentialsError)],
 )
 async def test_any_other_answer_about_a_queue_is_an_error(
     cloud: ScriptedCloud, client: CmqClient, code: int, module: int, error: type[Exception]

@@ -23,13 +23,13 @@ from airflow_batch_events.exceptions import (
     CmqOverdueError,
     CmqParameterError,
     CmqQueueFullError,
+    CmqQueueNotFoundError,
     CmqServerError,
     CmqStaleHandleError,
     CmqThrottledError,
     CmqTooLargeError,
     CmqTooManyUnackedError,
-    QueueNotFoundError,
-    TopicNotFoundError,
+    CmqTopicNotFoundError,
 )
 from airflow_batch_events.protocol.cmq_wire import (
     Answer,
@@ -248,9 +248,9 @@ def test_a_partial_deletion_names_its_failures() -> None:
         (4000, "(10430)action name CreateTopic is not existed", CmqParameterError),
         (4000, "(10450)secret id dosen't begin with AKID", CmqCredentialsError),
         (4000, "(10461)no cam authentication", CmqCredentialsError),
-        (4000, "(10100)queue is not existed,or deleted", QueueNotFoundError),
-        (4000, "4440 (10100)queue is not existed,or deleted", QueueNotFoundError),
-        (4000, "(10600)topic is not existed,or deleted", TopicNotFoundError),
+        (4000, "(10100)queue is not existed,or deleted", CmqQueueNotFoundError),
+        (4000, "4440 (10100)queue is not existed,or deleted", CmqQueueNotFoundError),
+        (4000, "(10600)topic is not existed,or deleted", CmqTopicNotFoundError),
         (4100, "(10030)authentication failed", CmqCredentialsError),
         (4100, "(10080)secret id status error", CmqCredentialsError),
         (4100, "(10270)secret id is not existed", CmqCredentialsError),
@@ -259,9 +259,9 @@ def test_a_partial_deletion_names_its_failures() -> None:
         (4410, "(10240)reach maximum retention number of message", CmqQueueFullError),
         (4420, "(10250)qps throttling", CmqThrottledError),
         (4430, "(10260)receipt handle is invalid", CmqStaleHandleError),
-        (4440, "(10100)queue is not existed,or deleted", QueueNotFoundError),
-        (4440, "(10600)topic is not existed,or deleted", TopicNotFoundError),
-        (4440, "no module", QueueNotFoundError),
+        (4440, "(10100)queue is not existed,or deleted", CmqQueueNotFoundError),
+        (4440, "(10600)topic is not existed,or deleted", CmqTopicNotFoundError),
+        (4440, "no module", CmqQueueNotFoundError),
         (4470, "(10300)total message size exceed 1MB", CmqTooLargeError),
         (4480, "(10460)exceed interface frequency limit, please slow down", CmqThrottledError),
         (6000, "(10050)server internal error", CmqServerError),
@@ -282,7 +282,7 @@ def test_every_code_has_its_exception(code: int, message: str, kind: type[CmqErr
 
 
 def test_a_missing_topic_is_known_by_the_action_when_the_text_does_not_say() -> None:
-    assert type(error_of("BatchPublishMessage", "events", Answer(4440))) is TopicNotFoundError
+    assert type(error_of("BatchPublishMessage", "events", Answer(4440))) is CmqTopicNotFoundError
 
 
 def test_the_module_number_is_taken_out_of_the_text() -> None:

@@ -18,10 +18,11 @@ import pytest
 from protocol.scripted_cloud import ScriptedCloud
 
 from airflow_batch_events.exceptions import CallTimeoutError, TransportError
-from airflow_batch_events.protocol import batch, http_line, transport
 from airflow_batch_events.protocol import cmq as cmq_module
+from airflow_batch_events.protocol import http_line, transport
+from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.cmq import CmqClient
-from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.credentials.access import CloudAccess
 from airflow_batch_events.protocol.retry import NO_RETRY, RetryPolicy
 from airflow_batch_events.protocol.sdk import AsyncSdkClient, SdkClient
 

@@ -21,7 +21,7 @@ NAMES = ("content", "secret_key", "token", "password", "written", "proxy", "exte
 
 def values() -> list[type[Any]]:
     found = {}
-    for module in pkgutil.iter_modules(protocol.__path__, protocol.__name__ + "."):
+    for module in pkgutil.walk_packages(protocol.__path__, protocol.__name__ + "."):
         for kind in vars(importlib.import_module(module.name)).values():
             if inspect.isclass(kind) and kind.__module__ == module.name and fields(kind):
                 found[kind] = None
@@ -35,7 +35,7 @@ def fields(kind: type[Any]) -> list[str]:
 
 
 def test_the_walk_finds_the_room_s_values() -> None:
-    assert {"CloudAccess", "Key", "Role", "Account", "Proxy", "Request", "TemporaryKey"} <= {
+    assert {"CloudAccess", "Key", "Role", "CredentialSource", "Proxy", "Request", "TemporaryKey"} <= {
         kind.__name__ for kind in values()
     }
 

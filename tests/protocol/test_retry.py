@@ -13,9 +13,9 @@ from airflow_batch_events.exceptions import (
     ApiServerError,
     ApiThrottledError,
     CloudError,
+    CmqQueueNotFoundError,
     CmqServerError,
     CmqThrottledError,
-    QueueNotFoundError,
     TransportError,
 )
 from airflow_batch_events.protocol.retry import NO_RETRY, RetryPolicy
@@ -31,7 +31,7 @@ THROTTLED: list[CloudError] = [
 ]
 FINAL: list[CloudError] = [
     ApiParameterError("SubmitJob", "InvalidParameter", "bad"),
-    QueueNotFoundError("SendMessage", 4440, 10100, "queue is not existed, or deleted", "q"),
+    CmqQueueNotFoundError("SendMessage", 4440, 10100, "queue is not existed, or deleted", "q"),
 ]
 
 

@@ -33,16 +33,16 @@ from airflow_batch_events.exceptions import (
     ConfigurationError,
     TransportError,
 )
-from airflow_batch_events.protocol import batch, tdmq
+from airflow_batch_events.protocol.apis import batch, tdmq
+from airflow_batch_events.protocol.apis.request import Request
 from airflow_batch_events.protocol.clock import CloudClock
-from airflow_batch_events.protocol.credentials import CloudAccess
-from airflow_batch_events.protocol.request import Request
+from airflow_batch_events.protocol.credentials.access import CloudAccess
 from airflow_batch_events.protocol.retry import NO_RETRY, RetryPolicy
 from airflow_batch_events.protocol.sdk import AsyncSdkClient, SdkClient, api_error
 
 JOBS = {"Response": {"TotalCount": 1, "JobSet": [{"JobId": "job-1", "JobState": "RUNNING"}], "RequestId": "r-1"}}
 SUBMITTED = {"Response": {"JobId": "job-1", "RequestId": "r-1"}}
-LOOK = batch.describe_jobs(["job-1"])
+POLL = batch.describe_jobs(["job-1"])
 UNSAFE = batch.submit_job({"Tasks": []}, {"Zone": "z"})
 SAFE = batch.submit_job({"Tasks": []}, {"Zone": "z"}, "token")
 
@@ -153,7 +153,7 @@ def test_the_signature_of_this_test_is_that_of_the_vendors_published_example() -
 async def test_a_call_is_signed_for_its_service_and_answered_with_a_value(cloud: ScriptedCloud, send: Send) -> None:
     cloud.answer(JOBS)
     cloud.answer({"Response": {"QueueId": "cmqq-1", "RequestId": "r-1"}})
-    assert await send(cloud.access, LOOK, tdmq.create_queue("jobs")) == "cmqq-1"
+    assert await send(cloud.access, POLL, tdmq.create_queue("jobs")) == "cmqq-1"
     look, create = cloud.asked
     assert_signed(look, "batch")
     assert_signed(create, "tdmq")
@@ -167,7 +167,7 @@ async def test_a_call_is_signed_for_its_service_and_answered_with_a_value(cloud:
 
 async def test_temporary_credentials_send_their_token(cloud: ScriptedCloud, send: Send) -> None:
     cloud.answer(JOBS)
-    await send(replace(cloud.access, token="t0ken"), LOOK)
+    await send(replace(cloud.access, token="t0ken"), POLL)
     assert cloud.asked[0].headers["x-tc-token"] == "t0ken"
 
 
@@ -242,7 +242,7 @@ async def test_what_is_no_answer_is_a_transport_error(
 ) -> None:
     cloud.answer(content, status=status, content_type=content_type)
     with pytest.raises(TransportError, match="DescribeJobs"):
-        await send(cloud.access, LOOK)
+        await send(cloud.access, POLL)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ async def test_an_answer_that_is_odd_in_any_way_is_an_error_of_ours_that_quotes_
 ) -> None:
     cloud.answer(content)
     with pytest.raises(TransportError) as caught:
-        await send(cloud.access, LOOK)
+        await send(cloud.access, POLL)
     assert caught.value.__cause__ is caught.value.__context__ is None
     assert len(str(caught.value)) < 300
 
@@ -273,7 +273,7 @@ async def test_an_answer_that_is_odd_in_any_way_is_an_error_of_ours_that_quotes_
 async def test_an_error_s_text_without_an_end_is_cut(cloud: ScriptedCloud, send: Send) -> None:
     cloud.answer(failure("InvalidParameter", "x" * 100_000))
     with pytest.raises(ApiParameterError) as caught:
-        await send(cloud.access, LOOK)
+        await send(cloud.access, POLL)
     assert len(str(caught.value)) < 3000
 
 
@@ -281,32 +281,32 @@ async def test_a_call_may_have_a_bound_of_its_own(cloud: ScriptedCloud) -> None:
     cloud.hang()
     async with AsyncSdkClient(cloud.access, retry=NO_RETRY) as client:
         with pytest.raises(CallTimeoutError, match=r"timed out after 0\.1 s"):
-            await client.send(LOOK, timeout=0.1)
+            await client.send(POLL, timeout=0.1)
 
 
 async def test_the_http_status_and_the_address_are_told(cloud: ScriptedCloud, send: Send) -> None:
     cloud.answer(b"", status=503)
     with pytest.raises(TransportError, match="503") as error:
-        await send(cloud.access, LOOK)
+        await send(cloud.access, POLL)
     assert cloud.endpoint in str(error.value)
 
 
 async def test_a_cut_connection_is_a_transport_error(cloud: ScriptedCloud, send: Send) -> None:
     cloud.cut()
     with pytest.raises(TransportError):
-        await send(cloud.access, LOOK)
+        await send(cloud.access, POLL)
 
 
 async def test_an_answer_that_is_cut_off_is_a_transport_error(cloud: ScriptedCloud, send: Send) -> None:
     cloud.cut(after=json.dumps(JOBS).encode())
     with pytest.raises(TransportError):
-        await send(cloud.access, LOOK)
+        await send(cloud.access, POLL)
 
 
 async def test_a_server_that_hangs_is_given_up(cloud: ScriptedCloud, send: Send) -> None:
     cloud.hang()
     with pytest.raises(TransportError, match=r"(?i)time"):
-        await send(cloud.access, LOOK, timeout=0.1)
+        await send(cloud.access, POLL, timeout=0.1)
 
 
 async def test_a_call_that_must_not_be_repeated_gets_the_most_at_once(cloud: ScriptedCloud, send: Send) -> None:
@@ -318,7 +318,7 @@ async def test_a_call_that_must_not_be_repeated_gets_the_most_at_once(cloud: Scr
 
 async def test_an_address_where_nobody_listens_is_a_transport_error(send: Send) -> None:
     with pytest.raises(TransportError, match=r"127\.0\.0\.1:9"):
-        await send(CloudAccess.at_endpoint("http://127.0.0.1:9", SECRET_ID, SECRET_KEY), LOOK)
+        await send(CloudAccess.at_endpoint("http://127.0.0.1:9", SECRET_ID, SECRET_KEY), POLL)
 
 
 async def test_a_read_survives_failures_that_pass(cloud: ScriptedCloud, send: Send) -> None:
@@ -327,7 +327,7 @@ async def test_a_read_survives_failures_that_pass(cloud: ScriptedCloud, send: Se
     cloud.answer(b"", status=500)
     cloud.answer(failure("InternalError"))
     cloud.answer(JOBS)
-    [view] = await send(cloud.access, LOOK, retry=RetryPolicy(), pauses=pauses)
+    [view] = await send(cloud.access, POLL, retry=RetryPolicy(), pauses=pauses)
     assert view.state == "RUNNING"
     assert len(pauses) == 3
 
@@ -380,7 +380,7 @@ async def test_an_error_status_tells_the_time_too(cloud: ScriptedCloud, send: Se
     clock = Dates()
     cloud.answer(b"", status=500, date=1_700_000_000)
     with pytest.raises(TransportError):
-        await send(cloud.access, LOOK, clock=clock)
+        await send(cloud.access, POLL, clock=clock)
     assert clock.learned == [(1_700_000_000, False)]
 
 
@@ -410,14 +410,14 @@ async def test_no_secret_reaches_the_log_or_an_exception(
 async def test_a_proxy_is_used(cloud: ScriptedCloud, send: Send) -> None:
     cloud.answer(JOBS)
     access = replace(cloud.access, batch_endpoint="http://batch.invalid", proxy=cloud.endpoint)
-    [view] = await send(access, LOOK)
+    [view] = await send(access, POLL)
     assert view.job_id == "job-1"
     assert cloud.asked[0].line.startswith("POST http://batch.invalid/")
 
 
 async def test_connections_are_kept(cloud: ScriptedCloud, send: Send) -> None:
     cloud.answer(JOBS, times=5)
-    await send(cloud.access, *[LOOK] * 5)
+    await send(cloud.access, *[POLL] * 5)
     assert cloud.connections == 1
 
 
@@ -425,12 +425,12 @@ async def test_a_closed_client_opens_again(cloud: ScriptedCloud) -> None:
     cloud.answer(JOBS, times=4)
     client = AsyncSdkClient(cloud.access)
     for _ in range(2):
-        [view] = await client.send(LOOK)
+        [view] = await client.send(POLL)
         assert view.job_id == "job-1"
         await client.aclose()
     blocking = SdkClient(cloud.access)
     for _ in range(2):
-        assert len(await asyncio.to_thread(blocking.send, LOOK)) == 1
+        assert len(await asyncio.to_thread(blocking.send, POLL)) == 1
         blocking.close()
 
 
@@ -438,11 +438,11 @@ async def test_many_calls_at_once_share_a_client(cloud: ScriptedCloud) -> None:
     for _ in range(10):
         cloud.hang()
     async with AsyncSdkClient(cloud.access) as client:
-        looks = [asyncio.create_task(client.send(LOOK)) for _ in range(10)]
+        polls = [asyncio.create_task(client.send(POLL)) for _ in range(10)]
         await cloud.until_hanging(10)
         cloud.answer(JOBS, times=10)
         cloud.release.set()
-        for views in await asyncio.gather(*looks):
+        for views in await asyncio.gather(*polls):
             assert [view.job_id for view in views] == ["job-1"]
 
 
@@ -464,14 +464,15 @@ async def test_opening_the_asynchronous_client_does_not_block_the_loop(cloud: Sc
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ssl.SSLContext, "load_verify_locations", spy)
         async with AsyncSdkClient(cloud.access) as client:
-            await client.send(LOOK)
+            await client.send(POLL)
     assert set(callers) == {"thread"}
 
 
 def test_importing_the_room_imports_neither_the_sdk_nor_an_http_client() -> None:
     script = (
         "import sys\n"
-        "from airflow_batch_events.protocol import batch, cmq, credentials, sdk, tdmq\n"
+        "from airflow_batch_events.protocol import cmq, credentials, sdk\n"
+        "from airflow_batch_events.protocol.apis import batch, tdmq\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))\n"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)

@@ -20,14 +20,14 @@ from protocol.scripted_cloud import ScriptedCloud
 from support.forward_proxy import ForwardProxy
 
 from airflow_batch_events.exceptions import ConfigurationError, TransportError
-from airflow_batch_events.protocol import batch
+from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.cmq import CmqClient
-from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.credentials.access import CloudAccess
 from airflow_batch_events.protocol.retry import NO_RETRY
 from airflow_batch_events.protocol.sdk import AsyncSdkClient, SdkClient
 
 ANSWER = {"code": 7000, "Response": {"JobSet": []}}
-LOOK = batch.describe_jobs(["job-1"])
+POLL = batch.describe_jobs(["job-1"])
 
 Use = Callable[[CloudAccess], Awaitable[object]]
 
@@ -74,13 +74,13 @@ async def use_cmq(access: CloudAccess) -> object:
 
 async def use_async_sdk(access: CloudAccess) -> object:
     async with AsyncSdkClient(access, retry=NO_RETRY) as client:
-        return await client.send(LOOK)
+        return await client.send(POLL)
 
 
 async def use_blocking_sdk(access: CloudAccess) -> object:
     def send() -> object:
         with SdkClient(access, retry=NO_RETRY) as client:
-            return client.send(LOOK)
+            return client.send(POLL)
 
     return await asyncio.to_thread(send)
 

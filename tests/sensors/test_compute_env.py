@@ -15,13 +15,13 @@ from airflow_batch_events.exceptions import (
     ComputeEnvNotFoundError,
     ConfigurationError,
     CredentialsError,
-    QueueMissingError,
     TransportError,
+    WaitQueueNotFoundError,
 )
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.cmq import CmqHook
-from airflow_batch_events.protocol import batch, tdmq
-from airflow_batch_events.protocol.batch_answers import Activity
+from airflow_batch_events.protocol.apis import batch, tdmq
+from airflow_batch_events.protocol.apis.batch_answers import Activity
 from airflow_batch_events.sensors.compute_env import BatchComputeEnvSensor
 from airflow_batch_events.triggers.compute_env import BatchComputeEnvTrigger
 from tencent_batch_emulator.faults.rules import Fault
@@ -99,7 +99,7 @@ def test_soft_fail_skips():
 
 
 @BOTH_WAYS
-def test_looks_that_fail_for_a_moment_change_nothing(cloud, deferrable):
+def test_polls_that_fail_for_a_moment_change_nothing(cloud, deferrable):
     env_id = new_env(1)
     cloud.add_fault(Fault(effect="error", action="DescribeComputeEnv", code="ResourceUnavailable", next=2))
     assert sense(env_id, deferrable=deferrable).run()["succeeded"]
@@ -162,7 +162,7 @@ def sense_by_event(env_id, queue, **kwargs):
     return sense(env_id, deferrable=True, queue_name=queue, **settings)
 
 
-def test_an_event_ends_the_wait_long_before_the_next_look(cloud, queue):
+def test_an_event_ends_the_wait_long_before_the_next_poll(cloud, queue):
     env_id = new_env(notify=True)
     task = sense_by_event(env_id, queue, nodes=2)
     assert task.run()["running_nodes"] == 2
@@ -184,13 +184,13 @@ def test_an_event_that_is_not_true_ends_nothing(cloud, queue):
         task.run(meanwhile=lambda: [CmqHook().send(queue, forged) for _ in range(3)])
 
 
-def test_without_events_it_looks_as_often_as_it_is_told(queue):
+def test_without_events_it_polls_as_often_as_it_is_told(queue):
     env_id = new_env()
     assert sense(env_id, deferrable=True, queue_name=queue, poke_interval=0.1).run()["succeeded"]
 
 
-def test_a_queue_that_does_not_exist_fails_the_wait_and_says_how_to_mend_it(cloud):
-    with pytest.raises(QueueMissingError, match="no-such-queue"):
+def test_a_queue_that_does_not_exist_fails_the_wait_and_says_how_to_fix_it(cloud):
+    with pytest.raises(WaitQueueNotFoundError, match="no-such-queue"):
         sense_by_event(new_env(), "no-such-queue", nodes=3).run()
 
 

@@ -8,10 +8,10 @@ from airflow.sdk.exceptions import AirflowSensorTimeout
 from support.tasks import TaskRunner
 
 from airflow_batch_events.events.catalog import EventName
-from airflow_batch_events.exceptions import QueueMissingError
+from airflow_batch_events.exceptions import WaitQueueNotFoundError
 from airflow_batch_events.hooks.batch import BatchHook
-from airflow_batch_events.protocol import tdmq
-from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.apis import tdmq
+from airflow_batch_events.protocol.credentials.access import CloudAccess
 from airflow_batch_events.protocol.sdk import SdkClient
 from airflow_batch_events.sensors.batch import BatchEventSensor
 
@@ -57,7 +57,7 @@ def test_a_sensor_waits_for_as_many_different_events_as_it_is_told(cloud, queue,
 
 
 @pytest.mark.usefixtures("queue")
-def test_a_lost_event_is_found_by_a_look(cloud):
+def test_a_lost_event_is_found_by_a_poll(cloud):
     env = {"EnvType": "MANAGED", "EnvData": {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89"}}
     application = {"DeliveryForm": "LOCAL", "Command": "scripted: outcome=succeed"}
     job = {"JobName": "silent", "Tasks": [{"TaskName": "main", "Application": application, "ComputeEnv": env}]}
@@ -75,7 +75,7 @@ def test_a_sensor_whose_time_is_over_says_how_many_have_come(cloud):
 
 @pytest.mark.usefixtures("cloud")
 def test_a_queue_that_does_not_exist_is_named():
-    with pytest.raises(QueueMissingError, match="queue 'nowhere'"):
+    with pytest.raises(WaitQueueNotFoundError, match="queue 'nowhere'"):
         sense(queue_name="nowhere").run()
 
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import pendulum
 
-from airflow_batch_events.dispatch.consumer import Consumer, Source
+from airflow_batch_events.dispatch.consumer import Backends, Consumer
 from airflow_batch_events.dispatch.metrics import Metrics
 from airflow_batch_events.dispatch.reader import ReaderSettings
 from airflow_batch_events.exceptions import ApiParameterError
-from airflow_batch_events.protocol.batch_answers import JobStates
+from airflow_batch_events.protocol.apis.batch_answers import JobStates
 from airflow_batch_events.protocol.clock import CloudClock
 
 START = 1_767_225_600.0
@@ -165,7 +165,7 @@ class FakeCloud:
                 return answer
 
             try:
-                yield Source(Teaching() if with_queue else None, describe)
+                yield Backends(Teaching() if with_queue else None, describe)
             finally:
                 self.closed += 1
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_batch_events.events.job_builder import build_job
 from airflow_batch_events.events.notifications import build_notifications
-from airflow_batch_events.protocol import batch
+from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from devtools.emulator_process import CloudAddress
 from tencent_batch_emulator.emulator import Emulator

@@ -8,7 +8,7 @@ from airflow.serialization.encoders import encode_trigger
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 
 
-def test_a_trigger_is_made_again_from_what_it_serialises():
+def test_a_trigger_is_made_again_from_what_it_serializes():
     trigger = BatchJobTrigger(["job-1"], "q", "c", "ap-beijing", 60.0, 30.0, 1_767_225_600.0, 1.0, 2.0, True)
     path, kwargs = trigger.serialize()
     assert path == "airflow_batch_events.triggers.batch.BatchJobTrigger"

@@ -27,7 +27,7 @@ TIMES = (1_767_225_600.0, 1_767_225_000.0)
     ],
     ids=lambda trigger: type(trigger).__name__,
 )
-def test_a_trigger_is_made_again_from_what_it_serialises(trigger):
+def test_a_trigger_is_made_again_from_what_it_serializes(trigger):
     path, kwargs = trigger.serialize()
     assert path == f"airflow_batch_events.triggers.compute_env.{type(trigger).__name__}"
     assert type(trigger)(**kwargs).serialize() == (path, kwargs)

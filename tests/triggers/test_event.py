@@ -13,8 +13,8 @@ from airflow.sdk import DAG, Asset, AssetWatcher
 from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_batch_events.events.message import BatchEvent
-from airflow_batch_events.protocol import tdmq
-from airflow_batch_events.protocol.credentials import CloudAccess
+from airflow_batch_events.protocol.apis import tdmq
+from airflow_batch_events.protocol.credentials.access import CloudAccess
 from airflow_batch_events.protocol.sdk import SdkClient
 from airflow_batch_events.triggers.cmq import CmqMessageTrigger
 from airflow_batch_events.triggers.event import BatchEventTrigger, event_id
@@ -26,7 +26,7 @@ TRIGGERS = [
 
 
 @pytest.mark.parametrize("trigger", TRIGGERS, ids=lambda trigger: type(trigger).__name__)
-def test_a_trigger_is_made_again_from_what_it_serialises(trigger):
+def test_a_trigger_is_made_again_from_what_it_serializes(trigger):
     path, kwargs = trigger.serialize()
     assert type(trigger)(**kwargs).serialize() == (path, kwargs)
     assert set(kwargs) == set(inspect.signature(type(trigger)).parameters)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support.small_cloud import address_of, announced_job, first_payload, submit_jobs
 
-from airflow_batch_events.protocol import tdmq
+from airflow_batch_events.protocol.apis import tdmq
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 from devtools.emulator_process import CloudAddress

@@ -4,7 +4,7 @@ from __future__ import annotations
 import structlog.testing
 
 from airflow_batch_events.events.message import BatchEvent
-from airflow_batch_events.events.text import printable
+from airflow_batch_events.text import printable
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 
 

@@ -8,7 +8,7 @@ import asyncio
 import pytest
 from support.small_cloud import PLACEMENT, announced_job, first_payload
 
-from airflow_batch_events.cli import main
+from airflow_batch_events.cli.main import main
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 

@@ -14,17 +14,17 @@ from support.small_cloud import PLACEMENT, address_of, announced_job, first_payl
 from support.triggerer import Triggerer
 
 from airflow_batch_events.dispatch.metrics import Counts
-from airflow_batch_events.events.text import printable
-from airflow_batch_events.protocol import batch, tdmq
+from airflow_batch_events.protocol.apis import batch, tdmq
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
-from airflow_batch_events.triggers import stream
+from airflow_batch_events.text import printable
+from airflow_batch_events.triggers import shared_stream
 from airflow_batch_events.triggers.base import LeftMessages, fire
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 from airflow_batch_events.triggers.cmq import CmqMessageTrigger
 from airflow_batch_events.triggers.event import BatchEventTrigger
 from airflow_batch_events.triggers.event_wait import BatchEventWaitTrigger
-from airflow_batch_events.triggers.storable import MAX_SIZE
-from airflow_batch_events.triggers.stream import QueueProducer, StreamItem
+from airflow_batch_events.triggers.shared_stream import QueueProducer, StreamItem
+from airflow_batch_events.waiting.storable import MAX_SIZE
 from tencent_batch_emulator.emulator import Emulator
 from tencent_batch_emulator.services.batch.settings import Delays
 
@@ -46,7 +46,7 @@ async def emulator(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Emulator]:
     async with Emulator(runner="scripted", delays=Delays.none(), seed=1) as emulator:
         address = address_of(emulator)
         monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(address.connection()))
-        monkeypatch.setattr(stream, "JOIN_GRACE", 0.0)
+        monkeypatch.setattr(shared_stream, "JOIN_GRACE", 0.0)
         monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "0")
         async with AsyncSdkClient(address.access()) as client:
             await client.send(tdmq.create_queue("q", tdmq.QueueSettings(visibility_timeout=5)))
@@ -106,7 +106,7 @@ async def test_an_event_that_cannot_be_stored_is_not_counted(emulator: Emulator)
 async def test_events_that_are_too_large_together_keep_their_names_and_ids(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_batch_events.triggers.storable.MAX_SIZE", 3_000)
+    monkeypatch.setattr("airflow_batch_events.waiting.storable.MAX_SIZE", 3_000)
     await emulator.broker.send("q", [body(event(f"job-{number}", x="x" * 1_000)) for number in range(3)])
     payload = await first_payload(BatchEventWaitTrigger("q", {}, 3, timeout=20))
     assert sorted(ids(payload["events"])) == ["job-0", "job-1", "job-2"]
@@ -153,9 +153,9 @@ class Settling:
         self.settled.append((delivery, is_stored))
 
 
-def producer(tap: Settling) -> QueueProducer:
+def producer(subscriber: Settling) -> QueueProducer:
     producer = QueueProducer("c", None, "q")
-    producer._tap = tap  # type: ignore[assignment]
+    producer._subscriber = subscriber  # type: ignore[assignment]
     return producer
 
 
@@ -170,21 +170,21 @@ def producer(tap: Settling) -> QueueProducer:
     ],
 )
 async def test_only_what_every_watcher_has_accepted_is_deleted(outcome: AdvanceOutcome, is_deleted: bool) -> None:
-    tap, message = Settling(), SimpleNamespace(message_id="m")
+    subscriber, message = Settling(), SimpleNamespace(message_id="m")
 
-    await producer(tap).advance([AdvanceItem(StreamItem(message, is_left=False), outcome)])  # type: ignore[arg-type]
+    await producer(subscriber).advance([AdvanceItem(StreamItem(message, is_left=False), outcome)])  # type: ignore[arg-type]
 
-    assert tap.settled == [(message, is_deleted)]
+    assert subscriber.settled == [(message, is_deleted)]
 
 
 async def test_an_item_that_cannot_be_settled_does_not_lose_those_behind_it() -> None:
-    tap, message = Settling(), SimpleNamespace(message_id="m")
+    subscriber, message = Settling(), SimpleNamespace(message_id="m")
     accepted = AdvanceOutcome(acked=1, failed=0)
     good = StreamItem(message, is_left=False)  # type: ignore[arg-type]
 
-    await producer(tap).advance([AdvanceItem(None, accepted), AdvanceItem(good, accepted)])
+    await producer(subscriber).advance([AdvanceItem(None, accepted), AdvanceItem(good, accepted)])
 
-    assert tap.settled == [(message, True)]
+    assert subscriber.settled == [(message, True)]
 
 
 def test_each_delivery_of_a_message_that_was_left_is_counted_but_not_looked_at_again() -> None:

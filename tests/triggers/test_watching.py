@@ -14,9 +14,9 @@ from support.triggerer import Triggerer
 from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS, JOB_EVENTS, EventName
 from airflow_batch_events.events.notifications import build_notifications
 from airflow_batch_events.hooks.cmq import CmqHook
-from airflow_batch_events.protocol import batch, tdmq
+from airflow_batch_events.protocol.apis import batch, tdmq
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
-from airflow_batch_events.triggers import stream
+from airflow_batch_events.triggers import shared_stream
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 from airflow_batch_events.triggers.cmq import CmqMessageTrigger
 from airflow_batch_events.triggers.event import BatchEventTrigger
@@ -69,7 +69,7 @@ async def cloud(monkeypatch):
         address = address_of(emulator)
         monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(address.connection()))
         # All watchers of these tests join at once.
-        monkeypatch.setattr(stream, "JOIN_GRACE", 0.0)
+        monkeypatch.setattr(shared_stream, "JOIN_GRACE", 0.0)
         monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "0")
         async with AsyncSdkClient(address.access()) as client:
             await client.send(tdmq.create_topic("events"))
@@ -176,7 +176,7 @@ async def test_what_a_watcher_has_fired_is_deleted_only_after_airflow_has_stored
 
 
 async def test_what_comes_before_all_watchers_may_have_joined_comes_back_for_the_late_ones(cloud, monkeypatch):
-    monkeypatch.setattr(stream, "JOIN_GRACE", 3.0)
+    monkeypatch.setattr(shared_stream, "JOIN_GRACE", 3.0)
     async with Triggerer() as triggerer:
         early = triggerer.run(BatchEventTrigger("watched"))
         await cloud.publish("JOB_SUCCEED", "job-1")
@@ -191,7 +191,7 @@ TASKS = [(BatchEventTrigger("watched", ["JOB_FAILED"]), "job_id"), (CmqMessageTr
 
 @pytest.mark.parametrize(("trigger", "key"), TASKS, ids=["events", "messages"])
 async def test_a_deferred_task_takes_one_message_and_leaves_the_others_for_the_next(cloud, monkeypatch, trigger, key):
-    monkeypatch.setattr(stream, "JOIN_GRACE", 30.0)
+    monkeypatch.setattr(shared_stream, "JOIN_GRACE", 30.0)
     for number in (1, 2, 3):
         await cloud.publish("JOB_FAILED", f"job-{number}")
     taken = [await defer(cloud, trigger) for _ in range(3)]

@@ -14,13 +14,13 @@ from dataclasses import replace
 from typing import Any
 
 from tencent_batch_emulator.clock import Clock
-from tencent_batch_emulator.faults.message_faults import Courier
+from tencent_batch_emulator.faults.message_faults import MessageFaults
 from tencent_batch_emulator.faults.rules import FaultPlan
 from tencent_batch_emulator.services.cmq.broker import Broker
 from tencent_batch_emulator.services.cmq.topic import Publication, Subscription
 
 
-class FaultyBroker(Broker):
+class FaultInjectingBroker(Broker):
     """
     Keep queues, topics and subscriptions, and let the fault plan have its way with messages.
 
@@ -33,7 +33,7 @@ class FaultyBroker(Broker):
     def __init__(self, clock: Clock, plan: FaultPlan, *, seed: int = 0, **settings: Any) -> None:
         super().__init__(clock, seed=seed, **settings)
         self._plan = plan
-        self._courier = Courier(plan, clock, seed)
+        self._courier = MessageFaults(plan, clock, seed)
 
     async def close(self) -> None:
         """Stop deliveries, also of what is delayed or held, and end every wait."""

@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from tencent_batch_emulator.clock import Clock, Timer
-from tencent_batch_emulator.faults.rules import Fate, FaultPlan
+from tencent_batch_emulator.faults.rules import FaultPlan, MessagePlan
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,7 @@ class _Held:
     timer: Timer | None = None
 
 
-class Courier:
+class MessageFaults:
     """
     Take messages where they go.
 
@@ -111,7 +111,7 @@ class Courier:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _delayed(self, fate: Fate, arrive: Callable[[], Awaitable[T]]) -> T | None:
+    async def _delayed(self, fate: MessagePlan, arrive: Callable[[], Awaitable[T]]) -> T | None:
         if fate.delay == 0:
             return await arrive()
 
@@ -123,7 +123,7 @@ class Courier:
         self._timers.add(timer)
         return None
 
-    def _hold(self, destination: tuple[str, str], fate: Fate, parcel: Callable[[], Awaitable[object]]) -> None:
+    def _hold(self, destination: tuple[str, str], fate: MessagePlan, parcel: Callable[[], Awaitable[object]]) -> None:
         held = self._held.setdefault(destination, _Held())
         held.parcels.append(parcel)
         if len(held.parcels) >= fate.held:

@@ -17,7 +17,7 @@ from tencent_batch_emulator.http.exchange import ConnectionCut, Exchange, Reply
 HTTP_500 = "HTTP500"
 
 
-async def with_mishaps(
+async def with_request_faults(
     exchange: Exchange,
     faults: Sequence[Fault],
     clock: Clock,

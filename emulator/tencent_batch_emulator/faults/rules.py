@@ -198,7 +198,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Fate:
+class MessagePlan:
     """
     What becomes of a message.
 
@@ -216,7 +216,7 @@ class Fate:
     held_for: float = 0.0
 
 
-UNHARMED = Fate()
+UNHARMED = MessagePlan()
 
 
 class FaultPlan:
@@ -284,7 +284,7 @@ class FaultPlan:
         now = self._clock.time()
         return [rule.fault for rule in self._rules if not rule.fault.is_for_messages and rule.strikes(traits, now)]
 
-    def for_message(self, traits: Mapping[str, str], *, forwarded: bool = False) -> Fate:
+    def for_message(self, traits: Mapping[str, str], *, forwarded: bool = False) -> MessagePlan:
         """
         Decide what becomes of a message that has these traits.
 
@@ -300,7 +300,7 @@ class FaultPlan:
                 continue
             fault = rule.fault
             if fault.effect == "drop":
-                return Fate(copies=0)
+                return MessagePlan(copies=0)
             if fault.effect == "duplicate":
                 copies *= fault.times
             elif fault.effect == "delay":
@@ -309,7 +309,7 @@ class FaultPlan:
                 corrupted = rule.rng.getrandbits(32)
             elif fault.effect == "reorder":
                 held, held_for = fault.times, fault.seconds
-        return Fate(copies, delay, corrupted, held, held_for)
+        return MessagePlan(copies, delay, corrupted, held, held_for)
 
     def drop_next(self, event: str | None = None, count: int = 1, *, topic: str | None = None) -> int:
         """Lose the next ``count`` messages of an event."""

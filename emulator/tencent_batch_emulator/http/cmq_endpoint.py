@@ -17,7 +17,7 @@ import msgspec
 
 from tencent_batch_emulator.admin.request_log import OK
 from tencent_batch_emulator.clock import Clock
-from tencent_batch_emulator.faults.request_faults import with_mishaps
+from tencent_batch_emulator.faults.request_faults import with_request_faults
 from tencent_batch_emulator.faults.rules import FaultPlan
 from tencent_batch_emulator.http.exchange import BodyTooLarge, Exchange, Reply
 from tencent_batch_emulator.http.signatures import DataPlaneRefusal, DataPlaneVerifier
@@ -104,7 +104,7 @@ class DataPlaneFront:
         faults = self._plan.for_request(traits)
         if not faults:
             return await act()
-        return await with_mishaps(
+        return await with_request_faults(
             exchange, faults, self._clock, act, lambda code, text: _refuse(exchange, _number(code), text), _THROTTLED
         )
 

@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from tencent_batch_emulator.clock import Clock
-from tencent_batch_emulator.faults.request_faults import with_mishaps
+from tencent_batch_emulator.faults.request_faults import with_request_faults
 from tencent_batch_emulator.faults.rules import FaultPlan
 from tencent_batch_emulator.http.exchange import BodyTooLarge, Exchange, Reply
 from tencent_batch_emulator.http.rate_limits import RateLimiter
@@ -87,7 +87,7 @@ class ApiFront:
             return _refuse(exchange, *_THROTTLED)
         if not faults:
             return await act()
-        return await with_mishaps(
+        return await with_request_faults(
             exchange, faults, self._clock, act, lambda code, text: _refuse(exchange, code, text), _THROTTLED
         )
 

@@ -19,13 +19,13 @@ from tencent_batch_emulator.clock import Clock
 from tencent_batch_emulator.services.cmq import errors
 from tencent_batch_emulator.services.cmq.delivery import DeliveryLine
 from tencent_batch_emulator.services.cmq.errors import CmqFault
-from tencent_batch_emulator.services.cmq.limits import STRICT, Limits
+from tencent_batch_emulator.services.cmq.limits import ACCOUNT, STRICT, Limits
 from tencent_batch_emulator.services.cmq.names import check_queue_name, fold, make_id
 from tencent_batch_emulator.services.cmq.push import Pusher
 from tencent_batch_emulator.services.cmq.queues.attributes import DeadLetterPolicy, QueueAttributes
 from tencent_batch_emulator.services.cmq.queues.queue import Queue
 from tencent_batch_emulator.services.cmq.queues.visible import WINDOW
-from tencent_batch_emulator.services.cmq.registry import Table
+from tencent_batch_emulator.services.cmq.registry import NameRegistry
 from tencent_batch_emulator.services.cmq.topic import (
     BY_TAG,
     DECAY,
@@ -37,9 +37,6 @@ from tencent_batch_emulator.services.cmq.topic import (
     Topic,
     check_topic_settings,
 )
-
-ACCOUNT = 1250000001
-"""The owner of everything, unless another is given."""
 
 
 class Broker:
@@ -67,14 +64,14 @@ class Broker:
         self.clock = clock
         self.account = account
         self.limits = limits
-        self.queues: Table[Queue] = Table(
+        self.queues: NameRegistry[Queue] = NameRegistry(
             missing=errors.queue_missing,
             exists=errors.queue_exists,
             full=errors.too_many_queues,
             most=limits.queues,
             release=release_seconds,
         )
-        self.topics: Table[Topic] = Table(
+        self.topics: NameRegistry[Topic] = NameRegistry(
             missing=errors.topic_missing,
             exists=errors.topic_exists,
             full=errors.too_many_topics,

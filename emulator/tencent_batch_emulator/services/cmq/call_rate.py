@@ -11,7 +11,7 @@ from __future__ import annotations
 from tencent_batch_emulator.services.cmq import errors
 
 
-class Rate:
+class CallRate:
     """
     Count the calls of the present second.
 

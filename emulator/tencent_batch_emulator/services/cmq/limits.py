@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ACCOUNT = 1250000001
+"""The owner of everything, unless another is given."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -17,7 +17,7 @@ from tencent_batch_emulator.services.cmq.names import fold
 T = TypeVar("T")
 
 
-class Table(Generic[T]):
+class NameRegistry(Generic[T]):
     """
     Things by name, in the order of their creation.
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tencent_batch_emulator.services.cmq import errors
-from tencent_batch_emulator.services.cmq.call_rate import Rate
+from tencent_batch_emulator.services.cmq.call_rate import CallRate
 from tencent_batch_emulator.services.cmq.limits import Limits
 from tencent_batch_emulator.services.cmq.names import check_topic_name, fold
 from tencent_batch_emulator.services.cmq.routing import check_key, check_tags, key_matches, tags_match
@@ -132,7 +132,7 @@ class Topic:
         self.created = self.modified = now
         self.tags: list[dict[str, str]] = []
         self.subscriptions: dict[str, Subscription] = {}
-        self.rate = Rate(limits.calls_per_second)
+        self.rate = CallRate(limits.calls_per_second)
         self._limits = limits
 
     def check(self) -> None:

@@ -15,8 +15,8 @@ from tencent_batch_emulator.clock import Clock
 from tencent_batch_emulator.services.batch.environments.nodes import Node
 from tencent_batch_emulator.services.batch.ids import Ids
 from tencent_batch_emulator.services.batch.jobs.jobs import Execution, Instance, Job, Task
-from tencent_batch_emulator.services.batch.jobs.scheduler import NodePool, Places
-from tencent_batch_emulator.services.batch.jobs.state_propagation import Consequences
+from tencent_batch_emulator.services.batch.jobs.scheduler import NodePool, Scheduler
+from tencent_batch_emulator.services.batch.jobs.state_propagation import StatePropagation
 from tencent_batch_emulator.services.batch.jobs.states import Cause, Verdict, after_failure, judge
 from tencent_batch_emulator.services.batch.notifications import Publisher
 from tencent_batch_emulator.services.batch.runners import Ended, Runner, Work
@@ -40,8 +40,8 @@ class Engine:
         self._pool = pool
         self._ids = ids
         self._delays = delays
-        self._places = Places(runner, pool)
-        self._consequences = Consequences(clock, publisher, self._advance)
+        self._places = Scheduler(runner, pool)
+        self._consequences = StatePropagation(clock, publisher, self._advance)
         self._on_node: dict[str, Instance] = {}
         self._closed = False
 

@@ -44,7 +44,7 @@ class NodePool(Protocol):
         ...
 
 
-class Places:
+class Scheduler:
     """
     RUNNABLE instances in the order in which they may start.
 

@@ -29,7 +29,7 @@ _NODE_EVENTS = {
 }
 
 
-class Consequences:
+class StatePropagation:
     """
     Keep the states of tasks and jobs as those of their instances want them, and announce changes.
 

@@ -17,7 +17,7 @@ from tencent_batch_emulator.services.cmq.message import Message, State
 _SLACK = 1024
 
 
-class InvisibleMessages:
+class InFlightMessages:
     """
     Keep messages until they are due.
 

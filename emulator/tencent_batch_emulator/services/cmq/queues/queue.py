@@ -15,14 +15,14 @@ from collections.abc import Iterator, Sequence
 
 from tencent_batch_emulator.clock import Clock, Timer
 from tencent_batch_emulator.services.cmq import errors
-from tencent_batch_emulator.services.cmq.call_rate import Rate
+from tencent_batch_emulator.services.cmq.call_rate import CallRate
 from tencent_batch_emulator.services.cmq.limits import STRICT, Limits
 from tencent_batch_emulator.services.cmq.message import Message, Receipt, State
 from tencent_batch_emulator.services.cmq.queues.attributes import DeadLetterPolicy, QueueAttributes
-from tencent_batch_emulator.services.cmq.queues.in_flight import InvisibleMessages
-from tencent_batch_emulator.services.cmq.queues.retention import Ages
+from tencent_batch_emulator.services.cmq.queues.in_flight import InFlightMessages
+from tencent_batch_emulator.services.cmq.queues.retention import RetentionIndex
 from tencent_batch_emulator.services.cmq.queues.rewind import ConsumedMessages
-from tencent_batch_emulator.services.cmq.queues.visible import WINDOW, ActiveMessages
+from tencent_batch_emulator.services.cmq.queues.visible import WINDOW, VisibleMessages
 from tencent_batch_emulator.services.cmq.queues.waiters import Waiters
 
 _MEGABYTE = 1024 * 1024
@@ -59,16 +59,16 @@ class Queue:
         self.tags: list[dict[str, str]] = []
         self.dead_letter_policy: DeadLetterPolicy | None = None
         self.is_deleted = False
-        self.sends = Rate(limits.calls_per_second)
-        self.receives = Rate(limits.calls_per_second)
+        self.sends = CallRate(limits.calls_per_second)
+        self.receives = CallRate(limits.calls_per_second)
         self._clock = clock
         self._rng = rng
         self._limits = limits
         self._dead_letter_queue: Queue | None = None
-        self._active = ActiveMessages(rng, window)
-        self._invisible = InvisibleMessages(rng)
-        self._ages = Ages()
-        self._unconsumed = Ages()
+        self._active = VisibleMessages(rng, window)
+        self._invisible = InFlightMessages(rng)
+        self._ages = RetentionIndex()
+        self._unconsumed = RetentionIndex()
         self._consumed = ConsumedMessages()
         self._waiters: Waiters[Receipt] = Waiters(clock)
         self._living = 0

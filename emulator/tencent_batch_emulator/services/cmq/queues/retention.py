@@ -16,7 +16,7 @@ from tencent_batch_emulator.services.cmq.message import Message, State
 _SLACK = 1024
 
 
-class Ages:
+class RetentionIndex:
     """Keep messages, the oldest first."""
 
     __slots__ = ("_messages",)

@@ -17,7 +17,7 @@ WINDOW = 8
 """How many of the oldest messages the next one is chosen from."""
 
 
-class ActiveMessages:
+class VisibleMessages:
     """
     Keep active messages; a message that has left that state is skipped when its turn comes.
 

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``airflow-batch-events provision``: the topic, the queue and the subscription that events need."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from typing import Any
+
+from airflow_batch_events.cli.common import Output, add_account_arguments, add_name_arguments, run_reporting
+from airflow_batch_events.protocol.credentials.access import CloudAccess
+from airflow_batch_events.protocol.sdk import SdkClient
+from airflow_batch_events.provisioning import provision
+from airflow_batch_events.provisioning.provision import QUEUE_DEFAULTS, DesiredState
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``provision``."""
+    add_name_arguments(parser)
+    parser.add_argument("--subscription", default="", help="the subscription's name (default: to-QUEUE)")
+    parser.add_argument(
+        "--visibility-timeout",
+        type=int,
+        default=QUEUE_DEFAULTS.visibility_timeout,
+        metavar="S",
+        help="seconds until a message that was received but not deleted comes back; with several triggerers on one "
+        "queue also the delay of a message that the wrong one received (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--retention",
+        type=int,
+        default=QUEUE_DEFAULTS.msg_retention_seconds,
+        metavar="S",
+        help="seconds that a message is kept while nobody deletes it: how long all triggerers may be down "
+        "(default and maximum: %(default)s)",
+    )
+    parser.add_argument(
+        "--rewind-seconds",
+        type=int,
+        default=0,
+        metavar="S",
+        help="seconds that a queue keeps what was deleted from it, so that `rewind` can deliver it again; 1,296,000 at "
+        "the most, costs storage (default: off)",
+    )
+    parser.add_argument(
+        "--no-dead-letters",
+        action="store_true",
+        help="without a dead-letter queue, messages that are no events circulate until their retention ends",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be created, and create nothing")
+    add_account_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Create what is missing; 0 when all is there in the end."""
+    wanted = DesiredState(
+        topic_name=args.topic,
+        queue_name=args.queue,
+        subscription_name=args.subscription,
+        settings=replace(
+            QUEUE_DEFAULTS, visibility_timeout=args.visibility_timeout, msg_retention_seconds=args.retention
+        ).with_rewind(args.rewind_seconds),
+        dead_letters=not args.no_dead_letters,
+    )
+
+    def work(access: CloudAccess, output: Output) -> tuple[bool, dict[str, Any]]:
+        with SdkClient(access) as client:
+            plan = provision.plan(client.send, wanted)
+            for item in plan.present:
+                output.line(f"there: {item}", style="dim")
+            for problem in plan.problems:
+                output.line(f"does not fit: {problem}", style="red")
+            result = {"present": list(plan.present), "problems": list(plan.problems), "dry_run": args.dry_run}
+            if plan.problems or args.dry_run:
+                for step in plan.steps:
+                    output.line(f"would {step.title}")
+                return not plan.problems, {**result, "steps": [step.title for step in plan.steps]}
+            provision.apply(client.send, plan, output.line)
+            output.line(f"Jobs that notify topic {args.topic} can be waited for on queue {args.queue}.", style="green")
+            return True, {**result, "steps": [step.title for step in plan.steps]}
+
+    return run_reporting(args, work)

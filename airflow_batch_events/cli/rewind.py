@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``airflow-batch-events rewind``: let a queue deliver again what was deleted from it since a time."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from airflow_batch_events.cli.common import Output, add_account_arguments, queue_name, run_reporting
+from airflow_batch_events.protocol.credentials.access import CloudAccess
+from airflow_batch_events.protocol.sdk import SdkClient
+from airflow_batch_events.provisioning.rewind import Rewind, apply_rewind, plan_rewind_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``rewind``."""
+    # No default: on the wrong queue every watcher would see its past again.
+    parser.add_argument(
+        "--queue", required=True, type=queue_name, help="the queue; message rewind must have been on for it"
+    )
+    parser.add_argument(
+        "--to",
+        required=True,
+        metavar="TIME",
+        help="deliver again what came since then: -2h, -1d12h, -90m, or ISO 8601 (UTC without an offset)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would come again, and do nothing")
+    add_account_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Rewind the queue; 0 when it delivers again, or in a dry run could."""
+
+    def work(access: CloudAccess, output: Output) -> tuple[bool, dict[str, Any]]:
+        with SdkClient(access) as client:
+            plan = plan_rewind_of(client.send, args.queue, args.to)
+            if not args.dry_run:
+                apply_rewind(client.send, plan)
+            _tell(output, plan, args.dry_run)
+            return True, {**plan.to_dict(), "dry_run": args.dry_run}
+
+    return run_reporting(args, work)
+
+
+def _tell(output: Output, plan: Rewind, is_dry: bool) -> None:
+    if plan.start == plan.oldest:
+        output.line(f"there: a message of {plan.oldest}; no rewind can begin after it", style="dim")
+    verb = "would deliver" if is_dry else "delivers"
+    many = "what" if plan.kept is None else f"at the most {plan.kept:,} messages that"
+    output.line(
+        f"Queue {plan.queue_name} {verb} again {many} came since {plan.start} and were deleted.",
+        style="" if is_dry else "green",
+    )
+    output.line("Running watchers recognise the events that they have fired; others see them anew.", style="dim")

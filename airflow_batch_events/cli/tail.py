@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``airflow-batch-events tail``: events as they arrive, read from a temporary queue, so that nobody misses one."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from typing import Any
+
+from airflow_batch_events.cli.common import DEFAULT_TOPIC, Output, add_account_arguments, run_reporting
+from airflow_batch_events.cli.temporary_queue import temporary_queue
+from airflow_batch_events.events.message import BatchEvent, parse_message
+from airflow_batch_events.protocol.cmq import CmqClient
+from airflow_batch_events.protocol.credentials.access import CloudAccess
+from airflow_batch_events.protocol.sdk import SdkClient
+from airflow_batch_events.text import printable
+
+JSON_HELP = (
+    "print JSON and nothing else on standard output, for scripts: one object a line, for each event as it arrives, and "
+    "a last one that says how it ended"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``tail``."""
+    parser.add_argument("--topic", default=DEFAULT_TOPIC, help="the topic to listen to (default: %(default)s)")
+    parser.add_argument("--count", type=int, default=None, metavar="N", help="end after N events")
+    parser.add_argument("--seconds", type=float, default=None, metavar="S", help="end after S seconds")
+    add_account_arguments(parser, json_help=JSON_HELP)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show events until Ctrl-C, or until ``--count`` or ``--seconds`` is reached."""
+
+    def work(access: CloudAccess, output: Output) -> tuple[bool, dict[str, Any]]:
+        shown = 0
+
+        def show(event: BatchEvent) -> None:
+            nonlocal shown
+            shown += 1
+            if args.json:
+                output.record(event.to_dict())
+            else:
+                output.line(*_parts(event))
+
+        with SdkClient(access) as client, temporary_queue(client, args.topic, "tail") as queue_name:
+            output.line(f"Listening to topic {args.topic}; Ctrl-C ends it.", style="dim")
+            try:
+                asyncio.run(_read(access, queue_name, show, args, lambda: shown))
+            except KeyboardInterrupt:
+                output.line("Ended.", style="dim")
+        return True, {"events": shown}
+
+    return run_reporting(args, work)
+
+
+async def _read(access: CloudAccess, queue_name: str, show: Any, args: argparse.Namespace, shown: Any) -> None:
+    ends = None if args.seconds is None else time.monotonic() + args.seconds
+    async with CmqClient(access) as client:
+        while (ends is None or time.monotonic() < ends) and (args.count is None or shown() < args.count):
+            messages = await client.receive(queue_name, wait_seconds=1)
+            for message in messages:
+                for event in parse_message(message.body).events:
+                    show(event)
+            await client.delete(queue_name, [message.receipt_handle for message in messages])
+
+
+def _parts(event: BatchEvent) -> list[str | tuple[str, str]]:
+    time_text = event.time.format("HH:mm:ss") if event.time else "--:--:--"
+    color = "green" if event.name.endswith("SUCCEED") else "red" if "FAILED" in event.name else "cyan"
+    names = (event.job_id, event.job_name, event.task_name, event.env_id, event.compute_node_id)
+    where = " ".join(name for name in names if name)
+    index = "" if event.task_instance_index is None else f"[{event.task_instance_index}]"
+    variables = " ".join(f"{key}={value}" for key, value in event.vars.items())
+    return [f"{time_text} ", (f"{printable(event.name):32}", color), f" {where}{index} ", (variables, "dim")]

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Who waits for which job: several waits on one job, one wait for several jobs.
+
+The board hands events and looks to the waits and remembers nothing about a job for which nobody waits: a late waiter
+looks at the API, which knows better. What a wait or its listener raises stays with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from airflow_batch_events.dispatch.supervision import Isolation
+from airflow_batch_events.events.message import BatchEvent
+from airflow_batch_events.events.outcome import JobWait, Outcome, WaitDecision
+
+EventListener = Callable[[BatchEvent], None]
+
+
+class WaitGroup:
+    """
+    The jobs that one task waits for; resolved when all of them have settled.
+
+    :param waits: One decision for each job, in the task's order.
+    :param reconcile_interval: Seconds between looks at the API while events can be read.
+    :param listener: Called with each event about one of the jobs, for progress in the task's log.
+    """
+
+    __slots__ = ("_open", "done", "listener", "reconcile_interval", "waits")
+
+    def __init__(
+        self, waits: Sequence[JobWait], reconcile_interval: float, listener: EventListener | None = None
+    ) -> None:
+        self.waits = waits
+        self.reconcile_interval = reconcile_interval
+        self.listener = listener
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._open = len(waits)
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """The outcomes of the waits that have ended, in the task's order."""
+        return [wait.outcome for wait in self.waits if wait.outcome is not None]
+
+    def settle_one(self) -> None:
+        """Note that one of the waits has ended."""
+        self._open -= 1
+        if self._open == 0 and not self.done.done():
+            self.done.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        """End the whole group with an error."""
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+class WaitRegistry:
+    """
+    The open waits by job id.
+
+    :param isolation: Keeps what one of them raises from the others.
+    """
+
+    def __init__(self, isolation: Isolation) -> None:
+        self._isolation = isolation
+        self._places: dict[str, list[tuple[JobWait, WaitGroup]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._places))
+
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._places
+
+    def add(self, group: WaitGroup) -> None:
+        """Let the group's waits receive what comes for their jobs."""
+        for wait in group.waits:
+            self._places.setdefault(wait.job_id, []).append((wait, group))
+
+    def remove(self, group: WaitGroup) -> None:
+        """Take the group's remaining waits off the board."""
+        for wait in group.waits:
+            self._leave(wait, group)
+
+    def groups(self) -> list[WaitGroup]:
+        """Return every group that has an open wait."""
+        return list({id(group): group for places in self._places.values() for _, group in places}.values())
+
+    def is_missing(self, job_id: str) -> bool:
+        """Whether a wait for the job has been told that the API does not know it."""
+        return any(wait.is_missing for wait, _ in self._places.get(job_id, ()))
+
+    def reconcile_interval(self, job_id: str) -> float:
+        """Return the shortest interval that a wait for the job asks for, in seconds."""
+        return min(group.reconcile_interval for _, group in self._places[job_id])
+
+    def on_event(self, event: BatchEvent, now: float) -> WaitDecision | None:
+        """Hand an event to the waits for its job; None when there are none."""
+        places = self._places.get(event.job_id or "")
+        if not places:
+            return None
+        for _, group in places:
+            if group.listener is not None:
+                with self._isolation.of("listener of job", event.job_id):
+                    group.listener(event)
+        return self._apply(places, lambda wait: wait.on_event(event, now))
+
+    def on_poll(self, job_id: str, state: str | None, as_of: float) -> WaitDecision:
+        """Hand the API's answer to the waits for the job."""
+        return self._apply(self._places.get(job_id, ()), lambda wait: wait.on_poll(state, as_of))
+
+    def on_refusal(self, job_id: str, reason: str, as_of: float) -> None:
+        """Hand the API's refusal of the id to the waits for the job."""
+        self._apply(self._places.get(job_id, ()), lambda wait: wait.on_refusal(reason, as_of))
+
+    def on_clock_jump(self) -> None:
+        """Let every wait forget the times that it knows."""
+        for places in self._places.values():
+            for wait, _ in places:
+                wait.on_clock_jump()
+
+    def settle(self, wait: JobWait, group: WaitGroup) -> None:
+        """Take a wait that has ended off the board."""
+        self._leave(wait, group)
+        group.settle_one()
+
+    def _apply(
+        self, places: Iterable[tuple[JobWait, WaitGroup]], decide: Callable[[JobWait], WaitDecision]
+    ) -> WaitDecision:
+        wanted = WaitDecision.DONE
+        for wait, group in list(places):
+            with self._isolation.of("wait for job", wait.job_id):
+                decision = decide(wait)
+                if decision is WaitDecision.DONE:
+                    self.settle(wait, group)
+                elif wanted is not WaitDecision.POLL_SOON:
+                    wanted = decision
+        return wanted
+
+    def _leave(self, wait: JobWait, group: WaitGroup) -> None:
+        places = self._places.get(wait.job_id)
+        if places is None:
+            return
+        places[:] = [place for place in places if place[0] is not wait]
+        if not places:
+            del self._places[wait.job_id]

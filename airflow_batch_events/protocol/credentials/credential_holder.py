@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The access that a client signs with, kept good for as long as the client works.
+
+A client asks before each signature and after each refusal, so a key that was exchanged, or has ended, costs one call
+more and cuts no long poll. A renewal that fails ends nothing: as long as the cloud accepts the old key, it is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from airflow_batch_events.exceptions import ApiCredentialsError, BatchEventsError, CmqCredentialsError
+from airflow_batch_events.protocol.credentials.access import CloudAccess
+
+log = logging.getLogger(__name__)
+
+AGAIN_AFTER = 60.0
+"""Seconds until a renewal that has failed is tried again, unless the key is refused before."""
+
+BOUND = 30.0
+"""Seconds that a renewal may hold up a call."""
+
+CORRECTIONS = 2
+"""How often a refused request is signed anew: once for a clock that is off, once for a key that has ended."""
+
+PERMISSION_CODES = ("AuthFailure.UnauthorizedOperation",)
+"""Refusals that another key of the same identity would meet as well."""
+
+
+def is_key_refused(error: Exception) -> bool:
+    """Whether a renewed key may help: the key itself was refused, not what it may do."""
+    if isinstance(error, ApiCredentialsError):
+        return error.code.startswith("AuthFailure") and error.code not in PERMISSION_CODES
+    return isinstance(error, CmqCredentialsError)
+
+
+class CredentialHolder:
+    """
+    Hold an access for a client.
+
+    :param access: What the client was made from.
+    :param monotonic: The clock of ``renew_at``.
+    """
+
+    def __init__(self, access: CloudAccess, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._take(access)
+
+    async def refresh(self) -> CloudAccess:
+        """Return the access to sign with, renewed if it is due."""
+        if self.access.renewal is not None and self._monotonic() >= self._due:
+            try:
+                self._take(await asyncio.wait_for(self.access.renewal.arenew(None), BOUND))
+            # Whatever keeps the connection or the role from being read, the old key may still be good.
+            except Exception as error:  # noqa: BLE001
+                self._postpone(error)
+        return self.access
+
+    async def exchange(self, refused: CloudAccess, error: Exception) -> bool:
+        """
+        Look for another key after a refusal.
+
+        :param refused: What the refused request was signed with.
+        :param error: The refusal.
+        :return: Whether there is another key to try.
+        """
+        if not is_key_refused(error):
+            return False
+        if self.access.key == refused.key and refused.renewal is not None:
+            try:
+                self._take(await asyncio.wait_for(refused.renewal.arenew(refused), BOUND))
+            except Exception as failure:  # noqa: BLE001
+                self._postpone(failure)
+        return self.access.key != refused.key
+
+    def _take(self, access: CloudAccess) -> None:
+        self.access = access
+        self._due = float("inf") if access.renew_at is None else access.renew_at
+
+    def _postpone(self, error: Exception) -> None:
+        self._due = self._monotonic() + AGAIN_AFTER
+        # Of a foreign error only the kind: its text may quote what could not be read.
+        reason = error if isinstance(error, BatchEventsError) else type(error).__name__
+        log.warning("The key of %s cannot be renewed, the old one is used: %s", self.access.source, reason)

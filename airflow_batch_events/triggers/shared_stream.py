@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The queue as one of Airflow's shared streams: one reader for all watchers, and messages are deleted last.
+
+The stream is a tap on the same consumer that serves the waits for jobs, so a triggerer reads a queue once, whatever it
+is read for. Airflow says through :meth:`QueueProducer.advance` that everything a message has fired is in its database;
+only then is the message deleted. A watcher that failed on it leaves it to come back: delivery is at least once.
+
+After a restart the watchers of a queue join its stream one after the other, and Airflow counts a message as handled
+when those that have joined have handled it. So what comes in the first half minute is left to come back once, when all
+are there; the watchers recognise what they have fired already.
+
+A deferred task that uses one of these triggers wants one event. It has a stream of its own, which nobody joins, takes
+the message with that event, and leaves the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from airflow.triggers.base import BaseEventTrigger
+from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
+
+from airflow_batch_events.dispatch.consumer import Consumer
+from airflow_batch_events.dispatch.consumer_factory import consumer_key, make_consumer
+from airflow_batch_events.dispatch.message_subscriber import Delivery, MessageSubscriber
+from airflow_batch_events.dispatch.metrics import IsolatedMetrics, Metrics
+from airflow_batch_events.dispatch.shared_consumers import shared_consumer
+from airflow_batch_events.events.message import BatchEvent
+from airflow_batch_events.exceptions import ConfigurationError
+from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
+from airflow_batch_events.triggers.base import hashable
+from airflow_batch_events.waiting.airflow_metrics import AirflowMetrics
+from airflow_batch_events.waiting.handover import Hold, handover
+from airflow_batch_events.waiting.local_queue import queue_name_here
+
+log = logging.getLogger(__name__)
+
+JOIN_GRACE = 30.0
+"""Seconds from the start of a stream during which further watchers may join it and must not miss anything."""
+
+MAX_UNDER_WAY = 16 * 2**20
+"""
+Characters of the messages that a stream holds until what they fired is stored. All that fires in a second goes to the
+triggerer's supervisor at once, which takes some 10 MiB a second, and a triggerer for dead that is silent for 30.
+"""
+
+STORED_BOUND = 60.0
+"""Seconds for which a deferred task's trigger waits, after it has fired, for Airflow to have stored that and end it."""
+
+
+@dataclass
+class StreamItem:
+    """
+    A message in the stream.
+
+    :param delivery: The message.
+    :param is_left: Whether it is left to come back, because somebody who is not here yet may want it.
+    """
+
+    delivery: Delivery
+    is_left: bool
+
+
+def stream_key(kind: str, trigger: BaseEventTrigger, *queue: Hashable) -> Hashable:
+    """
+    Name the stream of a trigger.
+
+    :param kind: What the stream carries.
+    :param trigger: A watcher's, which shares the stream, or a deferred task's, which has its own.
+    :param queue: What names the queue.
+    """
+    task = trigger.task_instance
+    names = map(hashable, queue)
+    return (kind, *names) if task is None else (kind, *names, str(getattr(task, "id", id(trigger))))
+
+
+def hold_of(trigger: BaseEventTrigger) -> Hold:
+    """Return the time during which a deferred task's trigger must not fire; none for a watcher's."""
+    return Hold(None if trigger.task_instance is None else handover())
+
+
+def metrics_of(trigger: Any) -> Metrics:
+    """Return where a trigger counts, in the same way as the consumer of its queue."""
+    return IsolatedMetrics(AirflowMetrics(conn_id=str(trigger.tencentcloud_conn_id), queue=str(trigger.queue_name)))
+
+
+async def take(item: StreamItem) -> None:
+    """
+    Take a message for a deferred task, and keep its trigger from firing again; to be awaited after its event.
+
+    The message is deleted when the trigger is cancelled, and it is cancelled when its event was stored.
+    """
+    item.is_left = False
+    await asyncio.sleep(STORED_BOUND)
+
+
+def everything(events: tuple[BatchEvent, ...]) -> bool:
+    """Want every message, whatever is in it."""
+    return True
+
+
+@asynccontextmanager
+async def queue_consumer(conn_id: str, region: str | None, queue_name: str | None) -> AsyncIterator[Consumer]:
+    """
+    Use the running consumer of a queue, or start one.
+
+    :param conn_id: The connection, of type ``tencentcloud``.
+    :param region: Overrides the connection's region.
+    :param queue_name: The queue, where ``{hostname}`` is this triggerer's, or None for waits that live on looks alone.
+    """
+    access = await aget_access(conn_id, region)
+    if queue_name is not None:
+        if "{" in queue_name:
+            # Not for every name: thousands of waits may begin at once.
+            queue_name = await asyncio.to_thread(queue_name_here, queue_name)
+        # Fails here, with the place to copy the address from, rather than in the consumer.
+        _ = access.required_cmq_endpoint
+
+    def create() -> Consumer:
+        queue = {} if queue_name is None else {"queue": queue_name}
+        return make_consumer(access, queue_name, AirflowMetrics(conn_id=conn_id, **queue))
+
+    async with shared_consumer(consumer_key(access, queue_name), create) as consumer:
+        yield consumer
+
+
+class QueueProducer(SharedStreamProducer):
+    """
+    The broker's half of the stream.
+
+    :param conn_id: The connection, of type ``tencentcloud``.
+    :param region: Overrides the connection's region.
+    :param queue_name: The queue.
+    :param everything: Whether messages that are no Batch events are wanted, too.
+    """
+
+    def __init__(self, conn_id: str, region: str | None, queue_name: str, *, everything: bool = False) -> None:
+        self._conn_id = conn_id
+        self._region = region
+        self._queue_name = queue_name
+        self._everything = everything
+        self._resources = AsyncExitStack()
+        self._subscriber: MessageSubscriber | None = None
+
+    @classmethod
+    def of(cls, kwargs: Mapping[str, Any], *, everything: bool = False) -> QueueProducer:
+        """Make the producer for a trigger's arguments, whichever version has stored them."""
+        conn_id = kwargs.get("tencentcloud_conn_id") or DEFAULT_CONN_ID
+        return cls(conn_id, kwargs.get("region"), kwargs.get("queue_name") or "", everything=everything)
+
+    async def open_stream(self) -> AsyncIterator[tuple[StreamItem, StreamItem]]:
+        """Yield each message twice: as the raw event, and as what is to be settled."""
+        if not isinstance(self._queue_name, str) or not self._queue_name:
+            raise ConfigurationError(f"queue_name is a {type(self._queue_name).__name__}, must be the queue's name")
+        consumer = await self._resources.enter_async_context(
+            queue_consumer(self._conn_id, self._region, self._queue_name)
+        )
+        wants = everything if self._everything else bool
+        self._subscriber = self._resources.enter_context(consumer.subscriber(wants, max_size=MAX_UNDER_WAY))
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        async for delivery in self._subscriber:
+            item = StreamItem(delivery, is_left=loop.time() - started < JOIN_GRACE)
+            yield item, item
+
+    def get_advance_lane(self, broker_payload: StreamItem) -> Hashable:
+        """Let no message wait for another: the queue keeps no order."""
+        return broker_payload.delivery.message_id
+
+    async def advance(self, batch: Sequence[AdvanceItem]) -> None:
+        """
+        Delete what every watcher has moved past with all that it fired stored; leave the rest.
+
+        What a watcher has rejected, because it cannot be fired, is left to the dead-letter policy.
+        """
+        for item, outcome in batch:
+            try:
+                if self._subscriber is not None:
+                    self._subscriber.settle(item.delivery, is_stored=outcome.is_clean and not item.is_left)
+            except Exception:
+                # Raised from here, it would end the stream for all watchers, and lose what follows in the batch.
+                log.exception("Cannot settle a message of %s", self._queue_name)
+
+    async def aclose(self) -> None:
+        """Let go of the queue."""
+        await self._resources.aclose()

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+End a task in the triggerer, without a worker.
+
+The result is pushed through the Task SDK before the event is fired, because Airflow 3.3 stores the XComs of its
+end-of-task events as texts of texts. A triggerer that is killed between the two waits again, finds the same outcome and
+pushes it once more. What cannot be ended rightly here is left to a worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.configuration import conf
+from airflow.sdk.execution_time.xcom import XCom
+from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
+
+from airflow_batch_events.events.outcome import NOT_STARTED, TIMEOUT, Outcome
+from airflow_batch_events.exceptions import ConfigurationError
+from airflow_batch_events.hooks.batch import BatchHook
+from airflow_batch_events.links.console import BatchJobLink
+from airflow_batch_events.protocol.credentials.access import CloudAccess
+from airflow_batch_events.text import printable
+from airflow_batch_events.waiting.storable import storable
+from airflow_batch_events.waiting.task_result import end_lines, explain, find_failure, result_of
+
+if TYPE_CHECKING:
+    pass
+
+EXPLAIN_BOUND = 60.0
+"""Seconds that reading why a job failed may take."""
+
+PUSH_BOUND = 120.0
+"""Seconds that storing a result may take; the triggerer serves such requests one by one."""
+
+RETURN_VALUE = "return_value"
+
+
+@dataclass(frozen=True)
+class TaskEnd:
+    """
+    How a task ends that ends in the triggerer.
+
+    :param is_list: Whether the result is a list of outcomes, or the one outcome; None goes by the rendered job ids of a
+        task that begins here.
+    :param raise_on_failure: Whether a job that failed fails the task.
+    :param skip_on_failure: Whether the task is skipped where it would fail.
+    :param push_result: Whether the result is pushed as XCom.
+    :param multiple_outputs: Whether each of its keys is pushed as an XCom, too.
+    """
+
+    is_list: bool | None = False
+    raise_on_failure: bool = True
+    skip_on_failure: bool = False
+    push_result: bool = True
+    multiple_outputs: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a trigger's arguments can hold."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: object) -> TaskEnd:
+        """
+        Read what a trigger was stored with, also by another version: what is not known is ignored.
+
+        :raises ConfigurationError: When it says nothing about an end, or says it otherwise than with True or False.
+        """
+        if not isinstance(data, Mapping):
+            raise ConfigurationError(f"end is a {type(data).__name__}, must be a mapping")
+        known = {field.name: data[field.name] for field in fields(cls) if data.get(field.name) is not None}
+        for name, value in known.items():
+            if not isinstance(value, bool):
+                raise ConfigurationError(f"{name} of end is a {type(value).__name__}, must be True or False")
+        if "is_list" in data:
+            known["is_list"] = data["is_list"]
+        return cls(**known)
+
+
+async def end_task(
+    trigger: BaseTrigger, end: object, payload: Mapping[str, Any], hook: BatchHook, *, job_id: str | Sequence[str]
+) -> TriggerEvent | None:
+    """
+    Store the result of a wait and return the event that ends the task; None leaves the end to a worker.
+
+    A wait that has timed out, or that could not wait at all, is for a worker: only there can a sensor say that a retry
+    would be pointless, an operator end its job, and the error be raised as what it is.
+
+    :param trigger: The trigger, with its task instance.
+    :param end: How the task ends, as the trigger was stored with it; see :meth:`TaskEnd.from_dict`.
+    :param payload: What the trigger would fire for a worker.
+    :param hook: Reads why a job failed, in a thread.
+    :param job_id: What the task waits for: one job, or a list.
+    """
+    try:
+        end = TaskEnd.from_dict(end)
+    except ConfigurationError as error:
+        trigger.log.warning("Cannot end the task from here; a worker does: %s", error)
+        return None
+    if payload["status"] == "error":
+        return None
+    outcomes = [Outcome.from_dict(item) for item in payload["outcomes"]]
+    if any(outcome.state in (TIMEOUT, NOT_STARTED) for outcome in outcomes):
+        return None
+    for line in end_lines(outcomes):
+        trigger.log.info("%s", line)
+    failure = find_failure(outcomes, raise_on_failure=end.raise_on_failure)
+    if failure is not None:
+        await _log_reason(trigger, failure, hook)
+        return TaskSkippedEvent() if end.skip_on_failure else TaskFailedEvent()
+    if end.push_result:
+        is_list = not isinstance(job_id, str) if end.is_list is None else end.is_list
+        result = result_of(outcomes, is_list=is_list)
+        is_refused = end.multiple_outputs and not isinstance(result, Mapping)
+        if is_refused or len(result) > conf.getint("core", "max_map_length"):
+            # Airflow refuses it with an error of its own, on a worker; what is too long, where a task expands over it.
+            return None
+        try:
+            push = push_result(trigger, result, multiple_outputs=end.multiple_outputs)
+            await asyncio.wait_for(push, PUSH_BOUND)
+        except Exception:
+            trigger.log.exception("Cannot store the result from here; a worker does")
+            return None
+    return TaskSuccessEvent()
+
+
+async def push_result(trigger: BaseTrigger, value: Any, *, multiple_outputs: bool = False) -> None:
+    """Push a task's return value so that a task downstream can pull it and expand over it, as a worker does."""
+    if multiple_outputs:
+        for key, item in value.items():
+            await push_xcom(trigger, key, item)
+    await push_xcom(trigger, RETURN_VALUE, value, mapped_length=len(value) if _map_index(trigger) < 0 else None)
+
+
+async def push_xcom(trigger: BaseTrigger, key: str, value: Any, *, mapped_length: int | None = None) -> None:
+    """Push an XCom of a trigger's task."""
+    task = trigger.task_instance
+    if task is None:
+        raise RuntimeError("only a trigger in a triggerer has a task to push for")
+    await XCom.aset(
+        key=key,
+        value=storable(value),
+        dag_id=task.dag_id,
+        task_id=task.task_id,
+        run_id=task.run_id,
+        map_index=_map_index(trigger),
+        _mapped_length=mapped_length,
+    )
+
+
+async def write_link(trigger: BaseTrigger, access: CloudAccess, job_id: str) -> None:
+    """Write the job's link for a task that no worker has begun; a task without its link goes on."""
+    if trigger.task_instance is None:
+        return
+    try:
+        await asyncio.wait_for(
+            push_xcom(trigger, BatchJobLink().xcom_key, BatchJobLink.url(access, job_id)), PUSH_BOUND
+        )
+    except Exception:
+        trigger.log.warning("Cannot write the link to job %s", job_id, exc_info=True)
+
+
+def _map_index(trigger: BaseTrigger) -> int:
+    index = getattr(trigger.task_instance, "map_index", None)
+    return -1 if index is None else index
+
+
+async def _log_reason(trigger: BaseTrigger, failure: Outcome, hook: BatchHook) -> None:
+    try:
+        error, lines = await asyncio.wait_for(asyncio.to_thread(explain, hook, failure), EXPLAIN_BOUND)
+    except Exception as trouble:  # noqa: BLE001 - how the task ends is known, whatever cannot be read
+        trigger.log.error(
+            "Batch job %s ended %s: %s (no further reason: %s)",
+            failure.job_id,
+            printable(failure.state),
+            printable(failure.reason, 1000),
+            printable(trouble, 1000) or f"not read within {EXPLAIN_BOUND:g} s",
+        )
+        return
+    for line in lines:
+        trigger.log.error("%s", line)
+    trigger.log.error("%s: %s", type(error).__name__, error)

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is asked of the TDMQ API, and what becomes of its answers."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from typing import Any
+
+import pendulum
+import pytest
+from tencentcloud.tdmq.v20200217 import models
+
+from airflow_batch_events.protocol.apis import tdmq
+from airflow_batch_events.protocol.apis.request import Request
+from airflow_batch_events.protocol.apis.tdmq import Page, QueueSettings, Subscription
+
+QUEUE = {
+    "QueueId": "cmqq-d88rxnbv2",
+    "QueueName": "jobs",
+    "Qps": 5000,
+    "PollingWaitSeconds": 3,
+    "MsgRetentionSeconds": 7200,
+    "VisibilityTimeout": 30,
+    "MaxMsgSize": 1048576,
+    "RewindSeconds": 0,
+    "CreateTime": 1590632987000,
+    "ActiveMsgNum": 4,
+    "InactiveMsgNum": 0,
+    "DelayMsgNum": None,
+    "DeadLetterSource": None,
+    "DeadLetterPolicy": {"DeadLetterQueue": "dead", "Policy": 0, "MaxReceiveCount": 5},
+    "Tags": None,
+    "MaxUnackedMsgNum": 100000,
+}
+SUBSCRIPTION = {
+    "SubscriptionName": "to-jobs",
+    "SubscriptionId": "subsc-12345678",
+    "TopicOwner": 0,
+    "MsgCount": 0,
+    "CreateTime": 1590632987,
+    "BindingKey": None,
+    "Endpoint": "jobs",
+    "FilterTags": ["a"],
+    "Protocol": "queue",
+    "NotifyStrategy": "EXPONENTIAL_DECAY_RETRY",
+    "NotifyContentFormat": "SIMPLIFIED",
+    "TopicName": "events",
+}
+
+
+REQUESTS: list[Any] = [
+    (tdmq.create_queue("jobs"), "CreateCmqQueue", {"QueueName": "jobs"}),
+    (
+        tdmq.create_queue(
+            "jobs",
+            QueueSettings(
+                visibility_timeout=60, polling_wait_seconds=0, dead_letter_queue_name="dead", tags={"team": "x"}
+            ),
+        ),
+        "CreateCmqQueue",
+        {
+            "QueueName": "jobs",
+            "VisibilityTimeout": 60,
+            "PollingWaitSeconds": 0,
+            "DeadLetterQueueName": "dead",
+            "Tags": [{"TagKey": "team", "TagValue": "x"}],
+        },
+    ),
+    (
+        tdmq.modify_queue("jobs", QueueSettings(msg_retention_seconds=43200, tags={"team": "x"})),
+        "ModifyCmqQueueAttribute",
+        {"QueueName": "jobs", "MsgRetentionSeconds": 43200},
+    ),
+    (tdmq.delete_queue("jobs"), "DeleteCmqQueue", {"QueueName": "jobs"}),
+    (tdmq.clear_queue("jobs"), "ClearCmqQueue", {"QueueName": "jobs"}),
+    (
+        tdmq.rewind_queue("jobs", 1582108595.25),
+        "RewindCmqQueue",
+        {"QueueName": "jobs", "StartConsumeTime": 1582108595250},
+    ),
+    (tdmq.describe_queue("jobs"), "DescribeCmqQueueDetail", {"QueueName": "jobs"}),
+    (tdmq.describe_queues(limit=1), "DescribeCmqQueues", {"Offset": 0, "Limit": 1}),
+    (
+        tdmq.describe_queues(names=["a", "b"]),
+        "DescribeCmqQueues",
+        {"Offset": 0, "Limit": 50, "QueueNameList": ["a", "b"]},
+    ),
+    (tdmq.create_topic("events"), "CreateCmqTopic", {"TopicName": "events", "FilterType": 1}),
+    (
+        tdmq.modify_topic("events", max_msg_size=1024),
+        "ModifyCmqTopicAttribute",
+        {"TopicName": "events", "MaxMsgSize": 1024},
+    ),
+    (tdmq.delete_topic("events"), "DeleteCmqTopic", {"TopicName": "events"}),
+    (tdmq.describe_topic("events"), "DescribeCmqTopicDetail", {"TopicName": "events"}),
+    (
+        tdmq.describe_topics(name="eve"),
+        "DescribeCmqTopics",
+        {"Offset": 0, "Limit": 50, "TopicName": "eve"},
+    ),
+    (
+        tdmq.create_subscription("events", "to-jobs", "jobs", filter_tags=["a"]),
+        "CreateCmqSubscribe",
+        {
+            "TopicName": "events",
+            "SubscriptionName": "to-jobs",
+            "Protocol": "queue",
+            "Endpoint": "jobs",
+            "NotifyContentFormat": "SIMPLIFIED",
+            "FilterTag": ["a"],
+        },
+    ),
+    (
+        tdmq.create_subscription("events", "push", "http://host/x", protocol="http", binding_keys=["1.#"]),
+        "CreateCmqSubscribe",
+        {
+            "TopicName": "events",
+            "SubscriptionName": "push",
+            "Protocol": "http",
+            "Endpoint": "http://host/x",
+            "BindingKey": ["1.#"],
+        },
+    ),
+    (
+        tdmq.modify_subscription("events", "to-jobs", filter_tags=["a"]),
+        "ModifyCmqSubscriptionAttribute",
+        {"TopicName": "events", "SubscriptionName": "to-jobs", "FilterTags": ["a"]},
+    ),
+    (
+        tdmq.clear_subscription_filter_tags("events", "to-jobs"),
+        "ClearCmqSubscriptionFilterTags",
+        {"TopicName": "events", "SubscriptionName": "to-jobs"},
+    ),
+    (
+        tdmq.delete_subscription("events", "to-jobs"),
+        "DeleteCmqSubscribe",
+        {"TopicName": "events", "SubscriptionName": "to-jobs"},
+    ),
+    (
+        tdmq.describe_subscriptions("events", offset=50),
+        "DescribeCmqSubscriptionDetail",
+        {"TopicName": "events", "Offset": 50, "Limit": 50},
+    ),
+    (
+        tdmq.send_message("jobs", "x"),
+        "SendCmqMsg",
+        {"QueueName": "jobs", "MsgContent": "x", "DelaySeconds": 0},
+    ),
+    (
+        tdmq.publish_message("events", "x", tags=["a"]),
+        "PublishCmqMsg",
+        {"TopicName": "events", "MsgContent": "x", "MsgTag": ["a"]},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("request_", "action", "params"),
+    REQUESTS,
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_requests_carry_the_apis_own_names(request_: Request[Any], action: str, params: dict[str, Any]) -> None:
+    assert (request_.service, request_.action) == ("tdmq", action)
+    assert request_.params == params
+
+
+@pytest.mark.parametrize("request_", [entry[0] for entry in REQUESTS], ids=lambda request_: request_.action)
+def test_the_vendors_sdk_knows_every_parameter(request_: Request[Any]) -> None:
+    model = getattr(models, f"{request_.action}Request")()
+    with warnings.catch_warnings():
+        # The SDK warns of fields that its model does not have.
+        warnings.simplefilter("error")
+        model.from_json_string(json.dumps(request_.params))
+    known = json.loads(model.to_json_string())
+    assert {name for name, value in known.items() if value is not None} == set(request_.params)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        tdmq.create_queue("q"),
+        tdmq.delete_queue("q"),
+        tdmq.clear_queue("q"),
+        tdmq.create_topic("t"),
+        tdmq.delete_topic("t"),
+        tdmq.create_subscription("t", "s", "q"),
+        tdmq.delete_subscription("t", "s"),
+        tdmq.send_message("q", "x"),
+        tdmq.publish_message("t", "x"),
+    ],
+    ids=lambda request_: request_.action,
+)
+def test_a_write_whose_repeat_would_do_or_answer_something_else_is_not_repeated(request_: Request[Any]) -> None:
+    assert not request_.repeatable
+
+
+def test_a_created_object_is_its_id() -> None:
+    assert tdmq.create_queue("q").parse({"QueueId": "cmqq-1"}) == "cmqq-1"
+    assert tdmq.create_topic("t").parse({"TopicId": "cmqt-1"}) == "cmqt-1"
+    assert tdmq.create_subscription("t", "s", "q").parse({"SubscriptionId": "subsc-1"}) == "subsc-1"
+    assert tdmq.send_message("q", "x").parse({"Result": True, "MsgId": "AB"}) == "AB"
+    assert tdmq.publish_message("t", "x").parse({"Result": True, "MsgId": "AB"}) == "AB"
+
+
+@pytest.mark.parametrize("described", [QUEUE, [QUEUE]])
+def test_a_queue_is_described_whether_the_api_sends_an_object_or_a_list(described: Any) -> None:
+    queue = tdmq.describe_queue("jobs").parse({"QueueDescribe": described})
+    assert (queue.name, queue.queue_id) == ("jobs", "cmqq-d88rxnbv2")
+    assert (queue.visibility_timeout, queue.polling_wait_seconds, queue.msg_retention_seconds) == (30, 3, 7200)
+    assert (queue.active_msg_num, queue.inactive_msg_num, queue.delay_msg_num) == (4, 0, None)
+    assert queue.dead_letter_queue_name == "dead"
+    assert queue.create_time == pendulum.datetime(2020, 5, 28, 2, 29, 47)
+
+
+def test_a_queue_without_dead_letter_policy_has_none() -> None:
+    queue = tdmq.describe_queue("jobs").parse({"QueueDescribe": {**QUEUE, "DeadLetterPolicy": None}})
+    assert queue.dead_letter_queue_name == ""
+
+
+def test_a_topic_is_described() -> None:
+    answer = {"TopicDescribe": {"TopicName": "events", "TopicId": "cmqt-1", "FilterType": 2, "MsgCount": 7}}
+    topic = tdmq.describe_topic("events").parse(answer)
+    assert (topic.name, topic.topic_id, topic.filter_type, topic.msg_count) == ("events", "cmqt-1", 2, 7)
+
+
+def test_lists_are_pages() -> None:
+    queues = tdmq.describe_queues().parse({"TotalCount": 70, "QueueList": [QUEUE]})
+    assert (queues.total_count, [queue.name for queue in queues.items]) == (70, ["jobs"])
+    assert tdmq.describe_topics().parse({"TotalCount": 0, "TopicList": None}) == Page(0, ())
+
+
+def test_a_subscription_is_typed() -> None:
+    [found] = tdmq.describe_subscriptions("events").parse({"TotalCount": 1, "SubscriptionSet": [SUBSCRIPTION]}).items
+    assert found == Subscription(
+        topic_name="events",
+        name="to-jobs",
+        protocol="queue",
+        endpoint="jobs",
+        subscription_id="subsc-12345678",
+        notify_strategy="EXPONENTIAL_DECAY_RETRY",
+        content_format="SIMPLIFIED",
+        filter_tags=("a",),
+        binding_keys=(),
+        msg_count=0,
+        raw=SUBSCRIPTION,
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, 49, 50, 51, 120])
+def test_all_subscriptions_are_listed_however_many_pages_they_fill(count: int) -> None:
+    entries = [{**SUBSCRIPTION, "SubscriptionName": f"s{number}"} for number in range(count)]
+
+    def send(request: Request[Page[Subscription]]) -> Page[Subscription]:
+        start = request.params["Offset"]
+        shown = entries[start : start + request.params["Limit"]]
+        return request.parse({"TotalCount": count, "SubscriptionSet": shown})
+
+    found = tdmq.list_subscriptions(send, "events")
+    assert [subscription.name for subscription in found] == [f"s{number}" for number in range(count)]

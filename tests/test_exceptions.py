@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The exceptions of the clients: the drawn tree is true, and they survive a process boundary."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import re
+
+import pytest
+
+from airflow_batch_events import exceptions
+from airflow_batch_events.exceptions import ApiError, ApiThrottledError, CmqError, CmqQueueNotFoundError
+from airflow_batch_events.text import printable
+
+CLASSES = {name: kind for name, kind in vars(exceptions).items() if inspect.isclass(kind)}
+
+
+def drawn_parents() -> dict[str, str | None]:
+    parents: dict[str, str | None] = {}
+    branch: list[str] = []
+    for line in (exceptions.__doc__ or "").splitlines():
+        drawn = re.match(r"    ((?:[│├└─ ]{4})*)(\w+Error)\b", line)
+        if drawn:
+            depth = len(drawn[1]) // 4
+            branch[depth:] = [drawn[2]]
+            parents[drawn[2]] = branch[depth - 1] if depth else None
+    return parents
+
+
+def test_the_tree_shows_every_class_below_its_base() -> None:
+    parents = drawn_parents()
+    assert set(parents) == set(CLASSES)
+    for name, parent in parents.items():
+        assert CLASSES[name].__bases__[0].__name__ == (parent or "Exception")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ApiThrottledError("SubmitJob", "RequestLimitExceeded", "slow down", "r-1"),
+        CmqQueueNotFoundError("SendMessage", 4440, 10100, "queue is not existed", "jobs", None),
+    ],
+)
+def test_an_error_of_the_cloud_survives_a_process_boundary(error: ApiError | CmqError) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
+
+
+HOSTILE = "\x1b]52;c;ZXZpbA==\x07\r\n2026-01-01 [info] all is well \u202e::group::\ud800"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CLASSES.values() if not issubclass(kind, (ApiError, CmqError))])
+def test_whatever_an_error_quotes_its_text_is_one_line_that_can_be_shown(kind) -> None:
+    text = str(kind(f"job {HOSTILE} has failed"))
+    assert text == printable(text)
+    assert text.startswith(r"job \x1b]52;c;ZXZpbA==\x07\r\n2026")
+    assert len(str(kind("x" * 1_000_000))) < 10_000
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ApiError("SubmitJob", HOSTILE, HOSTILE, HOSTILE),
+        CmqError("SendMessage", 4000, None, HOSTILE, HOSTILE, HOSTILE),
+        ApiError("SubmitJob", "A" * 10_000, "B" * 1_000_000, "C" * 10_000),
+        CmqError("SendMessage", 4440, 10100, "B" * 1_000_000, "D" * 10_000, "C" * 10_000),
+    ],
+    ids=["hostile, API", "hostile, CMQ", "long, API", "long, CMQ"],
+)
+def test_what_answers_in_the_clouds_place_is_shown_as_one_line(error: ApiError | CmqError) -> None:
+    text = str(error)
+    assert text == printable(text)
+    assert len(text) < 4_000
+    assert (error.message, error.request_id) == (printable(error.message), printable(error.request_id))
+    assert str(pickle.loads(pickle.dumps(error))) == text

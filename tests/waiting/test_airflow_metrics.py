@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the readers of a triggerer count arrives in Airflow's stats, told apart by queue, connection and machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsLogger
+from airflow.sdk.observability import stats
+from support.small_cloud import address_of, announced_job, first_payload, submit_jobs
+
+from airflow_batch_events.protocol.apis import tdmq
+from airflow_batch_events.protocol.sdk import AsyncSdkClient
+from airflow_batch_events.triggers.batch import BatchJobTrigger
+from tencent_batch_emulator.emulator import Emulator
+from tencent_batch_emulator.services.batch.settings import Delays
+
+QUEUES = ("a", "b")
+
+
+class Recorder(NoStatsLogger):
+    """A stats backend that keeps what it is given, by name and queue."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.levels: dict[tuple[str, str], list[float]] = {}
+        self.durations: dict[tuple[str, str], list[float]] = {}
+        self.tags: list[dict[str, str]] = []
+
+    def incr(self, stat: str, count: int = 1, rate: float = 1, *, tags: dict[str, str]) -> None:  # type: ignore[override]
+        self.counts[stat, self._queue(tags)] += count
+
+    def gauge(self, stat: str, value: float, *, tags: dict[str, str], **_: Any) -> None:  # type: ignore[override]
+        self.levels.setdefault((stat, self._queue(tags)), []).append(value)
+
+    def timing(self, stat: str, dt: Any, *, tags: dict[str, str]) -> None:  # type: ignore[override]
+        self.durations.setdefault((stat, self._queue(tags)), []).append(dt.total_seconds())
+
+    def _queue(self, tags: dict[str, str]) -> str:
+        self.tags.append(tags)
+        return tags["queue"]
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    recorder = Recorder()
+    stats.initialize(factory=lambda: recorder, export_legacy_names=True)
+    yield recorder
+    stats.initialize(factory=NoStatsLogger, export_legacy_names=True)
+
+
+async def test_waits_on_two_queues_are_counted_apart(monkeypatch: pytest.MonkeyPatch, recorder: Recorder) -> None:
+    jobs = dict(zip(QUEUES, (2, 3), strict=True))
+    async with Emulator(runner="scripted", delays=Delays.none(), seed=1) as emulator:
+        address = address_of(emulator)
+        monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(address.connection()))
+        waits = []
+        async with AsyncSdkClient(address.access()) as client:
+            for name, count in jobs.items():
+                await client.send(tdmq.create_topic(name))
+                await client.send(tdmq.create_queue(name))
+                await client.send(tdmq.create_subscription(name, "s", name))
+                job_ids = await submit_jobs(client, announced_job("scripted: duration=8", name), count)
+                waits += [asyncio.ensure_future(first_payload(BatchJobTrigger(job_id, name))) for job_id in job_ids]
+        # Long after the first looks, and by a clock that does not jump, or an event would only cause a look.
+        payloads = await asyncio.wait_for(asyncio.gather(*waits), 20)
+        calls = {
+            action: emulator.requests.count(action)
+            for action in ("BatchReceiveMessage", "BatchDeleteMessage", "DescribeJobs")
+        }
+
+    assert {payload["outcomes"][0]["source"] for payload in payloads} == {"event"}
+    for name, count in jobs.items():
+        levels = recorder.levels["tencent_batch.waits", name]
+        assert (max(levels), levels[-1]) == (count, 0)
+        assert recorder.counts["tencent_batch.events.received", name] >= count
+        assert recorder.counts["tencent_batch.events.dispatched", name] >= count
+        assert recorder.counts["tencent_batch.polls", name] >= count
+        for lag in ("lag.event", "lag.enqueue"):
+            assert len(recorder.durations[f"tencent_batch.{lag}", name]) >= count
+        assert max(recorder.durations["tencent_batch.lag.enqueue", name]) < 10
+    assert sum(recorder.counts["tencent_batch.api.calls", name] for name in jobs) == sum(calls.values())
+    own = {"hostname": socket.gethostname(), "conn_id": "tencentcloud_default"}
+    assert all(tags.items() >= own.items() for tags in recorder.tags)

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from support.moved_time import MovedTimeLoop
+
+from airflow_batch_events.waiting.handover import MAX_HOLD, Hold, handover
+
+
+def held(seconds: Any, until: Any) -> float:
+    """Return how long something is held, in a loop whose time is moved."""
+
+    async def wait() -> float:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await Hold(seconds, until).passed()
+        return loop.time() - began
+
+    loop = MovedTimeLoop()
+    try:
+        return loop.run_until_complete(wait())
+    finally:
+        loop.close()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(None, 0), (3, 3), (0.5, 0.5), (-1, 0), (1e6, MAX_HOLD), ("x", 0), ([], 0), (1e300, 0)]
+)
+def test_an_outcome_is_held_for_seconds_and_never_for_long(seconds: Any, expected: float) -> None:
+    assert held(seconds, None) == pytest.approx(expected)
+
+
+def test_the_moment_that_an_earlier_version_has_stored_is_bounded_whatever_this_machine_s_clock_says() -> None:
+    assert held(None, time.time() + 3) == pytest.approx(3, abs=1)
+    assert held(None, time.time() + 3600) == pytest.approx(MAX_HOLD)
+    assert held(None, time.time() - 3600) == 0
+    assert held(1, time.time() + 9) == pytest.approx(1)
+
+
+def test_a_deferral_outlasts_a_worker_s_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "3")
+    assert handover() == 4.0

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a task cannot be ended rightly in the triggerer, a worker ends it."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.triggers.base import TaskFailedEvent, TaskSkippedEvent, TriggerEvent
+
+from airflow_batch_events.exceptions import ParameterError
+from airflow_batch_events.hooks.batch import BatchHook
+from airflow_batch_events.triggers.batch import BatchJobTrigger, check_rendered
+from airflow_batch_events.waiting.task_completion import TaskEnd
+
+END = TaskEnd().to_dict()
+
+
+def submit(script: str) -> str:
+    env = {"EnvType": "MANAGED", "EnvData": {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89"}}
+    application = {"DeliveryForm": "LOCAL", "Command": f"scripted: {script}"}
+    task = {"TaskName": "main", "Application": application, "ComputeEnv": env}
+    return BatchHook().submit_job({"JobName": "j", "Tasks": [task]}, {"Zone": "ap-guangzhou-6"})
+
+
+async def fire(job_id: str | list[str], end: dict[str, bool] | None = END, **settings: Any) -> TriggerEvent:
+    """Run a trigger as the triggerer does, after a round trip through its serialized form."""
+    timeout_after = settings.pop("timeout_after", None)
+    _, kwargs = BatchJobTrigger(job_id, "waits", end=end, **settings).serialize()
+    trigger = BatchJobTrigger(**kwargs)
+    trigger.timeout_after = timeout_after
+    trigger.task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1)
+    events = trigger.run()
+    try:
+        return await events.__anext__()
+    finally:
+        await events.aclose()
+
+
+async def test_a_failed_job_fails_the_task_here_with_the_reason_in_its_log(
+    cloud: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = await fire(submit("outcome=failed exit_code=7"))
+
+    assert isinstance(event, TaskFailedEvent)
+    assert "exit code 7" in capsys.readouterr().out
+
+
+async def test_a_failed_job_skips_the_task_if_wanted(cloud: Any) -> None:
+    event = await fire(submit("outcome=failed"), TaskEnd(skip_on_failure=True).to_dict())
+
+    assert isinstance(event, TaskSkippedEvent)
+
+
+async def test_a_job_that_does_not_exist_fails_the_task_here(cloud: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    event = await fire("job-missing1", grace=0.0)
+
+    assert isinstance(event, TaskFailedEvent)
+    assert "was not found" in capsys.readouterr().out
+
+
+async def test_a_wait_that_cannot_be_is_left_to_a_worker_which_raises_the_error_as_what_it_is(cloud: Any) -> None:
+    event = await fire("None")
+
+    assert type(event) is TriggerEvent
+    assert event.payload["error"] == "ParameterError"
+    assert "job_id is 'None', must be a job id: the task that it comes from was skipped" in event.payload["message"]
+
+
+async def test_a_list_that_a_template_has_made_of_text_is_waited_for(cloud: Any) -> None:
+    job_ids = [submit("outcome=succeed"), submit("outcome=succeed")]
+    for value in (str(job_ids), [{"job_id": job_id} for job_id in job_ids]):
+        event = await fire(value)
+        assert [item["job_id"] for item in event.payload["outcomes"]] == job_ids
+
+
+@pytest.mark.parametrize("value", [None, "", "None"])
+@pytest.mark.parametrize("name", ["queue_name", "region", "tencentcloud_conn_id"])
+async def test_what_is_rendered_to_nothing_in_the_triggerer_is_an_error_there_too(
+    cloud: Any, name: str, value: Any
+) -> None:
+    trigger = BatchJobTrigger("job-00000000", end=END)
+    task = SimpleNamespace(**{"template_ext": (), "template_fields": (), name: "{{ given }}"})
+    trigger.task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1, task=task)
+    setattr(trigger, name, value)
+    with pytest.raises(ParameterError, match=f"{name} was given"):
+        check_rendered(trigger)
+
+
+async def test_a_result_that_cannot_be_stored_here_is_left_to_a_worker(cloud: Any) -> None:
+    """There is no triggerer around this test, so there is nobody who could store an XCom."""
+    event = await fire(submit("outcome=succeed"))
+
+    assert type(event) is TriggerEvent
+    assert event.payload["outcomes"][0]["succeeded"]
+
+
+async def test_a_result_that_is_too_long_to_expand_over_is_left_to_a_worker_which_refuses_it(
+    cloud: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two ways to end that differ: on a worker, Airflow refuses it where a task expands over it."""
+    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "1")
+    pushed: list[str] = []
+
+    async def aset(*, key: str, **_: Any) -> None:
+        pushed.append(key)
+
+    monkeypatch.setattr("airflow_batch_events.waiting.task_completion.XCom.aset", aset)
+    job_ids = [submit("outcome=succeed"), submit("outcome=succeed")]
+
+    event = await fire(job_ids, TaskEnd(is_list=True).to_dict())
+
+    assert type(event) is TriggerEvent
+    assert pushed == []
+
+
+async def test_a_number_that_a_template_has_made_of_a_name_is_taken_in_the_triggerer_too(cloud: Any) -> None:
+    trigger = BatchJobTrigger("job-00000000", queue_name=7, end=END)  # type: ignore[arg-type]
+    task = SimpleNamespace(template_ext=(), template_fields=(), queue_name="{{ 7 }}")
+    trigger.task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1, task=task)
+    check_rendered(trigger)
+    assert trigger.queue_name == "7"
+
+
+async def test_a_way_to_end_that_this_version_does_not_understand_is_left_to_a_worker(cloud: Any) -> None:
+    for end in ({"push_result": "later"}, {"is_list": 7}, ["later"]):
+        event = await fire(submit("outcome=failed"), end)  # type: ignore[arg-type]
+
+        assert type(event) is TriggerEvent
+        assert event.payload["outcomes"][0]["state"] == "FAILED"
+
+
+def test_a_way_to_end_of_another_version_is_read() -> None:
+    assert TaskEnd.from_dict({"later": 1}) == TaskEnd()
+    assert TaskEnd.from_dict({"push_result": None, "skip_on_failure": True}) == TaskEnd(skip_on_failure=True)
+    assert TaskEnd.from_dict(TaskEnd(is_list=None).to_dict()) == TaskEnd(is_list=None)
+
+
+async def test_a_wait_that_begins_here_times_out_by_its_own_count(cloud: Any) -> None:
+    event = await fire(submit("outcome=hang"), timeout=1.0, begins_here=True)
+
+    assert type(event) is TriggerEvent
+    assert event.payload["outcomes"][0]["state"] == "TIMEOUT"
+
+
+async def test_a_wait_that_was_stored_to_begin_here_times_out_before_airflow_ends_it_and_is_ended_on_a_worker(
+    cloud: Any,
+) -> None:
+    in_a_minute = datetime.fromtimestamp(time.time() + 60, timezone.utc)
+
+    event = await fire(submit("outcome=hang"), deadline_lead=59.0, timeout_after=in_a_minute)
+
+    assert type(event) is TriggerEvent
+    assert event.payload["outcomes"][0]["state"] == "TIMEOUT"

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What may begin and end in the triggerer, and what is refused while the DAG is parsed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, Asset, task, task_group
+from airflow.serialization.serialized_objects import BaseSerialization, DagSerialization
+
+from airflow_batch_events.operators.batch import BatchSubmitJobOperator
+from airflow_batch_events.operators.job_wait_mixin import DEFERRAL_MARGIN
+from airflow_batch_events.sensors.batch import BatchJobSensor
+
+JOB = {"JobName": "j"}
+PLACE = {"Zone": "ap-guangzhou-6"}
+
+
+@pytest.fixture
+def dag() -> Any:
+    with DAG("d", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)) as dag:
+        yield dag
+
+
+def submit(task_id: str = "submit", **kwargs: Any) -> BatchSubmitJobOperator:
+    settings = {"wait_for_completion": False, **kwargs}
+    return BatchSubmitJobOperator(task_id=task_id, job=JOB, placement=PLACE, **settings)
+
+
+def mapped_submit(**kwargs: Any) -> Any:
+    settings = {"wait_for_completion": False, **kwargs}
+    return BatchSubmitJobOperator.partial(task_id="submit", placement=PLACE, **settings).expand(job=[JOB, JOB])
+
+
+def scheduled(dag: Any, task_id: str = "wait") -> Any:
+    """Return the task as the scheduler reads it."""
+    return DagSerialization.from_dict(DagSerialization.to_dict(dag)).get_task(task_id)
+
+
+def trigger_kwargs(dag: Any, task_id: str = "wait") -> dict[str, Any]:
+    return BaseSerialization.deserialize(scheduled(dag, task_id).start_trigger_args.trigger_kwargs)
+
+
+def test_the_output_of_a_task_becomes_a_template_that_the_triggerer_can_render(dag: Any) -> None:
+    sensor = BatchJobSensor(task_id="wait", job_id=submit().output, queue_name="q", start_from_trigger=True)
+
+    assert trigger_kwargs(dag)["job_id"] == (
+        "{{ ti.xcom_pull(task_ids='submit', key='return_value', map_indexes=-1) }}"
+    )
+    assert sensor.upstream_task_ids == {"submit"}
+
+
+def test_inside_a_mapped_group_the_output_of_the_same_instance_is_pulled(dag: Any) -> None:
+    @task_group
+    def one(command: str) -> None:
+        BatchJobSensor(task_id="wait", job_id=submit(region=command).output, start_from_trigger=True)
+
+    one.expand(command=["a", "b"])
+
+    assert "map_indexes=ti.map_index" in trigger_kwargs(dag, "one.wait")["job_id"]
+
+
+def test_each_sensor_for_a_mapped_task_reads_the_job_of_its_own_index(dag: Any) -> None:
+    sensor = BatchJobSensor.for_each(mapped_submit(), task_id="wait", queue_name="q")
+
+    assert sensor.upstream_task_ids == {"submit"}
+    assert trigger_kwargs(dag)["job_id"] == (
+        "{{ ti.xcom_pull(task_ids='submit', key='return_value', map_indexes=ti.map_index) }}"
+    )
+
+
+def test_each_sensor_for_a_list_reads_the_item_of_its_own_index(dag: Any) -> None:
+    @task
+    def submit_all() -> list[str]:
+        return ["job-1", "job-2"]
+
+    BatchJobSensor.for_each(submit_all(), task_id="wait")
+
+    assert trigger_kwargs(dag)["job_id"].endswith("map_indexes=-1)[ti.map_index] }}")
+
+
+def test_mapped_sensors_take_their_parameters_from_the_default_arguments_of_the_dag() -> None:
+    defaults = {"queue_name": "the-queue", "tencentcloud_conn_id": "other"}
+    with DAG("d", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), default_args=defaults) as dag:
+        BatchJobSensor.for_each(mapped_submit(), task_id="wait", timeout=60, soft_fail=True)
+
+    kwargs = trigger_kwargs(dag)
+    assert (kwargs["queue_name"], kwargs["tencentcloud_conn_id"]) == ("the-queue", "other")
+    assert kwargs["end"]["skip_on_failure"] is True
+    assert scheduled(dag).start_trigger_args.timeout == timedelta(seconds=60 + DEFERRAL_MARGIN)
+    assert dag.task_ids == ["submit", "wait"]
+
+
+def test_a_mapped_sensor_without_help_begins_on_a_worker_rather_than_with_the_wrong_job(dag: Any) -> None:
+    BatchJobSensor.partial(task_id="wait", start_from_trigger=True).expand(job_id=mapped_submit().output)
+
+    assert scheduled(dag).start_trigger_args is None
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (
+            lambda: BatchJobSensor(task_id="wait", job_id="{{ ti.xcom_pull('submit') }}", start_from_trigger=True),
+            "map_indexes=-1",
+        ),
+        (
+            lambda: BatchJobSensor(task_id="wait", job_id=mapped_submit().output, start_from_trigger=True),
+            r"BatchJobSensor\.for_each",
+        ),
+        (
+            lambda: BatchJobSensor(task_id="wait", job_id=submit().output.map(str), start_from_trigger=True),
+            r"map\(\), zip\(\)",
+        ),
+        (
+            lambda: BatchJobSensor(
+                task_id="wait", job_id="job-1", start_from_trigger=True, on_execute_callback=lambda context: None
+            ),
+            "on_execute_callback",
+        ),
+        (
+            lambda: BatchJobSensor(
+                task_id="wait", job_id="job-1", end_from_trigger=True, on_success_callback=lambda context: None
+            ),
+            "on_success_callback",
+        ),
+        (lambda: submit(end_from_trigger=True, outlets=[Asset("x")]), "outlets"),
+        (lambda: submit(end_from_trigger=True, log_output=True), "log_output need a worker"),
+        (
+            lambda: BatchJobSensor.for_each(mapped_submit(), task_id="wait", trigger_rule="all_done"),
+            "trigger_rule='all_success'",
+        ),
+        (
+            lambda: BatchJobSensor.for_each(mapped_submit(wait_for_completion=True), task_id="wait"),
+            "wait_for_completion=False",
+        ),
+        (
+            lambda: BatchJobSensor.for_each(submit(wait_for_completion=True), task_id="wait"),
+            "returns outcomes, not job ids",
+        ),
+        (lambda: BatchJobSensor.for_each(mapped_submit().output.map(str), task_id="wait"), r"map\(\), zip\(\)"),
+    ],
+)
+def test_what_the_triggerer_cannot_do_is_refused_with_the_way_out(dag: Any, make: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("execution_timeout", "expected"), [(None, 60), (timedelta(seconds=100), 60), (timedelta(seconds=30), 30)]
+)
+def test_the_wait_ends_at_its_time_out_before_airflow_ends_it(
+    dag: Any, execution_timeout: timedelta | None, expected: float
+) -> None:
+    BatchJobSensor(
+        task_id="wait", job_id="job-1", start_from_trigger=True, timeout=60, execution_timeout=execution_timeout
+    )
+
+    assert trigger_kwargs(dag)["timeout"] == expected
+    assert scheduled(dag).start_trigger_args.timeout == timedelta(seconds=60 + DEFERRAL_MARGIN)
