@@ -42,7 +42,7 @@ chaos: $(READY) ## The long form: a thousand jobs in each row of the chaos suite
 	@CHAOS=long $(BIN)/python -m pytest -s tests/chaos tests/integration/test_strange_messages.py $(ARGS)
 
 tccli: $(READY) ## Try the vendor's command line against the emulator (350 MB, in .test-output).
-	@TCCLI=1 $(BIN)/python -m pytest emulator/tests/test_tccli.py $(ARGS)
+	@TCCLI=1 $(BIN)/python -m pytest emulator/tests/vendor/test_tccli.py $(ARGS)
 
 # One virtual environment for everything, made again when what it is made from changes.
 $(READY): pyproject.toml emulator/pyproject.toml constraints.txt

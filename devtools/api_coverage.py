@@ -86,7 +86,7 @@ BATCH = Api(
             "DescribeTaskTemplates",
             "DeleteTaskTemplates",
         ),
-        "Catalogue": (
+        "Catalog": (
             "DescribeInstanceCategories",
             "DescribeAvailableCvmInstanceTypes",
             "DescribeCvmZoneInstanceConfigInfos",

@@ -20,19 +20,19 @@ from typing import Literal, TypeVar
 import structlog
 from starlette.applications import Starlette
 
-from tencent_batch_emulator.admin.admin_api import Control, answer_failure
+from tencent_batch_emulator.admin.admin_api import AdminApi, answer_failure
 from tencent_batch_emulator.admin.keys import Key, KeyRing
-from tencent_batch_emulator.admin.request_log import CallLog
+from tencent_batch_emulator.admin.request_log import RequestLog
 from tencent_batch_emulator.clock import Clock
 from tencent_batch_emulator.console.pages import Console
 from tencent_batch_emulator.faults.fault_injecting_broker import FaultInjectingBroker
 from tencent_batch_emulator.faults.rules import FaultPlan
-from tencent_batch_emulator.http.cmq_endpoint import DataPlaneFront
+from tencent_batch_emulator.http.cmq_endpoint import CmqEndpoint
 from tencent_batch_emulator.http.loopback import is_loopback
 from tencent_batch_emulator.http.rate_limits import RateLimiter, RateLimits
 from tencent_batch_emulator.http.server import Front, Server
 from tencent_batch_emulator.http.signatures import DataPlaneVerifier, Tc3Verifier
-from tencent_batch_emulator.http.tc3_endpoint import ApiFront
+from tencent_batch_emulator.http.tc3_endpoint import Tc3Endpoint
 from tencent_batch_emulator.services.base import Service
 from tencent_batch_emulator.services.batch.runners import Runner
 from tencent_batch_emulator.services.batch.runners.directories import prepare_work_dir
@@ -112,7 +112,7 @@ class Emulator:
         self.keys = KeyRing()
         self.key: Key = self.keys.create(secret_id=secret_id, secret_key=secret_key)
         self.faults = FaultPlan(self.clock, self.seed)
-        self.requests = CallLog()
+        self.requests = RequestLog()
         self.broker = FaultInjectingBroker(self.clock, self.faults, account=self.key.account, seed=self.seed)
         self._host = host
         self._port = port
@@ -235,17 +235,17 @@ class Emulator:
             StsService(self.keys, self.clock),
             *self._services,
         ]
-        apis = ApiFront(
+        apis = Tc3Endpoint(
             services,
             Tc3Verifier(self.keys, self.clock),
             self.faults,
             RateLimiter(self._rate_limits, self.clock),
             self.clock,
         )
-        data_plane = DataPlaneFront(
+        data_plane = CmqEndpoint(
             CmqService(self.broker), DataPlaneVerifier(self.keys, self.clock), self.faults, self.clock
         )
-        control = Control(self.key, self.requests, self.faults, self.clock)
+        control = AdminApi(self.key, self.requests, self.faults, self.clock)
         console = Console(
             self.broker,
             batch,

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from tencent_batch_emulator.admin.request_log import Call
 from tencent_batch_emulator.emulator import Emulator
@@ -48,7 +48,13 @@ class RunningEmulator:
     def __repr__(self) -> str:
         return f"<RunningEmulator {self.endpoint}>"
 
-    def call(self, function: Callable[[Emulator], Awaitable[T] | T]) -> T:
+    @overload
+    def call(self, function: Callable[[Emulator], Coroutine[Any, Any, T]]) -> T: ...
+
+    @overload
+    def call(self, function: Callable[[Emulator], T]) -> T: ...
+
+    def call(self, function: Callable[[Emulator], Any]) -> Any:
         """
         Do something in the emulator's loop and return the result.
 
@@ -56,11 +62,11 @@ class RunningEmulator:
         :raises TimeoutError: After half a minute.
         """
 
-        async def work() -> T:
+        async def work() -> Any:
             result = function(self._emulator)
             return await result if isinstance(result, Awaitable) else result
 
-        future: Future[T] = asyncio.run_coroutine_threadsafe(work(), self._loop)
+        future: Future[Any] = asyncio.run_coroutine_threadsafe(work(), self._loop)
         return future.result(_CALL_LIMIT)
 
     def advance(self, seconds: float) -> None:

@@ -9,31 +9,14 @@ import os
 import time
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from helpers.emulator_calls import PLACEMENT, ended, job, provision, submit
+from helpers.emulator_calls import PLACEMENT, event_names, job, provision, submit
 from helpers.signed_client import SignedClient, until
 
 from tencent_batch_emulator.clock import Clock
 from tencent_batch_emulator.emulator import Emulator
-from tencent_batch_emulator.faults.message_faults import event_name
-from tencent_batch_emulator.faults.rules import Fault
-
-
-async def event_names(client: SignedClient, wait: int = 3) -> list[str]:
-    """Receive and delete until the queue stays empty, and return the events' names."""
-    names: list[str] = []
-    while True:
-        answer = await client.cmq("BatchReceiveMessage", queueName="results", numOfMsg=16, pollingWaitSeconds=wait)
-        if answer["code"] == 7000:
-            return names
-        for message in answer["msgInfoList"]:
-            names.extend(event["EventName"] for event in json.loads(message["msgBody"])["Events"])
-            deleted = await client.cmq("DeleteMessage", queueName="results", receiptHandle=message["receiptHandle"])
-            assert deleted["code"] == 0
-        wait = 0
 
 
 async def test_a_job_runs_and_its_events_reach_the_queue(emulator: Emulator, client: SignedClient) -> None:
@@ -80,77 +63,6 @@ async def test_stopping_ends_the_processes_of_jobs_and_every_long_poll(tmp_path:
             os.kill(int(pid_file.read_text()), 0)
 
 
-async def test_a_tc3_request_can_be_a_get(client: SignedClient) -> None:
-    job_id = await submit(client)
-
-    answer = await client.api(
-        "DescribeJobs", {"Filters.0.Name": "job-id", "Filters.0.Values.0": job_id, "Limit": "5"}, method="GET"
-    )
-
-    assert [found["JobId"] for found in answer["JobSet"]] == [job_id]
-
-
-@pytest.mark.parametrize(
-    ("bent", "code"),
-    [
-        ({"action": "SubmitJobs"}, "InvalidAction"),
-        ({"x_tc_version": "2016-01-01"}, "NoSuchVersion"),
-        ({"x_tc_version": ""}, "MissingParameter"),
-        ({"action": ""}, "MissingParameter"),
-        ({"x_tc_region": ""}, "MissingParameter"),
-        ({"x_tc_region": "Guangzhou"}, "UnsupportedRegion"),
-        ({"service": "cvm"}, "NoSuchProduct"),
-        ({"content": b"{"}, "InvalidParameter"),
-        ({"content": b"[1]"}, "InvalidParameter"),
-        ({"content": b"\xff"}, "InvalidParameter"),
-        ({"content": b"[" * 100_000}, "InvalidParameter"),
-        ({"content_type": "text/plain"}, "InvalidRequest"),
-        ({"x_tc_timestamp": "1551113065"}, "AuthFailure.SignatureExpire"),
-        ({"secret_key": "wrong"}, "AuthFailure.SignatureFailure"),
-        ({"x_tc_token": "stray"}, "AuthFailure.TokenFailure"),
-    ],
-)
-async def test_a_request_that_is_wrong_gets_the_clouds_envelope_with_its_code(
-    client: SignedClient, bent: dict[str, Any], code: str
-) -> None:
-    answer = await client.api(**{"action": "DescribeJobs", **bent})
-
-    assert answer["Error"]["Code"] == code
-    assert answer["Error"]["Message"]
-    assert len(answer["RequestId"]) == 36
-
-
-@pytest.mark.parametrize(
-    ("action", "params", "version", "found"),
-    [
-        ("DescribeJobs", {}, "2017-03-12", "batch"),
-        ("DescribeCmqQueues", {}, "2020-02-17", "tdmq"),
-        (
-            "AssumeRole",
-            {"RoleArn": "qcs::cam::uin/1250000001:roleName/any", "RoleSessionName": "me"},
-            "2018-08-13",
-            "sts",
-        ),
-    ],
-)
-async def test_a_service_that_the_scope_does_not_name_is_found_by_version_and_action(
-    emulator: Emulator, client: SignedClient, action: str, params: dict[str, Any], version: str, found: str
-) -> None:
-    for scope in ("127", "localhost:8700"):
-        assert "Error" not in await client.api(action, params, service=scope, x_tc_version=version)
-    assert emulator.requests.count(action, service=found, code="OK") == 2
-
-    refused = await client.api(action, params, service="127", x_tc_version="2019-01-01")
-    assert refused["Error"]["Code"] == "NoSuchProduct"
-
-
-@pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_the_data_plane_takes_a_host_that_was_signed_without_its_port(client: SignedClient, method: str) -> None:
-    client.host = "127.0.0.1"
-
-    assert (await client.cmq("ReceiveMessage", method=method, queueName="nowhere"))["code"] == 4440
-
-
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 async def test_nothing_runs_unsigned(emulator: Emulator, client: SignedClient, method: str) -> None:
     response = await client.http.request(
@@ -172,84 +84,6 @@ async def test_a_temporary_key_works_with_its_token_until_it_expires(emulator: E
         assert (await temporary.cmq("ReceiveMessage", queueName="q"))["code"] == 4100
         emulator.clock.advance(60)
         assert (await temporary.api("DescribeJobs", x_tc_token=token))["Error"]["Code"] == "AuthFailure.TokenFailure"
-
-
-@pytest.mark.parametrize("method", ["GET", "POST"])
-@pytest.mark.parametrize("signature_method", ["HmacSHA1", "HmacSHA256"])
-async def test_the_data_plane_takes_both_methods_and_both_signatures(
-    client: SignedClient, method: str, signature_method: str
-) -> None:
-    await provision(client)
-    sent = await client.cmq(
-        "SendMessage", method=method, queueName="results", msgBody="a b&c=%_@ü", SignatureMethod=signature_method
-    )
-    received = await client.cmq(
-        "ReceiveMessage", method=method, queueName="results", SignatureMethod=signature_method, UserHint="3"
-    )
-
-    assert (sent["code"], sent["message"]) == (0, "")
-    assert (received["code"], received["msgBody"], received["msgId"]) == (0, "a b&c=%_@ü", sent["msgId"])
-    assert isinstance(received["requestId"], str)
-
-
-@pytest.mark.parametrize(
-    ("params", "code", "number"),
-    [
-        ({"Action": "CreateQueue"}, 4000, "(10430)"),
-        ({"SecretId": "EXAMPLE"}, 4000, "(10450)"),
-        ({"SecretId": "AKIDnobody"}, 4100, "(10270)"),
-        ({"Timestamp": "1534154812"}, 4100, "(10030)"),
-        ({"Signature": "c2lnbmF0dXJl"}, 4100, "(10030)"),
-        ({"Nonce": ""}, 4000, "(10390)"),
-    ],
-)
-async def test_data_plane_refusals_come_with_http_200_and_the_documented_numbers(
-    client: SignedClient, params: dict[str, str], code: int, number: str
-) -> None:
-    changed = {name: value for name, value in params.items() if name != "Signature"}
-    action = changed.pop("Action", "ReceiveMessage")
-    signed = {**client.cmq_params(action, "POST", queueName="q", **changed), **params}
-
-    response = await client.cmq_response(signed)
-
-    assert response.status_code == 200
-    assert response.json()["code"] == code
-    assert response.json()["message"].startswith(number)
-
-
-async def test_the_data_plane_refuses_other_methods_and_what_it_cannot_read(client: SignedClient) -> None:
-    for method, content, number in (
-        ("PUT", b"", "(10410)"),
-        ("POST", b"msgBody=%ff", "(10420)"),
-        ("POST", b"&".join(b"a=1" for _ in range(2000)), "(10420)"),
-        ("POST", b"x" * (4 * 1024 * 1024 + 1), "(10420)"),
-    ):
-        response = await client.http.request(method, "/v2/index.php", content=content)
-        assert (response.status_code, response.json()["code"]) == (200, 4000)
-        assert response.json()["message"].startswith(number)
-
-
-async def test_the_largest_message_goes_through_and_a_larger_one_gets_its_own_code(client: SignedClient) -> None:
-    await provision(client)
-    largest = "&" * 1_048_576
-
-    assert (await client.cmq("SendMessage", queueName="results", msgBody=largest))["code"] == 0
-    assert (await client.cmq("SendMessage", queueName="results", msgBody=largest + "&"))["code"] == 4400
-
-
-async def test_an_api_request_that_is_too_large_is_told_so(client: SignedClient) -> None:
-    answer = await client.api("DescribeJobs", content=b" " * (10 * 1024 * 1024 + 1))
-
-    assert answer["Error"]["Code"] == "RequestSizeLimitExceeded"
-
-
-async def test_a_request_that_is_sent_twice_is_refused(client: SignedClient) -> None:
-    await provision(client)
-    params = client.cmq_params("SendMessage", "POST", queueName="results", msgBody="once")
-
-    codes = [(await client.cmq_response(params)).json()["code"] for _ in range(2)]
-
-    assert codes == [0, 4100]
 
 
 async def test_answers_carry_the_emulators_time() -> None:
@@ -278,143 +112,6 @@ async def test_moving_the_clock_brings_a_message_back(emulator: Emulator, client
 
     second = await client.cmq("ReceiveMessage", queueName="results")
     assert (second["msgBody"], second["receiptHandle"] != first["receiptHandle"]) == ("again", True)
-
-
-async def test_a_reader_that_died_in_a_long_poll_takes_no_message_with_it(
-    emulator: Emulator, client: SignedClient
-) -> None:
-    await provision(client)
-    poll = asyncio.ensure_future(client.cmq("ReceiveMessage", queueName="results", pollingWaitSeconds=30))
-    await until(lambda: emulator.broker.queues.get("results").waiting_receivers)
-    poll.cancel()
-    await asyncio.gather(poll, return_exceptions=True)
-    await until(lambda: emulator.requests.count("ReceiveMessage", code="LEFT"))
-
-    await client.cmq("SendMessage", queueName="results", msgBody="for the living")
-
-    assert (await client.cmq("ReceiveMessage", queueName="results"))["msgBody"] == "for the living"
-
-
-async def test_an_event_can_be_dropped_duplicated_and_corrupted(emulator: Emulator, client: SignedClient) -> None:
-    await provision(client)
-    emulator.faults.drop_next("JOB_SUCCEED")
-    await ended(emulator, await submit(client, "JOB_SUCCEED"))
-    assert await event_names(client, wait=0) == []
-
-    emulator.faults.duplicate_next("JOB_SUCCEED", times=3)
-    await submit(client, "JOB_SUCCEED")
-    assert await event_names(client) == ["JOB_SUCCEED"] * 3
-
-    emulator.faults.corrupt_next("JOB_SUCCEED")
-    await submit(client, "JOB_SUCCEED")
-    message = await client.cmq("ReceiveMessage", queueName="results", pollingWaitSeconds=3)
-    assert event_name(message["msgBody"]) == ""
-
-
-async def test_an_event_can_be_delayed(emulator: Emulator, client: SignedClient) -> None:
-    await provision(client)
-    emulator.faults.delay_next("JOB_SUCCEED", seconds=20)
-    await ended(emulator, await submit(client, "JOB_SUCCEED"))
-    assert await event_names(client, wait=0) == []
-
-    emulator.clock.advance(20)
-
-    assert await event_names(client) == ["JOB_SUCCEED"]
-
-
-async def test_a_fault_can_be_for_one_of_the_queues_that_a_topic_fills(
-    emulator: Emulator, client: SignedClient
-) -> None:
-    await provision(client)
-    await client.api("CreateCmqQueue", {"QueueName": "other"}, service="tdmq")
-    await client.api(
-        "CreateCmqSubscribe",
-        {"TopicName": "jobs", "SubscriptionName": "two", "Protocol": "queue", "Endpoint": "other"},
-        service="tdmq",
-    )
-    emulator.faults.add(Fault(effect="drop", queue="other"))
-
-    await client.cmq("PublishMessage", topicName="jobs", msgBody="x")
-
-    assert (await client.cmq("ReceiveMessage", queueName="results"))["msgBody"] == "x"
-    assert (await client.cmq("ReceiveMessage", queueName="other"))["code"] == 7000
-
-
-async def test_messages_that_are_sent_meet_faults_one_by_one(emulator: Emulator, client: SignedClient) -> None:
-    await provision(client)
-    emulator.faults.add(Fault(effect="drop", queue="results", next=1))
-
-    sent = await client.cmq(
-        "BatchSendMessage", queueName="results", **{"msgBody.1": "a", "msgBody.2": "b", "msgBody.3": "c"}
-    )
-    received = await client.cmq("BatchReceiveMessage", queueName="results", numOfMsg=16)
-
-    assert len({message["msgId"] for message in sent["msgList"]}) == 3
-    assert sorted(message["msgBody"] for message in received["msgInfoList"]) == ["b", "c"]
-
-
-async def test_requests_can_be_answered_with_errors(emulator: Emulator, client: SignedClient) -> None:
-    emulator.faults.fail_next("DescribeJobs", "InternalError")
-    emulator.faults.fail_next(service="cmq", code="6000")
-    emulator.faults.fail_next("SubmitJob", "LimitExceeded.JobQuota")
-
-    assert (await client.api("DescribeJobs"))["Error"]["Code"] == "InternalError"
-    assert "Error" not in await client.api("DescribeJobs")
-    assert (await client.cmq("ReceiveMessage", queueName="q"))["code"] == 6000
-    refused = await client.api("SubmitJob", {"Placement": PLACEMENT, "Job": job()})
-    assert refused["Error"]["Code"] == "LimitExceeded.JobQuota"
-    assert emulator.batch.job_rows() == []
-
-
-async def test_both_protocols_can_fail_with_http_500(emulator: Emulator, client: SignedClient) -> None:
-    number = emulator.faults.http_500()
-
-    assert (await client.api_response("DescribeJobs")).status_code == 500
-    assert (await client.cmq_response(client.cmq_params("ReceiveMessage", "POST"))).status_code == 500
-
-    emulator.faults.remove(number)
-    assert (await client.api_response("DescribeJobs")).status_code == 200
-
-
-async def test_throttling_answers_what_each_protocol_says_of_it(emulator: Emulator, client: SignedClient) -> None:
-    emulator.faults.throttle(per_second=0.001)
-    await client.api("DescribeJobs")
-    await client.cmq("ReceiveMessage", queueName="q")
-
-    assert (await client.api("DescribeJobs"))["Error"]["Code"] == "RequestLimitExceeded"
-    assert (await client.cmq("ReceiveMessage", queueName="q"))["code"] == 4420
-
-
-async def test_a_connection_can_be_cut_before_or_after_the_effect(emulator: Emulator, client: SignedClient) -> None:
-    for when, jobs in (("before", 0), ("after", 1)):
-        emulator.faults.cut_next("SubmitJob", when=when)
-        with pytest.raises(httpx.RemoteProtocolError):
-            await submit(client)
-        assert len(emulator.batch.job_rows()) == jobs
-    assert emulator.requests.count("SubmitJob", code="CUT") == 2
-
-
-async def test_a_cut_hits_one_connection_only(emulator: Emulator, client: SignedClient) -> None:
-    await provision(client)
-    poll = asyncio.ensure_future(client.cmq("ReceiveMessage", queueName="results", pollingWaitSeconds=30))
-    await until(lambda: emulator.broker.queues.get("results").waiting_receivers)
-    emulator.faults.cut_next("DescribeJobs")
-    with pytest.raises(httpx.RemoteProtocolError):
-        await client.api("DescribeJobs")
-
-    await client.cmq("SendMessage", queueName="results", msgBody="still here")
-    assert (await poll)["msgBody"] == "still here"
-
-
-async def test_a_request_can_hang_by_the_emulators_clock(emulator: Emulator, client: SignedClient) -> None:
-    emulator.faults.hang_next("DescribeJobs", seconds=60)
-    call = asyncio.ensure_future(client.api("DescribeJobs"))
-    await asyncio.sleep(0.1)
-    assert not call.done()
-
-    emulator.clock.advance(60)
-
-    assert "Error" not in await call
 
 
 async def test_the_documented_rates_can_be_switched_on() -> None:

@@ -17,7 +17,7 @@ from helpers.signed_client import SignedClient
 from helpers.vendor_actions import TRIALS, World, make_world
 
 from tencent_batch_emulator.admin.admin_api import PREFIX
-from tencent_batch_emulator.admin.request_log import KEPT, MAX_COUNTERS, MAX_TEXT, Call, CallLog
+from tencent_batch_emulator.admin.request_log import KEPT, MAX_COUNTERS, MAX_TEXT, Call, RequestLog
 from tencent_batch_emulator.emulator import Emulator
 from tencent_batch_emulator.http.cmq_endpoint import ACTIONS
 from tencent_batch_emulator.services.batch.settings import Delays
@@ -182,7 +182,7 @@ async def test_what_calls_without_a_key_leave_behind_is_bounded(emulator: Emulat
 
 
 def test_the_log_keeps_a_little_of_many_calls_whatever_they_name() -> None:
-    log = CallLog()
+    log = RequestLog()
     for number in range(KEPT + 5000):
         log.add(Call(0.0, "s", "a", "\U0010ffff" * 3000, f"{number:06}" * 100, 0.0, "k" * 3000, "r", "c" * 3000))
 

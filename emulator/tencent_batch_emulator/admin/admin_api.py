@@ -24,7 +24,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tencent_batch_emulator.admin.keys import Key
-from tencent_batch_emulator.admin.request_log import CallLog
+from tencent_batch_emulator.admin.request_log import RequestLog
 from tencent_batch_emulator.clock import Clock
 from tencent_batch_emulator.faults.rules import FaultPlan, Rule, convert_fault
 
@@ -86,7 +86,7 @@ def ask_for_key() -> Response:
     return response
 
 
-class Control:
+class AdminApi:
     """
     Answer the control endpoints.
 
@@ -96,7 +96,7 @@ class Control:
     :param clock: The emulator's clock.
     """
 
-    def __init__(self, key: Key, calls: CallLog, plan: FaultPlan, clock: Clock) -> None:
+    def __init__(self, key: Key, calls: RequestLog, plan: FaultPlan, clock: Clock) -> None:
         self._key = key
         self._calls = calls
         self._plan = plan

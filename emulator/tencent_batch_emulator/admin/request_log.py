@@ -56,7 +56,7 @@ class Call(msgspec.Struct, frozen=True):
 _TEXTS = ("service", "action", "target", "code", "secret_id", "request_id", "client")
 
 
-class CallLog:
+class RequestLog:
     """
     Remember calls.
 

@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from tencent_batch_emulator.admin.admin_api import ask_for_key, is_owner
 from tencent_batch_emulator.admin.keys import Key
-from tencent_batch_emulator.admin.request_log import CallLog
+from tencent_batch_emulator.admin.request_log import RequestLog
 from tencent_batch_emulator.clock import Clock
 from tencent_batch_emulator.console import views
 from tencent_batch_emulator.faults.rules import FaultPlan
@@ -61,7 +61,7 @@ class Console:
         self,
         broker: Broker,
         batch: BatchService,
-        calls: CallLog,
+        calls: RequestLog,
         plan: FaultPlan,
         clock: Clock,
         region: str,

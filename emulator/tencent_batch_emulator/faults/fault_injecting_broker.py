@@ -33,11 +33,11 @@ class FaultInjectingBroker(Broker):
     def __init__(self, clock: Clock, plan: FaultPlan, *, seed: int = 0, **settings: Any) -> None:
         super().__init__(clock, seed=seed, **settings)
         self._plan = plan
-        self._courier = MessageFaults(plan, clock, seed)
+        self._faults = MessageFaults(plan, clock, seed)
 
     async def close(self) -> None:
         """Stop deliveries, also of what is delayed or held, and end every wait."""
-        await self._courier.close()
+        await self._faults.close()
         await super().close()
 
     async def send(self, queue_name: str, bodies: Sequence[str], delay: int = 0) -> list[str]:
@@ -46,14 +46,14 @@ class FaultInjectingBroker(Broker):
 
         :raises CmqFault: What the queue says of those that arrive at once.
         """
-        if self._courier.is_idle:
+        if self._faults.is_idle:
             return await super().send(queue_name, bodies, delay)
         queue = self.queues.get(queue_name)
 
         async def deliver(body: str) -> str:
             return queue.send([body], delay)[0]
 
-        return [await self._courier.carry({"queue": queue.name}, body, deliver) or _message_id() for body in bodies]
+        return [await self._faults.apply({"queue": queue.name}, body, deliver) or _message_id() for body in bodies]
 
     async def publish(
         self,
@@ -74,9 +74,9 @@ class FaultInjectingBroker(Broker):
         async def deliver(body: str) -> str:
             return await publish(topic_name, body, tags=tags, routing_key=routing_key, longest_tag=longest_tag)
 
-        if self._courier.is_idle:
+        if self._faults.is_idle:
             return await deliver(body)
-        return await self._courier.carry({"topic": topic_name}, body, deliver) or _message_id()
+        return await self._faults.apply({"topic": topic_name}, body, deliver) or _message_id()
 
     def forward(self, subscription: Subscription, publication: Publication) -> str:
         """Put a message of a topic into a queue, now or later; see :meth:`Broker.forward`."""
@@ -88,7 +88,7 @@ class FaultInjectingBroker(Broker):
             put(subscription, replace(publication, body=body))
 
         traits = {"queue": subscription.endpoint, "topic": subscription.topic.name}
-        self._courier.send_off(traits, publication.body, deliver)
+        self._faults.apply_later(traits, publication.body, deliver)
         return ""
 
 

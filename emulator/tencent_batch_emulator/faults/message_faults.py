@@ -32,7 +32,7 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 class _Held:
     """Messages for one destination that wait for others to overtake them."""
 
-    parcels: list[Callable[[], Awaitable[object]]] = field(default_factory=list)
+    deliveries: list[Callable[[], Awaitable[object]]] = field(default_factory=list)
     timer: Timer | None = None
 
 
@@ -58,11 +58,11 @@ class MessageFaults:
         """Whether messages go straight through: there is no rule for them, and none is held."""
         return not self._plan.meets_messages and not self._held
 
-    async def carry(
+    async def apply(
         self, traits: Mapping[str, str], body: str, deliver: Deliver[T], *, forwarded: bool = False
     ) -> T | None:
         """
-        Deliver a message as its fate wants it.
+        Deliver a message as its plan wants it.
 
         :param traits: Where it goes: ``queue`` or ``topic``, by name.
         :param body: The message.
@@ -72,30 +72,30 @@ class MessageFaults:
         """
         if self.is_idle:
             return await deliver(body)
-        fate = self._plan.for_message({**traits, "event": event_name(body)}, forwarded=forwarded)
-        if fate.copies == 0:
+        plan = self._plan.for_message({**traits, "event": event_name(body)}, forwarded=forwarded)
+        if plan.copies == 0:
             return None
-        if fate.corrupted is not None:
-            body = garble(body, fate.corrupted)
+        if plan.corrupted is not None:
+            body = garble(body, plan.corrupted)
         destination = (traits.get("queue", ""), traits.get("topic", ""))
 
         async def arrive() -> T:
             result = await deliver(body)
-            for _ in range(fate.copies - 1):
+            for _ in range(plan.copies - 1):
                 await deliver(body)
             return result
 
-        if fate.held:
-            self._hold(destination, fate, lambda: self._delayed(fate, arrive))
+        if plan.held:
+            self._hold(destination, plan, lambda: self._delayed(plan, arrive))
             return None
-        result = await self._delayed(fate, arrive)
-        if fate.delay == 0:
+        result = await self._delayed(plan, arrive)
+        if plan.delay == 0:
             await self._let_go(destination)
         return result
 
-    def send_off(self, traits: Mapping[str, str], body: str, deliver: Deliver[object]) -> None:
+    def apply_later(self, traits: Mapping[str, str], body: str, deliver: Deliver[object]) -> None:
         """Carry a message that a topic forwards, without waiting for its arrival."""
-        self._spawn(lambda: self.carry(traits, body, deliver, forwarded=True))
+        self._spawn(lambda: self.apply(traits, body, deliver, forwarded=True))
 
     async def close(self) -> None:
         """Forget what has not arrived."""
@@ -111,25 +111,25 @@ class MessageFaults:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _delayed(self, fate: MessagePlan, arrive: Callable[[], Awaitable[T]]) -> T | None:
-        if fate.delay == 0:
+    async def _delayed(self, plan: MessagePlan, arrive: Callable[[], Awaitable[T]]) -> T | None:
+        if plan.delay == 0:
             return await arrive()
 
         def start() -> None:
             self._timers.discard(timer)
             self._spawn(arrive)
 
-        timer = self._clock.call_later(fate.delay, start)
+        timer = self._clock.call_later(plan.delay, start)
         self._timers.add(timer)
         return None
 
-    def _hold(self, destination: tuple[str, str], fate: MessagePlan, parcel: Callable[[], Awaitable[object]]) -> None:
+    def _hold(self, destination: tuple[str, str], plan: MessagePlan, delivery: Callable[[], Awaitable[object]]) -> None:
         held = self._held.setdefault(destination, _Held())
-        held.parcels.append(parcel)
-        if len(held.parcels) >= fate.held:
+        held.deliveries.append(delivery)
+        if len(held.deliveries) >= plan.held:
             self._spawn(lambda: self._let_go(destination))
         elif held.timer is None:
-            held.timer = self._clock.call_later(fate.held_for, lambda: self._spawn(lambda: self._let_go(destination)))
+            held.timer = self._clock.call_later(plan.held_for, lambda: self._spawn(lambda: self._let_go(destination)))
 
     async def _let_go(self, destination: tuple[str, str]) -> None:
         held = self._held.pop(destination, None)
@@ -137,12 +137,12 @@ class MessageFaults:
             return
         if held.timer is not None:
             held.timer.cancel()
-        order = held.parcels[:]
+        order = held.deliveries[:]
         self._rng.shuffle(order)
-        if order == held.parcels:
+        if order == held.deliveries:
             order.reverse()
-        for parcel in order:
-            await parcel()
+        for delivery in order:
+            await delivery()
 
     def _spawn(self, work: Callable[[], Awaitable[object]]) -> None:
         task = asyncio.get_running_loop().create_task(self._logged(work))

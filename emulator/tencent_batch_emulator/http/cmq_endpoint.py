@@ -56,7 +56,7 @@ class DataPlane(Protocol):
         ...
 
 
-class DataPlaneFront:
+class CmqEndpoint:
     """
     Answer data-plane requests.
 

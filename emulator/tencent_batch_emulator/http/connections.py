@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
 MAX_CONNECTIONS = 4096
 MAX_HEAD = 256 * 1024
 """Bytes of a request line and headers: a message of 64 KB, percent-encoded in a GET, fits in."""
@@ -21,39 +23,30 @@ MAX_HEAD = 256 * 1024
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
-def http_protocol() -> type[asyncio.Protocol] | str:
-    """Return the web server's protocol within these bounds, or else ``h11``, which bounds its heads by itself."""
-    try:
-        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-    except ImportError:
-        return "h11"
+class BoundedHttp(HttpToolsProtocol):
+    """The web server's protocol with a bound on heads and on connections."""
 
-    class BoundedHttp(HttpToolsProtocol):
-        """HTTP with a bound on heads and on connections."""
+    _head = 0
 
-        _head = 0
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # narrower, as uvicorn's own
+        super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            transport.abort()
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            if len(self.connections) > MAX_CONNECTIONS:
-                transport.abort()
+    def data_received(self, data: bytes) -> None:
+        self._head += len(data)
+        super().data_received(data)
+        if self._head > MAX_HEAD and not self.transport.is_closing():
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
 
-        def data_received(self, data: bytes) -> None:
-            self._head += len(data)
-            super().data_received(data)
-            if self._head > MAX_HEAD and not self.transport.is_closing():
-                self.transport.write(_TOO_LARGE)
-                self.transport.close()
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._head = 0
 
-        def on_headers_complete(self) -> None:
-            super().on_headers_complete()
-            self._head = 0
-
-        def on_body(self, body: bytes) -> None:
-            super().on_body(body)
-            self._head = 0
-
-    return BoundedHttp
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        self._head = 0
 
 
 class IdleWatch:

@@ -20,11 +20,11 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tencent_batch_emulator.admin.request_log import CUT, LEFT, Call, CallLog
+from tencent_batch_emulator.admin.request_log import CUT, LEFT, Call, RequestLog
 from tencent_batch_emulator.clock import Clock
 from tencent_batch_emulator.faults.request_faults import HTTP_500
-from tencent_batch_emulator.http.cmq_endpoint import DataPlaneFront
-from tencent_batch_emulator.http.connections import IdleWatch, http_protocol
+from tencent_batch_emulator.http.cmq_endpoint import CmqEndpoint
+from tencent_batch_emulator.http.connections import BoundedHttp, IdleWatch
 from tencent_batch_emulator.http.exchange import (
     BodyRoom,
     ClientGone,
@@ -35,7 +35,7 @@ from tencent_batch_emulator.http.exchange import (
 )
 from tencent_batch_emulator.http.loopback import is_loopback as is_loopback
 from tencent_batch_emulator.http.signatures import DATA_PLANE_PATH
-from tencent_batch_emulator.http.tc3_endpoint import ApiFront
+from tencent_batch_emulator.http.tc3_endpoint import Tc3Endpoint
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +57,7 @@ class Front:
     """
 
     def __init__(
-        self, apis: ApiFront, data_plane: DataPlaneFront, pages: ASGIApp, calls: CallLog, clock: Clock
+        self, apis: Tc3Endpoint, data_plane: CmqEndpoint, pages: ASGIApp, calls: RequestLog, clock: Clock
     ) -> None:
         self._apis = apis
         self._data_plane = data_plane
@@ -76,7 +76,7 @@ class Front:
         if scope["type"] != "http":
             return
         if scope["path"] == DATA_PLANE_PATH:
-            front: ApiFront | DataPlaneFront = self._data_plane
+            front: Tc3Endpoint | CmqEndpoint = self._data_plane
         elif _is_api_call(scope):
             front = self._apis
         else:
@@ -149,7 +149,7 @@ class Server:
         self._app = app
         config = uvicorn.Config(
             self._answer,
-            http=http_protocol(),
+            http=BoundedHttp,
             interface="asgi3",
             lifespan="off",
             ws="none",

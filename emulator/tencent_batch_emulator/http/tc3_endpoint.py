@@ -41,7 +41,7 @@ _OTHER_TARGETS = ("JobId", "EnvId", "TaskTemplateId")
 _encode = msgspec.json.Encoder().encode
 
 
-class ApiFront:
+class Tc3Endpoint:
     """
     Answer TC3 requests.
 

@@ -28,18 +28,18 @@ MAX_LIST = 100
 """How many ids, filters or filter values one request may carry."""
 
 
-class Wire(msgspec.Struct, rename="pascal", forbid_unknown_fields=True, kw_only=True):
+class Tc3Struct(msgspec.Struct, rename="pascal", forbid_unknown_fields=True, kw_only=True):
     """A request or a part of one; field names are the API's own in snake case."""
 
 
-class Tag(Wire):
+class Tag(Tc3Struct):
     """A key and a value on a job, an environment or a template."""
 
     key: str
     value: str
 
 
-class Filter(Wire):
+class Filter(Tc3Struct):
     """A name and the values of which one must match."""
 
     name: str

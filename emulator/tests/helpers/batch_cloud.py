@@ -67,6 +67,12 @@ class Cloud:
         """Return the state of a job."""
         return str((await self.call("DescribeJob", JobId=job_id))["JobState"])
 
+    def page(self, job_id: str) -> dict[str, Any]:
+        """Return what the console shows of a job."""
+        page = self.service.job_page(job_id)
+        assert page is not None
+        return page
+
     async def instance(self, job_id: str, task: str = "main", index: int = 0) -> dict[str, Any]:
         """Return one instance of a task as the API shows it."""
         answer = await self.call("DescribeTask", JobId=job_id, TaskName=task, Offset=index, Limit=1)

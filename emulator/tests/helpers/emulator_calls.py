@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from helpers.signed_client import SignedClient, until
@@ -44,7 +45,7 @@ async def provision(client: SignedClient, topic: str = "jobs", queue: str = "res
 
 async def submit(client: SignedClient, *events: str, command: str = "true") -> str:
     answer = await client.api("SubmitJob", {"Placement": PLACEMENT, "Job": job(command, *events)})
-    return answer["JobId"]
+    return str(answer["JobId"])
 
 
 async def ended(emulator: Emulator, job_id: str) -> None:
@@ -56,3 +57,17 @@ async def ended(emulator: Emulator, job_id: str) -> None:
 
     await until(is_over)
     await emulator.batch.flush()
+
+
+async def event_names(client: SignedClient, wait: int = 3) -> list[str]:
+    """Receive and delete until the queue stays empty, and return the events' names."""
+    names: list[str] = []
+    while True:
+        answer = await client.cmq("BatchReceiveMessage", queueName="results", numOfMsg=16, pollingWaitSeconds=wait)
+        if answer["code"] == 7000:
+            return names
+        for message in answer["msgInfoList"]:
+            names.extend(event["EventName"] for event in json.loads(message["msgBody"])["Events"])
+            deleted = await client.cmq("DeleteMessage", queueName="results", receiptHandle=message["receiptHandle"])
+            assert deleted["code"] == 0
+        wait = 0

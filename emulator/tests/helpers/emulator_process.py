@@ -30,7 +30,8 @@ class Process:
             assert self._child.poll() is None, "it ended before it served"
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        return json.loads(self.address_file.read_text())
+        found: dict[str, str] = json.loads(self.address_file.read_text())
+        return found
 
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str, float]:
         assert self._child is not None

@@ -55,7 +55,7 @@ async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
         if condition():
             return
         await asyncio.sleep(0.01)
-    raise AssertionError(f"waited {seconds} s in vain")
+    raise AssertionError(f"waited {seconds} s for nothing")
 
 
 class SignedClient:
@@ -85,12 +85,12 @@ class SignedClient:
         await self.http.aclose()
 
     async def api(
-        self, action: str, params: dict[str, Any] | None = None, *, service: str = "batch", **bent: str
+        self, action: str, params: dict[str, Any] | None = None, *, service: str = "batch", **bent: Any
     ) -> dict[str, Any]:
         """Call a TC3 action and return what is in ``Response``."""
         response = await self.api_response(action, params, service=service, **bent)
         assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
-        answer = response.json()
+        answer: dict[str, dict[str, Any]] = response.json()
         assert list(answer) == ["Response"]
         return answer["Response"]
 
@@ -151,7 +151,8 @@ class SignedClient:
         """Call a data-plane action and return its answer."""
         response = await self.cmq_response(self.cmq_params(action, method, **params), method)
         assert response.status_code == 200
-        return response.json()
+        answer: dict[str, Any] = response.json()
+        return answer
 
     async def cmq_response(self, params: dict[str, str], method: str = "POST") -> httpx.Response:
         """Send signed parameters as they are; a POST has no Content-Type, like the vendor's SDK."""

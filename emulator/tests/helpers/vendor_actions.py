@@ -31,7 +31,7 @@ ENV = {
     "EnvData": {"InstanceType": "S5.LARGE8", "ImageId": "img-eb30mz89"},
 }
 BY_ZONE = [{"Name": "zone", "Values": ["ap-guangzhou-6"]}]
-NO_SUCH_FILTER = [{"Name": "colour", "Values": ["red"]}]
+NO_SUCH_FILTER = [{"Name": "color", "Values": ["red"]}]
 SERVER = "ins-12345678"
 CALLER = Caller("test", 1, "ap-guangzhou")
 THROTTLED = "RequestLimitExceeded"

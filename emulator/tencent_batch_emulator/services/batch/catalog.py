@@ -2,7 +2,7 @@
 """
 What the cloud sells, as far as the emulator knows it: a small table of instance types and zones.
 
-The table only sizes nodes and answers the catalogue actions. Types that are not in it are accepted everywhere, so that
+The table only sizes nodes and answers the catalog actions. Types that are not in it are accepted everywhere, so that
 job descriptions written for the cloud run unchanged.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tencent_batch_emulator.http.tc3_schema import Filter, Wire, matching
+from tencent_batch_emulator.http.tc3_schema import Filter, Tc3Struct, matching
 from tencent_batch_emulator.services.batch.validation import check_zone
 
 INSTANCE_TYPES: dict[str, tuple[int, int]] = {
@@ -44,11 +44,11 @@ CATEGORIES = {
 _DEFAULT_SIZE = (4, 8)
 
 
-class FilteredRequest(Wire):
+class FilteredRequest(Tc3Struct):
     filters: list[Filter] | None = None
 
 
-class NoParameters(Wire):
+class NoParameters(Tc3Struct):
     pass
 
 
@@ -57,7 +57,7 @@ def size_of(instance_type: str) -> tuple[int, int]:
     return INSTANCE_TYPES.get(instance_type, _DEFAULT_SIZE)
 
 
-class CatalogueActions:
+class CatalogActions:
     """
     The actions about instance types.
 

@@ -12,12 +12,12 @@ from typing import Any
 
 from msgspec import field
 
-from tencent_batch_emulator.http.tc3_schema import Tag, Wire
+from tencent_batch_emulator.http.tc3_schema import Tag, Tc3Struct
 
 Opaque = dict[str, Any]
 
 
-class Placement(Wire):
+class Placement(Tc3Struct):
     zone: str
     project_id: int = 0
     host_ids: list[str] | None = None
@@ -27,40 +27,40 @@ class Placement(Wire):
     rack_id: str | None = None
 
 
-class NamedValue(Wire):
+class NamedValue(Tc3Struct):
     """An environment variable of a task, or a variable of an event."""
 
     name: str
     value: str
 
 
-class EventConfig(Wire):
+class EventConfig(Tc3Struct):
     event_name: str
     event_vars: list[NamedValue] = field(default_factory=list)
 
 
-class Notification(Wire):
+class Notification(Tc3Struct):
     topic_name: str
     event_configs: list[EventConfig]
 
 
-class InstanceTypeOptions(Wire):
+class InstanceTypeOptions(Tc3Struct):
     cpu: int = field(name="CPU")
     memory: int
     instance_categories: list[str] | None = None
 
 
-class SpotOptions(Wire):
+class SpotOptions(Tc3Struct):
     max_price: str | float
     spot_instance_type: str | None = None
 
 
-class InstanceMarketOptions(Wire):
+class InstanceMarketOptions(Tc3Struct):
     spot_options: SpotOptions
     market_type: str | None = None
 
 
-class EnvData(Wire):
+class EnvData(Tc3Struct):
     instance_type: str | None = None
     instance_types: list[str] | None = None
     instance_type_options: InstanceTypeOptions | None = None
@@ -84,19 +84,19 @@ class EnvData(Wire):
         return self.instance_types or ([self.instance_type] if self.instance_type else [])
 
 
-class MountDataDisk(Wire):
+class MountDataDisk(Tc3Struct):
     local_path: str
     file_system_type: str = "EXT3"
 
 
-class AnonymousComputeEnv(Wire):
+class AnonymousComputeEnv(Tc3Struct):
     env_type: str = "MANAGED"
     env_data: EnvData | None = None
     mount_data_disks: list[MountDataDisk] | None = None
     agent_running_mode: Opaque | None = None
 
 
-class Docker(Wire):
+class Docker(Tc3Struct):
     image: str
     user: str | None = None
     password: str | None = None
@@ -106,11 +106,11 @@ class Docker(Wire):
     docker_run_option: str | None = None
 
 
-class CommandLine(Wire):
+class CommandLine(Tc3Struct):
     command: str
 
 
-class Application(Wire):
+class Application(Tc3Struct):
     delivery_form: str
     command: str | None = None
     commands: list[CommandLine] | None = None
@@ -118,44 +118,44 @@ class Application(Wire):
     docker: Docker | None = None
 
 
-class RedirectInfo(Wire):
+class RedirectInfo(Tc3Struct):
     stdout_redirect_path: str | None = None
     stderr_redirect_path: str | None = None
     stdout_redirect_file_name: str | None = None
     stderr_redirect_file_name: str | None = None
 
 
-class RedirectLocalInfo(Wire):
+class RedirectLocalInfo(Tc3Struct):
     stdout_local_path: str | None = None
     stderr_local_path: str | None = None
     stdout_local_file_name: str | None = None
     stderr_local_file_name: str | None = None
 
 
-class InputMapping(Wire):
+class InputMapping(Tc3Struct):
     source_path: str
     destination_path: str
     mount_option_parameter: str | None = None
     mount_type: str | None = None
 
 
-class OutputMappingOption(Wire):
+class OutputMappingOption(Tc3Struct):
     workspace: str | None = None
 
 
-class OutputMapping(Wire):
+class OutputMapping(Tc3Struct):
     source_path: str
     destination_path: str
     output_mapping_option: OutputMappingOption | None = None
 
 
-class OutputMappingConfig(Wire):
+class OutputMappingConfig(Tc3Struct):
     scene: str
     worker_num: int
     worker_part_size: int
 
 
-class TaskSpec(Wire):
+class TaskSpec(Tc3Struct):
     """A task as it was submitted, or as a template holds it."""
 
     application: Application
@@ -178,12 +178,12 @@ class TaskSpec(Wire):
     resource_max_retry_count: int = 0
 
 
-class Dependence(Wire):
+class Dependence(Tc3Struct):
     start_task: str
     end_task: str
 
 
-class JobSpec(Wire):
+class JobSpec(Tc3Struct):
     """A job as it was submitted."""
 
     tasks: list[TaskSpec]
@@ -198,7 +198,7 @@ class JobSpec(Wire):
     notification_target: str = "CMQ"
 
 
-class EnvSpec(Wire):
+class EnvSpec(Tc3Struct):
     """A named compute environment as it was created."""
 
     env_name: str

@@ -12,10 +12,10 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from tencent_batch_emulator.clock import Clock
-from tencent_batch_emulator.http.tc3_schema import Wire, read
+from tencent_batch_emulator.http.tc3_schema import Tc3Struct, read
 from tencent_batch_emulator.services.base import Caller, Handler, Params
 from tencent_batch_emulator.services.batch import templates
-from tencent_batch_emulator.services.batch.catalog import CatalogueActions, FilteredRequest, NoParameters
+from tencent_batch_emulator.services.batch.catalog import CatalogActions, FilteredRequest, NoParameters
 from tencent_batch_emulator.services.batch.environments import environment_actions, environment_views
 from tencent_batch_emulator.services.batch.environments.environments import Environments
 from tencent_batch_emulator.services.batch.ids import Ids
@@ -26,7 +26,7 @@ from tencent_batch_emulator.services.batch.notifications import Publish, Publish
 from tencent_batch_emulator.services.batch.runners import Runner
 from tencent_batch_emulator.services.batch.settings import Delays, Quotas
 
-Request = TypeVar("Request", bound=Wire)
+Request = TypeVar("Request", bound=Tc3Struct)
 
 _DATA_TYPE = "InvalidParameterValue.InvalidDataTypeAny"
 
@@ -69,7 +69,7 @@ class BatchService:
         jobs = job_actions.JobActions(clock, self._jobs, self._engine, self._environments, ids, quotas, region)
         envs = environment_actions.EnvironmentActions(self._environments, quotas, region)
         tasks = templates.TemplateActions(clock, ids, quotas)
-        catalogue = CatalogueActions(region)
+        catalog = CatalogActions(region)
         self._actions: dict[str, Handler] = {
             "SubmitJob": _action(job_actions.SubmitJob, jobs.submit, _DATA_TYPE),
             "DescribeJob": _action(job_actions.OneJob, jobs.describe),
@@ -98,12 +98,12 @@ class BatchService:
             "ModifyTaskTemplate": _action(templates.ModifyTaskTemplate, tasks.modify, _DATA_TYPE),
             "DescribeTaskTemplates": _action(templates.DescribeTaskTemplates, tasks.describe),
             "DeleteTaskTemplates": _action(templates.DeleteTaskTemplates, tasks.delete),
-            "DescribeInstanceCategories": _action(NoParameters, catalogue.describe_instance_categories),
+            "DescribeInstanceCategories": _action(NoParameters, catalog.describe_instance_categories),
             "DescribeAvailableCvmInstanceTypes": _action(
-                FilteredRequest, catalogue.describe_available_cvm_instance_types
+                FilteredRequest, catalog.describe_available_cvm_instance_types
             ),
             "DescribeCvmZoneInstanceConfigInfos": _action(
-                FilteredRequest, catalogue.describe_cvm_zone_instance_config_infos
+                FilteredRequest, catalog.describe_cvm_zone_instance_config_infos
             ),
         }
 

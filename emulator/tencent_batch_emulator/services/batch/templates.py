@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from tencent_batch_emulator.clock import Clock
-from tencent_batch_emulator.http.tc3_schema import Filter, Tag, Wire, at_most, iso, matching, not_together, page, write
+from tencent_batch_emulator.http.tc3_schema import (
+    Filter,
+    Tag,
+    Tc3Struct,
+    at_most,
+    iso,
+    matching,
+    not_together,
+    page,
+    write,
+)
 from tencent_batch_emulator.services.base import ApiError
 from tencent_batch_emulator.services.batch import validation
 from tencent_batch_emulator.services.batch.ids import Ids, check_id
@@ -15,25 +25,25 @@ from tencent_batch_emulator.services.batch.schema import TaskSpec
 from tencent_batch_emulator.services.batch.settings import Quotas
 
 
-class CreateTaskTemplate(Wire):
+class CreateTaskTemplate(Tc3Struct):
     task_template_name: str
     task_template_info: TaskSpec
     task_template_description: str = ""
     tags: list[Tag] | None = None
 
 
-class ModifyTaskTemplate(Wire):
+class ModifyTaskTemplate(Tc3Struct):
     task_template_id: str
     task_template_name: str | None = None
     task_template_description: str | None = None
     task_template_info: TaskSpec | None = None
 
 
-class DeleteTaskTemplates(Wire):
+class DeleteTaskTemplates(Tc3Struct):
     task_template_ids: list[str]
 
 
-class DescribeTaskTemplates(Wire):
+class DescribeTaskTemplates(Tc3Struct):
     task_template_ids: list[str] | None = None
     filters: list[Filter] | None = None
     offset: int = 0

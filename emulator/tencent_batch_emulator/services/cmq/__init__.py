@@ -2,7 +2,7 @@
 """
 Queues, topics and subscriptions: the state behind the data plane (``service``) and behind TDMQ's Cmq actions.
 
-Wire format is in ``service`` and ``params``, rules are in ``queue`` and ``topic``, error codes in ``errors``. Rules
+The protocol is in ``service`` and ``params``, rules are in ``queue`` and ``topic``, error codes in ``errors``. Rules
 never see a request, and the service never decides.
 """
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from tencent_batch_emulator.clock import Clock
 from tencent_batch_emulator.services.cmq import errors
-from tencent_batch_emulator.services.cmq.delivery import DeliveryLine
+from tencent_batch_emulator.services.cmq.delivery import DeliveryQueue
 from tencent_batch_emulator.services.cmq.errors import CmqFault
 from tencent_batch_emulator.services.cmq.limits import ACCOUNT, STRICT, Limits
 from tencent_batch_emulator.services.cmq.names import check_queue_name, fold, make_id
@@ -81,7 +81,7 @@ class Broker:
         self._rng = random.Random(seed)
         self._window = window
         self._pusher = Pusher(account, self._rng)
-        self._lines: dict[str, DeliveryLine] = {}
+        self._lines: dict[str, DeliveryQueue] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
@@ -285,7 +285,7 @@ class Broker:
         if protocol == "queue":
             self.queues.get(endpoint)
         topic.subscriptions[fold(name)] = subscription
-        self._lines[subscription.subscription_id] = DeliveryLine(subscription, self._deliver, self.clock, self._rng)
+        self._lines[subscription.subscription_id] = DeliveryQueue(subscription, self._deliver, self.clock, self._rng)
         return subscription
 
     def change_subscription(

@@ -39,7 +39,7 @@ def retry_delays(strategy: str, rng: random.Random) -> Iterator[float]:
         yield min(2.0 ** min(number, 16), _DECAY_LONGEST)
 
 
-class DeliveryLine:
+class DeliveryQueue:
     """
     Deliver messages to one subscriber, in their order.
 

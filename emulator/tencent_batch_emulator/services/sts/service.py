@@ -21,7 +21,7 @@ from msgspec import field
 
 from tencent_batch_emulator.admin.keys import KeyRing
 from tencent_batch_emulator.clock import Clock
-from tencent_batch_emulator.http.tc3_schema import Tag, Wire, read
+from tencent_batch_emulator.http.tc3_schema import Tag, Tc3Struct, read
 from tencent_batch_emulator.services.base import ApiError, Caller, Handler, Params
 
 DEFAULT_DURATION = 7200
@@ -39,7 +39,7 @@ _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,128}", re.ASCII)
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,128}", re.ASCII)
 
 
-class AssumeRole(Wire):
+class AssumeRole(Tc3Struct):
     """Field by field as the API documents it."""
 
     role_arn: str
@@ -51,7 +51,7 @@ class AssumeRole(Wire):
     source_identity: str | None = None
 
 
-class GetCallerIdentity(Wire):
+class GetCallerIdentity(Tc3Struct):
     """Takes nothing."""
 
 

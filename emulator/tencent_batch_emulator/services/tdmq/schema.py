@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from msgspec import field
 
-from tencent_batch_emulator.http.tc3_schema import Filter, Wire
+from tencent_batch_emulator.http.tc3_schema import Filter, Tc3Struct
 
 
-class Tag(Wire):
+class Tag(Tc3Struct):
     tag_key: str
     tag_value: str
 
 
-class QueueSettings(Wire):
+class QueueSettings(Tc3Struct):
     queue_name: str
     max_msg_heap_num: int | None = None
     polling_wait_seconds: int | None = None
@@ -40,20 +40,20 @@ class CreateQueue(QueueSettings):
     tags: list[Tag] = field(default_factory=list)
 
 
-class QueueName(Wire):
+class QueueName(Tc3Struct):
     queue_name: str
 
 
-class RewindQueue(Wire):
+class RewindQueue(Tc3Struct):
     queue_name: str
     start_consume_time: int
 
 
-class UnbindDeadLetter(Wire):
+class UnbindDeadLetter(Tc3Struct):
     source_queue_name: str
 
 
-class Page(Wire):
+class Page(Tc3Struct):
     """
     Which part of a list.
 
@@ -81,7 +81,7 @@ class DescribeDeadLetterSources(Page, kw_only=True):
     source_queue_name: str = ""
 
 
-class CreateTopic(Wire):
+class CreateTopic(Tc3Struct):
     topic_name: str
     max_msg_size: int | None = None
     filter_type: int | None = None
@@ -90,14 +90,14 @@ class CreateTopic(Wire):
     tags: list[Tag] = field(default_factory=list)
 
 
-class ModifyTopic(Wire):
+class ModifyTopic(Tc3Struct):
     topic_name: str
     max_msg_size: int | None = None
     msg_retention_seconds: int | None = None
     trace: bool | None = None
 
 
-class TopicName(Wire):
+class TopicName(Tc3Struct):
     topic_name: str
 
 
@@ -106,7 +106,7 @@ class DescribeTopics(TaggedPage):
     topic_name_list: list[str] = field(default_factory=list)
 
 
-class SubscriptionName(Wire):
+class SubscriptionName(Tc3Struct):
     topic_name: str
     subscription_name: str
 
@@ -134,13 +134,13 @@ class DescribeSubscriptions(Page):
     query_type: str = "topic"
 
 
-class SendMessage(Wire):
+class SendMessage(Tc3Struct):
     queue_name: str
     msg_content: str
     delay_seconds: int = 0
 
 
-class PublishMessage(Wire):
+class PublishMessage(Tc3Struct):
     topic_name: str
     msg_content: str
     msg_tag: list[str] = field(default_factory=list)

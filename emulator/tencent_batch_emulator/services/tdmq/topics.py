@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from tencent_batch_emulator.http.tc3_schema import Wire
+from tencent_batch_emulator.http.tc3_schema import Tc3Struct
 from tencent_batch_emulator.services.base import ApiError, Params
 from tencent_batch_emulator.services.cmq.broker import Broker
 from tencent_batch_emulator.services.cmq.topic import BY_ROUTING_KEY
@@ -118,5 +118,5 @@ class TopicActions:
         return paged(subscriptions, request, "SubscriptionSet", lambda one: subscription_view(self._broker, one))
 
 
-def _given(request: Wire, *names: str) -> dict[str, Any]:
+def _given(request: Tc3Struct, *names: str) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(request, name)) is not None}

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import field
 
-from tencent_batch_emulator.http.tc3_schema import Filter, Wire, at_most, matching, not_together, page
+from tencent_batch_emulator.http.tc3_schema import Filter, Tc3Struct, at_most, matching, not_together, page
 from tencent_batch_emulator.services.base import ApiError
 from tencent_batch_emulator.services.batch import validation
 from tencent_batch_emulator.services.batch.environments.environment_views import activity_view, create_info, env_view
@@ -26,35 +26,35 @@ from tencent_batch_emulator.services.batch.settings import Quotas
 from tencent_batch_emulator.services.batch.vocabulary import NodeState
 
 
-class CreateComputeEnv(Wire):
+class CreateComputeEnv(Tc3Struct):
     compute_env: EnvSpec
     placement: Placement
     client_token: str | None = None
 
 
-class OneEnv(Wire):
+class OneEnv(Tc3Struct):
     env_id: str
 
 
-class ManyEnvs(Wire):
+class ManyEnvs(Tc3Struct):
     env_ids: list[str] | None = None
     filters: list[Filter] | None = None
     offset: int = 0
     limit: int = 20
 
 
-class DescribeActivities(Wire):
+class DescribeActivities(Tc3Struct):
     env_id: str
     offset: int = 0
     limit: int = 20
     filters: Filter | list[Filter] | None = None
 
 
-class NewEnvData(Wire):
+class NewEnvData(Tc3Struct):
     instance_types: list[str]
 
 
-class ModifyComputeEnv(Wire):
+class ModifyComputeEnv(Tc3Struct):
     env_id: str
     desired_compute_node_count: int | None = None
     env_name: str | None = None
@@ -62,28 +62,28 @@ class ModifyComputeEnv(Wire):
     env_data: NewEnvData | None = None
 
 
-class TerminateComputeNode(Wire):
+class TerminateComputeNode(Tc3Struct):
     env_id: str
     compute_node_id: str
 
 
-class TerminateComputeNodes(Wire):
+class TerminateComputeNodes(Tc3Struct):
     env_id: str
     compute_node_ids: list[str]
 
 
-class Attachment(Wire):
+class Attachment(Tc3Struct):
     instance_id: str
     image_id: str | None = None
     login_settings: Opaque | None = None
 
 
-class AttachInstances(Wire):
+class AttachInstances(Tc3Struct):
     env_id: str
     instances: list[Attachment] = field(default_factory=list)
 
 
-class DetachInstances(Wire):
+class DetachInstances(Tc3Struct):
     env_id: str
     instance_ids: list[str] = field(default_factory=list)
 

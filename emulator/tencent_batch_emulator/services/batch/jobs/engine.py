@@ -17,7 +17,7 @@ from tencent_batch_emulator.services.batch.ids import Ids
 from tencent_batch_emulator.services.batch.jobs.jobs import Execution, Instance, Job, Task
 from tencent_batch_emulator.services.batch.jobs.scheduler import NodePool, Scheduler
 from tencent_batch_emulator.services.batch.jobs.state_propagation import StatePropagation
-from tencent_batch_emulator.services.batch.jobs.states import Cause, Verdict, after_failure, judge
+from tencent_batch_emulator.services.batch.jobs.states import Cause, StartDecision, after_failure, decide_start
 from tencent_batch_emulator.services.batch.notifications import Publisher
 from tencent_batch_emulator.services.batch.runners import Ended, Runner, Work
 from tencent_batch_emulator.services.batch.settings import NODE_LOST, Delays, chosen_type, creation_error
@@ -41,7 +41,7 @@ class Engine:
         self._ids = ids
         self._delays = delays
         self._places = Scheduler(runner, pool)
-        self._consequences = StatePropagation(clock, publisher, self._advance)
+        self._propagation = StatePropagation(clock, publisher, self._advance)
         self._on_node: dict[str, Instance] = {}
         self._closed = False
 
@@ -62,7 +62,7 @@ class Engine:
                 task.announced_running = False
         job.announced_running = False
         job.parsed = False
-        self._consequences.settle(job, job.tasks.values())
+        self._propagation.settle(job, job.tasks.values())
         self.submit(job)
 
     def terminate_job(self, job: Job) -> None:
@@ -111,24 +111,24 @@ class Engine:
         job.parsed = True
         for task in job.tasks.values():
             self._advance(task)
-        self._consequences.settle(job, job.tasks.values())
+        self._propagation.settle(job, job.tasks.values())
 
     def _advance(self, task: Task) -> bool:
         """Let a task that waits for others go on if it may; say whether anything has changed."""
         if not (task.counts[State.SUBMITTED] or task.counts[State.PENDING]):
             return False
         depend_on = task.job.spec.task_execution_depend_on
-        verdict = judge(depend_on, (predecessor.counts for predecessor in task.predecessors))
+        decision = decide_start(depend_on, (predecessor.counts for predecessor in task.predecessors))
         changed = False
         for instance in task.instances:
             if instance.state is State.SUBMITTED or instance.state is State.PENDING:
-                changed |= self._apply(verdict, instance)
+                changed |= self._apply(decision, instance)
         return changed
 
-    def _apply(self, verdict: Verdict, instance: Instance) -> bool:
-        if verdict is Verdict.GO:
+    def _apply(self, decision: StartDecision, instance: Instance) -> bool:
+        if decision is StartDecision.START:
             self._make_runnable(instance, self._delays.runnable)
-        elif verdict is Verdict.NEVER:
+        elif decision is StartDecision.NEVER:
             task = instance.task
             names = ", ".join(f"{one.name} ({one.state})" for one in task.predecessors)
             detail = f"{task.job.spec.task_execution_depend_on} cannot be met any more by {names}"
@@ -152,7 +152,7 @@ class Engine:
         env_id = instance.task.spec.env_id
         if env_id is not None and not self._pool.exists(env_id):
             self._end(instance, State.FAILED, "compute environment deleted", f"{env_id} was deleted")
-            self._consequences.settle(instance.task.job, [instance.task])
+            self._propagation.settle(instance.task.job, [instance.task])
             return False
         self._places.wait(instance)
         return True
@@ -173,7 +173,7 @@ class Engine:
         self._places.occupy(task)
         instance.enter(State.STARTING, self._clock.time())
         instance.timer = self._clock.call_later(self._delays.starting, partial(self._start, instance))
-        self._consequences.settle(task.job, [task])
+        self._propagation.settle(task.job, [task])
 
     def _start(self, instance: Instance) -> None:
         execution = instance.execution
@@ -192,19 +192,19 @@ class Engine:
         )
         if not node.env_id and node.instance_type == NODE_LOST:
             self._clock.call_later(self._delays.node_lost, partial(self._lose_server, instance, execution))
-        self._consequences.enter(instance, State.RUNNING)
-        self._consequences.settle(task.job, [task])
+        self._propagation.enter(instance, State.RUNNING)
+        self._propagation.settle(task.job, [task])
 
     def _create_server(self, task: Task, node: Node) -> bool:
         error = creation_error(task.spec.compute_env.env_data if task.spec.compute_env else None)
         if error is not None:
             node.reason = error
-            self._consequences.node_enters(task.job, node, NodeState.CREATION_FAILED)
+            self._propagation.node_enters(task.job, node, NodeState.CREATION_FAILED)
             return False
         node.instance_id = self._ids.new("Instance")
         node.created = self._clock.time()
-        self._consequences.node_enters(task.job, node, NodeState.CREATED)
-        self._consequences.node_enters(task.job, node, NodeState.RUNNING)
+        self._propagation.node_enters(task.job, node, NodeState.CREATED)
+        self._propagation.node_enters(task.job, node, NodeState.RUNNING)
         return True
 
     def _creation_failed(self, instance: Instance, why: str) -> None:
@@ -221,7 +221,7 @@ class Engine:
         instance.reason = _REASONS[Cause.NOT_CREATED]
         instance.detail = f"{why}; trying again {pause:g} seconds after failure {number}"
         self._make_runnable(instance, pause)
-        self._consequences.settle(task.job, [task])
+        self._propagation.settle(task.job, [task])
         self.pump()
 
     # From RUNNING to the end
@@ -235,7 +235,7 @@ class Engine:
 
     def _lose_server(self, instance: Instance, execution: Execution) -> None:
         if instance.execution is execution and instance.state is State.RUNNING:
-            self._consequences.node_enters(instance.task.job, execution.node, NodeState.ABNORMAL)
+            self._propagation.node_enters(instance.task.job, execution.node, NodeState.ABNORMAL)
             self._stop(instance, execution, Cause.NODE_LOST)
 
     def _ended(self, instance: Instance, execution: Execution, ended: Ended) -> None:
@@ -247,7 +247,7 @@ class Engine:
             instance.exit_code = 0
             self._end(instance, State.SUCCEED, "successful", "successful")
             self._free_node(instance)
-            self._consequences.settle(instance.task.job, [instance.task])
+            self._propagation.settle(instance.task.job, [instance.task])
             self.pump()
         elif cause is Cause.EXITED:
             self._fail(instance, cause, ended.exit_code, ended.detail)
@@ -279,7 +279,7 @@ class Engine:
             self._end(instance, state, _REASONS[cause], detail)
             if state is not State.FAILED_INTERRUPTED:
                 self._free_node(instance)
-        self._consequences.settle(task.job, [task])
+        self._propagation.settle(task.job, [task])
         self.pump()
 
     def _terminate_all(self, job: Job) -> None:
@@ -288,13 +288,13 @@ class Engine:
         for task in job.tasks.values():
             for instance in task.instances:
                 self._terminate(instance)
-        self._consequences.settle(job, job.tasks.values())
+        self._propagation.settle(job, job.tasks.values())
         self.pump()
 
     def _terminate_one(self, instance: Instance) -> None:
         if instance.terminating:
             self._terminate(instance)
-            self._consequences.settle(instance.task.job, [instance.task])
+            self._propagation.settle(instance.task.job, [instance.task])
             self.pump()
 
     def _terminate(self, instance: Instance) -> None:
@@ -312,7 +312,7 @@ class Engine:
 
     def _end(self, instance: Instance, state: State, reason: str, detail: str) -> None:
         instance.reason, instance.detail = reason, detail
-        self._consequences.enter(instance, state)
+        self._propagation.enter(instance, state)
 
     def _free_place(self, instance: Instance) -> None:
         """Give up the runner's place, and the task's under MaxConcurrentNum."""
@@ -335,7 +335,7 @@ class Engine:
             restart = instance.task.spec.restart_compute_node or instance.reason == _REASONS[Cause.TERMINATED]
             self._pool.give_back(node, restart=restart)
         elif node.instance_id:
-            self._consequences.node_enters(instance.task.job, node, NodeState.DELETING)
+            self._propagation.node_enters(instance.task.job, node, NodeState.DELETING)
 
     def _cancel_timer(self, instance: Instance) -> None:
         if instance.timer is not None:

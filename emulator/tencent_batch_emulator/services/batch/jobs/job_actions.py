@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tencent_batch_emulator.clock import Clock
-from tencent_batch_emulator.http.tc3_schema import Filter, Wire, at_most, matching, not_together, page
+from tencent_batch_emulator.http.tc3_schema import Filter, Tc3Struct, at_most, matching, not_together, page
 from tencent_batch_emulator.services.base import ApiError
 from tencent_batch_emulator.services.batch import monitor, validation
 from tencent_batch_emulator.services.batch.environments.environments import Environments
@@ -22,28 +22,28 @@ from tencent_batch_emulator.services.batch.settings import Quotas
 from tencent_batch_emulator.services.batch.vocabulary import State
 
 
-class SubmitJob(Wire):
+class SubmitJob(Tc3Struct):
     placement: Placement
     job: JobSpec
     client_token: str | None = None
 
 
-class OneJob(Wire):
+class OneJob(Tc3Struct):
     job_id: str
 
 
-class ManyJobs(Wire):
+class ManyJobs(Tc3Struct):
     job_ids: list[str]
 
 
-class DescribeJobs(Wire):
+class DescribeJobs(Tc3Struct):
     job_ids: list[str] | None = None
     filters: list[Filter] | None = None
     offset: int = 0
     limit: int = 20
 
 
-class DescribeTask(Wire):
+class DescribeTask(Tc3Struct):
     job_id: str
     task_name: str
     offset: int = 0
@@ -51,7 +51,7 @@ class DescribeTask(Wire):
     filters: list[Filter] | None = None
 
 
-class DescribeTaskLogs(Wire):
+class DescribeTaskLogs(Tc3Struct):
     job_id: str
     task_name: str
     task_instance_indexes: list[int] | None = None
@@ -59,13 +59,13 @@ class DescribeTaskLogs(Wire):
     limit: int = 5
 
 
-class TerminateTaskInstance(Wire):
+class TerminateTaskInstance(Tc3Struct):
     job_id: str
     task_name: str
     task_instance_index: int
 
 
-class DescribeJobMonitorData(Wire):
+class DescribeJobMonitorData(Tc3Struct):
     job_id: str
     task_name: str
     task_instance_index: int

@@ -67,11 +67,11 @@ FAILED_ACTIONS = ("TERMINATE", "INTERRUPT", "FAST_INTERRUPT")
 Counts = Mapping[State, int]
 
 
-class Verdict(Enum):
+class StartDecision(Enum):
     """Whether a task may start after its predecessors."""
 
     WAIT = "wait"
-    GO = "go"
+    START = "start"
     NEVER = "never"
 
 
@@ -93,20 +93,20 @@ def derive(counts: Counts) -> State:
     raise ValueError("a task without instances has no state")
 
 
-def judge(depend_on: str, predecessors: Iterable[Counts]) -> Verdict:
+def decide_start(depend_on: str, predecessors: Iterable[Counts]) -> StartDecision:
     """
     Decide whether a task may start.
 
     :param depend_on: The job's TaskExecutionDependOn.
     :param predecessors: For each predecessor task, how many of its instances are in which state.
     """
-    verdict = Verdict.GO
+    decision = StartDecision.START
     for counts in predecessors:
         if derive(counts) not in ENDED:
-            verdict = Verdict.WAIT
+            decision = StartDecision.WAIT
         elif not _IS_MET[depend_on](counts):
-            return Verdict.NEVER
-    return verdict
+            return StartDecision.NEVER
+    return decision
 
 
 def after_failure(failed_action: str, cause: Cause, failures: int, max_retry_count: int) -> State:
