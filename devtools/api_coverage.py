@@ -14,7 +14,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tencent_batch_emulator.admin.keys import KeyRing
 from tencent_batch_emulator.clock import Clock
 from tencent_batch_emulator.http import cmq_endpoint
 from tencent_batch_emulator.services.base import Service
@@ -22,6 +21,7 @@ from tencent_batch_emulator.services.batch.runners.scripted import ScriptedRunne
 from tencent_batch_emulator.services.batch.service import BatchService
 from tencent_batch_emulator.services.cmq.broker import Broker
 from tencent_batch_emulator.services.cmq.service import CmqService
+from tencent_batch_emulator.services.keys import KeyRing
 from tencent_batch_emulator.services.sts.service import StsService
 from tencent_batch_emulator.services.tdmq.service import TdmqService
 

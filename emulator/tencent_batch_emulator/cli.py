@@ -33,8 +33,8 @@ faults:
   --fault 'EFFECT SETTING=VALUE ...' may be given several times. Effects on messages: drop, duplicate (times=N), delay
   (seconds=S), reorder (times=N, seconds=S), corrupt. Effects on requests: error (code=C), http_500, throttle
   (per_second=N), hang (seconds=S), cut_before and cut_after (the effect of the request).
-  What they meet: event=, topic=, queue= for messages; service= (batch, tdmq, cmq), action=, queue=, topic= for
-  requests; names or patterns with * and ?. How much of it: share=0.3, next=10, after=S, duration=S.
+  Choose what they meet: event=, topic=, queue= for messages; service= (batch, tdmq, cmq), action=, queue=, topic= for
+  requests; names or patterns with * and ?. Choose how much: share=0.3, next=10, after=S, duration=S.
 
 examples:
   %(prog)s --port 8700
@@ -76,22 +76,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--expose",
         action="store_true",
-        help="allow a --host that other machines can reach; whoever has the key can then run commands here",
+        help="allow a --host that other machines can reach; anyone who has the key can then run commands here",
     )
     parser.add_argument(
         "--address-file",
         "--ready-file",
         type=Path,
         metavar="PATH",
-        help="where address and key are written; a place of this user's by default",
+        help="where address and key are written; in your runtime or cache directory by default",
     )
-    parser.add_argument("--region", default="ap-guangzhou", help="region that it plays; %(default)s by default")
+    parser.add_argument("--region", default="ap-guangzhou", help="its region; %(default)s by default")
     parser.add_argument(
         "--runner",
         choices=("process", "scripted"),
         default="process",
-        help="process runs the commands of jobs; scripted plays them: 'scripted: outcome=failed duration=3' as "
-        "command, anything else succeeds at once",
+        help="process runs the commands of jobs; scripted ends them as told: 'scripted: outcome=failed duration=3' "
+        "as command; anything else succeeds at once",
     )
     parser.add_argument(
         "--script",
@@ -115,11 +115,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="enforce the documented API rates, those of the Chinese (default) or the international pages",
     )
     parser.add_argument("--jobs-quota", type=int, metavar="N", help="jobs that may exist at once; 1000 as in the cloud")
+    parser.add_argument("--fault", action="append", default=[], metavar="RULE", help="a fault to inject, see below")
     parser.add_argument(
-        "--fault", action="append", default=[], metavar="RULE", help="something that goes wrong on purpose, see below"
-    )
-    parser.add_argument(
-        "--seed", type=int, metavar="N", help="what faults, ids and order leave to chance; drawn and printed by default"
+        "--seed", type=int, metavar="N", help="the seed of faults, ids and order; drawn and printed by default"
     )
     parser.add_argument("--verbose", action="store_true", help="log what happens inside")
 
@@ -211,7 +209,7 @@ def _say(emulator: Emulator, path: Path) -> None:
         f"Seed: {emulator.seed}. Faults in force: {len(emulator.faults.rules)}. End it with Ctrl+C or SIGTERM.",
     ]
     if emulator.is_exposed:
-        lines.append("WARNING: other machines can reach it. Whoever has its key runs commands here as you.")
+        lines.append("WARNING: other machines can reach it. Anyone who has its key can run commands here as you.")
     print("\n".join(lines), flush=True)  # noqa: T201
 
 

@@ -21,18 +21,17 @@ import structlog
 from starlette.applications import Starlette
 
 from tencent_batch_emulator.admin.admin_api import AdminApi, answer_failure
-from tencent_batch_emulator.admin.keys import Key, KeyRing
 from tencent_batch_emulator.admin.request_log import RequestLog
 from tencent_batch_emulator.clock import Clock
 from tencent_batch_emulator.console.pages import Console
 from tencent_batch_emulator.faults.fault_injecting_broker import FaultInjectingBroker
 from tencent_batch_emulator.faults.rules import FaultPlan
 from tencent_batch_emulator.http.cmq_endpoint import CmqEndpoint
-from tencent_batch_emulator.http.loopback import is_loopback
 from tencent_batch_emulator.http.rate_limits import RateLimiter, RateLimits
 from tencent_batch_emulator.http.server import Front, Server
 from tencent_batch_emulator.http.signatures import DataPlaneVerifier, Tc3Verifier
 from tencent_batch_emulator.http.tc3_endpoint import Tc3Endpoint
+from tencent_batch_emulator.loopback import is_loopback
 from tencent_batch_emulator.services.base import Service
 from tencent_batch_emulator.services.batch.runners import Runner
 from tencent_batch_emulator.services.batch.runners.directories import prepare_work_dir
@@ -41,6 +40,7 @@ from tencent_batch_emulator.services.batch.runners.scripted import Script, Scrip
 from tencent_batch_emulator.services.batch.service import BatchService
 from tencent_batch_emulator.services.batch.settings import Delays, Quotas
 from tencent_batch_emulator.services.cmq.service import CmqService
+from tencent_batch_emulator.services.keys import Key, KeyRing
 from tencent_batch_emulator.services.sts.service import StsService
 from tencent_batch_emulator.services.tdmq.service import TdmqService
 
@@ -64,7 +64,7 @@ class Emulator:
 
     :param host: The address to listen on.
     :param port: The port; 0 for a free one.
-    :param expose: Allow a host that other machines can reach. Whoever has the key can then run commands here.
+    :param expose: Allow a host that other machines can reach. Anyone who has the key can then run commands here.
     :param region: The region that events and environments name.
     :param secret_id: A fixed id for the key instead of a random one; begins with ``AKID``.
     :param secret_key: The fixed key that goes with it.
@@ -103,8 +103,8 @@ class Emulator:
     ) -> None:
         if not is_loopback(host) and not expose:
             raise ValueError(
-                f"the emulator runs commands for whoever has its key, so it listens on the loopback only; to let other "
-                f"machines reach {host} all the same, say expose=True (--expose on the command line)"
+                f"the emulator runs commands for anyone who has its key, so it listens on the loopback only; to let "
+                f"other machines reach {host} all the same, say expose=True (--expose on the command line)"
             )
         self.region = region
         self.clock = clock or Clock()
@@ -203,7 +203,7 @@ class Emulator:
             self._running = stack.pop_all()
         if self.is_exposed:
             log.warning(
-                "THE EMULATOR CAN BE REACHED FROM OTHER MACHINES: whoever has its key runs commands here as you",
+                "THE EMULATOR CAN BE REACHED FROM OTHER MACHINES: anyone who has its key can run commands here as you",
                 host=self._host,
                 port=self.port,
             )

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_batch_events.events.job_builder import build_job
-from tencent_batch_emulator.http.tc3_schema import read
 from tencent_batch_emulator.services.base import ApiError
 from tencent_batch_emulator.services.batch.schema import JobSpec
 from tencent_batch_emulator.services.batch.validation import check_job
+from tencent_batch_emulator.services.tc3_schema import read
 
 SERVER = {"image": "img-eb30mz89", "instance_type": "S5.MEDIUM2"}
 

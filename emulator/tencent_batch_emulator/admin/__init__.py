@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The emulator's own side: its keys, its log of requests, the file that says where it is, its endpoints."""
+"""The emulator's own interface: the log of requests, the address file, and the endpoints that control it."""
 
 from __future__ import annotations

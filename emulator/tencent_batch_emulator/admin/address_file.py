@@ -59,7 +59,7 @@ class AddressFile:
 
 
 def default_path() -> Path:
-    """Return the place for this user: its runtime directory, or else its cache directory."""
+    """Return where the file lies by default: in this user's runtime directory, or else in the cache directory."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and os.access(runtime, os.W_OK):
         return Path(runtime) / _FOLDER / NAME

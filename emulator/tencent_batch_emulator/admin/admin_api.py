@@ -4,8 +4,8 @@ The emulator's own endpoints, ``/_emulator/...``: request log, counters, faults,
 
 They change what every client meets, so they ask for the emulator's key like everything else: HTTP basic (secret id and
 secret key) or the secret key as a bearer token. A change must be JSON, which no foreign web page can make a browser
-send without asking first. What cannot be read is told so in a sentence, with HTTP 400. There is no endpoint that ends
-the process: a signal does.
+send without asking first. A request that cannot be read gets HTTP 400 and a sentence that says why. No endpoint ends
+the process: use a signal.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tencent_batch_emulator.admin.keys import Key
 from tencent_batch_emulator.admin.request_log import RequestLog
 from tencent_batch_emulator.clock import Clock
 from tencent_batch_emulator.faults.rules import FaultPlan, Rule, convert_fault
+from tencent_batch_emulator.services.keys import Key
 
 log = structlog.get_logger(__name__)
 

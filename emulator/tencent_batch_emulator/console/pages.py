@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The console's routes, and who may look.
+The console's routes, and who may read them.
 
-Reading is free on the loopback, for requests that also *name* the loopback: a page of somebody else whose name was
-made to point here must not read it. When the emulator can be reached from other machines, looking needs its key.
+On the loopback no key is needed, but a request must also *name* the loopback: a foreign web page whose host name was
+made to point here must not read it. When the emulator can be reached from other machines, reading needs its key.
 The paths are what the links of operators and hooks lead to; they do not change.
 """
 
@@ -19,15 +19,15 @@ from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from tencent_batch_emulator.admin.admin_api import ask_for_key, is_owner
-from tencent_batch_emulator.admin.keys import Key
 from tencent_batch_emulator.admin.request_log import RequestLog
 from tencent_batch_emulator.clock import Clock
 from tencent_batch_emulator.console import views
 from tencent_batch_emulator.faults.rules import FaultPlan
-from tencent_batch_emulator.http.loopback import is_loopback
+from tencent_batch_emulator.loopback import is_loopback
 from tencent_batch_emulator.services.batch.service import BatchService
 from tencent_batch_emulator.services.cmq.broker import Broker
 from tencent_batch_emulator.services.cmq.errors import CmqFault
+from tencent_batch_emulator.services.keys import Key
 
 _FOLDER = Path(__file__).parent
 _HEADERS = {
@@ -54,7 +54,7 @@ class Console:
     :param plan: The faults.
     :param clock: The emulator's clock.
     :param region: The region that it plays.
-    :param key: What looking needs when the emulator is exposed; None when it is not.
+    :param key: What readers need when the emulator is exposed; None when it is not.
     """
 
     def __init__(

@@ -46,7 +46,7 @@ def queue_row(queue: Queue) -> Row:
 
 
 def queue_page(broker: Broker, queue: Queue) -> Row:
-    """Return all about one queue; its oldest messages are looked at, not received."""
+    """Return all about one queue; its oldest messages are shown without being received."""
     policy = queue.dead_letter_policy
     return {
         **queue_row(queue),

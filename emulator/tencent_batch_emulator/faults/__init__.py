@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What goes wrong on purpose: rules, and their effects on messages and on requests."""
+"""Injected faults: the rules, and their effects on messages."""
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The broker with the courier on its ways: messages meet the fault plan as they come in, and as a topic forwards them.
+A broker that injects faults: messages meet the fault plan as they come in, and as a topic forwards them.
 
-A message that is dropped is answered like one that arrived; that is what makes the loss a test. A batch whose messages
-meet faults goes in one by one.
+A message that is dropped is answered like one that arrived, as a client sees a loss. A batch whose messages meet faults
+goes in one by one.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from tencent_batch_emulator.services.cmq.topic import Publication, Subscription
 
 class FaultInjectingBroker(Broker):
     """
-    Keep queues, topics and subscriptions, and let the fault plan have its way with messages.
+    Keep queues, topics and subscriptions, and apply the fault plan to messages.
 
     :param clock: All times and timers.
-    :param plan: What goes wrong.
+    :param plan: The faults.
     :param seed: For the broker and for the order of held messages.
     :param settings: What :class:`Broker` takes besides.
     """

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The way of a message to its topic or queue, with what the fault plan has in store for it.
+Apply the fault plan to a message on its way to a topic or queue.
 
 Messages that are delayed or held wait on the emulator's clock. A held message is let go when enough others are held,
 when one that is not held has overtaken it, or when its time is up, so none is ever held for good.
@@ -38,9 +38,9 @@ class _Held:
 
 class MessageFaults:
     """
-    Take messages where they go.
+    Deliver messages, with the faults that the plan has for them.
 
-    :param plan: What goes wrong.
+    :param plan: The faults.
     :param clock: What delays are measured with.
     :param seed: For the order in which held messages are let go.
     """
@@ -62,7 +62,7 @@ class MessageFaults:
         self, traits: Mapping[str, str], body: str, deliver: Deliver[T], *, forwarded: bool = False
     ) -> T | None:
         """
-        Deliver a message as its plan wants it.
+        Deliver a message as the plan decides.
 
         :param traits: Where it goes: ``queue`` or ``topic``, by name.
         :param body: The message.
@@ -94,7 +94,7 @@ class MessageFaults:
         return result
 
     def apply_later(self, traits: Mapping[str, str], body: str, deliver: Deliver[object]) -> None:
-        """Carry a message that a topic forwards, without waiting for its arrival."""
+        """Deliver a message that a topic forwards, without waiting for its arrival."""
         self._spawn(lambda: self.apply(traits, body, deliver, forwarded=True))
 
     async def close(self) -> None:

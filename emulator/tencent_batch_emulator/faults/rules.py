@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What goes wrong on purpose: rules, and the decision what they do to one request or one message.
+The rules of injected faults, and the decision what they do to one request or one message.
 
-The decision is pure: it draws from one seeded generator for each rule and looks at the clock, so the same plan meets
-the same traffic in the same way. Who applies it are ``requests`` (answers, hangs, cuts) and ``courier`` (messages);
-the services behind them never know. A rule that counts is used up only by what it really met.
+The decision is pure: it draws from one seeded generator for each rule and reads the clock, so the same plan meets
+the same traffic in the same way. ``http.request_faults`` applies it to requests, ``message_faults`` to messages; the
+services behind them never know. A rule that counts is used up only by what it really met.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from tencent_batch_emulator.clock import Clock
+from tencent_batch_emulator.token_buckets import TokenBuckets
 
 MessageEffect = Literal["drop", "duplicate", "delay", "reorder", "corrupt"]
 RequestEffect = Literal["error", "http_500", "throttle", "hang", "cut_before", "cut_after"]
@@ -51,7 +52,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     :param share: Which part of what it meets it changes, from 0 to 1; chosen by the seed.
     :param next: Change only so many, then rest; None for no limit.
     :param after: Seconds from adding the rule until it begins.
-    :param duration: Seconds that it lasts from then; None for ever.
+    :param duration: Seconds that it lasts from then; None for no end.
     :param times: ``duplicate``: how many copies arrive. ``reorder``: how many messages are held and shuffled.
     :param seconds: ``delay`` and ``hang``: for how long. ``reorder``: how long a message is held at most.
     :param per_second: ``throttle``: so many requests of each action a second pass.
@@ -170,7 +171,7 @@ class Rule:
     left: int | None
     rng: random.Random = field(repr=False)
     used: int = 0
-    passed: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict, repr=False)
+    buckets: TokenBuckets = field(default_factory=TokenBuckets, repr=False)
 
     def strikes(self, traits: Mapping[str, str], now: float) -> bool:
         """Decide whether it changes what has these traits, and count it."""
@@ -190,11 +191,7 @@ class Rule:
     def _is_too_many(self, traits: Mapping[str, str], now: float) -> bool:
         """Whether this request finds no token left in the bucket of its action."""
         name = (traits.get("service", ""), traits.get("action", ""))
-        size = max(1.0, self.fault.per_second)
-        tokens, since = self.passed.get(name, (size, now))
-        tokens = min(size, tokens + (now - since) * self.fault.per_second)
-        self.passed[name] = (tokens - 1 if tokens >= 1 else tokens, now)
-        return tokens < 1
+        return not self.buckets.take(name, self.fault.per_second, now)
 
 
 @dataclass(frozen=True)
@@ -280,7 +277,7 @@ class FaultPlan:
         self._rules = []
 
     def for_request(self, traits: Mapping[str, str]) -> list[Fault]:
-        """Decide what goes wrong with a request that has these traits."""
+        """Return the faults that a request with these traits meets."""
         now = self._clock.time()
         return [rule.fault for rule in self._rules if not rule.fault.is_for_messages and rule.strikes(traits, now)]
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The front of the queue service's data plane, ``/v2/index.php``: signed forms in, codes in JSON out.
+The endpoint of the queue service's data plane, ``/v2/index.php``: signed forms in, codes in JSON out.
 
 Errors travel with HTTP 200, a body is a form whatever its Content-Type says (the vendor's SDK sends none), and nothing
-is looked at before the signature. A long poll whose client has gone is given up, so that its message goes to another.
+is read before the signature is verified. A long poll ends when its client has gone, so its message goes to another.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import msgspec
 
 from tencent_batch_emulator.admin.request_log import OK
 from tencent_batch_emulator.clock import Clock
-from tencent_batch_emulator.faults.request_faults import with_request_faults
 from tencent_batch_emulator.faults.rules import FaultPlan
 from tencent_batch_emulator.http.exchange import BodyTooLarge, Exchange, Reply
+from tencent_batch_emulator.http.request_faults import with_request_faults
 from tencent_batch_emulator.http.signatures import DataPlaneRefusal, DataPlaneVerifier
 
 SERVICE = "cmq"
@@ -62,7 +62,7 @@ class CmqEndpoint:
 
     :param service: Queues and topics.
     :param verifier: Knows who signed.
-    :param plan: What goes wrong on purpose.
+    :param plan: The faults.
     :param clock: The emulator's clock.
     """
 

@@ -2,8 +2,8 @@
 """
 One HTTP request and its answer, as close to ASGI as thousands of them a second need it.
 
-Whoever waits long for an answer waits with :meth:`Request.while_connected`: work for a client that has gone is given
-up, so a dead reader does not take a message with it.
+Work that may take long runs under :meth:`Request.while_connected`: it ends when its client has gone, so a dead reader
+does not take a message with it.
 """
 
 from __future__ import annotations

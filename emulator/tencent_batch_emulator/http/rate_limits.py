@@ -5,15 +5,20 @@ The rate limits that the documentation lists, for those who want to meet them be
 Off by default. A limit counts by action, region and account. The vendor's Chinese and international pages disagree, so
 both are here. What a queue or topic takes in a second is the broker's matter.
 
-Source: 599/30660 (cn), 599/30458 (intl), 1111/63331 (test messages).
+Sources:
+
+- cn: https://cloud.tencent.com/document/product/599/30660
+- intl: https://www.tencentcloud.com/document/product/599/30458
+- test messages: https://www.tencentcloud.com/document/product/1111/63331
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 from tencent_batch_emulator.clock import Clock
+from tencent_batch_emulator.token_buckets import TokenBuckets
 
 RateLimits = Literal["cn", "intl"]
 
@@ -68,8 +73,6 @@ _BATCH_INTL = {
 }
 _BATCH: Mapping[RateLimits, Mapping[str, int]] = {"cn": _BATCH_CN, "intl": _BATCH_INTL}
 
-_MAX_BUCKETS = 10_000
-
 
 class RateLimiter:
     """
@@ -84,7 +87,7 @@ class RateLimiter:
             raise ValueError(f"there are no rate limits {limits!r}; there are {', '.join(_BATCH)}")
         self._limits = limits
         self._clock = clock
-        self._buckets: dict[Hashable, tuple[float, float]] = {}
+        self._buckets = TokenBuckets()
 
     def admits_call(self, service: str, action: str, region: str, account: int) -> bool:
         """Whether an API call is within its limit; counts it if so."""
@@ -96,15 +99,4 @@ class RateLimiter:
             rate = _TDMQ.get(action, _TDMQ_USUAL)
         else:
             rate = _STS.get(action) if service == "sts" else None
-        return rate is None or self._take((service, action, region, account), rate)
-
-    def _take(self, bucket: Hashable, rate: int) -> bool:
-        now = self._clock.time()
-        if bucket not in self._buckets and len(self._buckets) >= _MAX_BUCKETS:
-            # A bucket that nobody has drawn from for a second is full again, so forgetting it changes nothing.
-            self._buckets = {key: value for key, value in self._buckets.items() if now - value[1] < 1}
-        tokens, since = self._buckets.get(bucket, (float(rate), now))
-        tokens = min(float(rate), tokens + (now - since) * rate)
-        admitted = tokens >= 1
-        self._buckets[bucket] = (tokens - 1 if admitted else tokens, now)
-        return admitted
+        return rate is None or self._buckets.take((service, action, region, account), rate, self._clock.time())

@@ -22,7 +22,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tencent_batch_emulator.admin.request_log import CUT, LEFT, Call, RequestLog
 from tencent_batch_emulator.clock import Clock
-from tencent_batch_emulator.faults.request_faults import HTTP_500
 from tencent_batch_emulator.http.cmq_endpoint import CmqEndpoint
 from tencent_batch_emulator.http.connections import BoundedHttp, IdleWatch
 from tencent_batch_emulator.http.exchange import (
@@ -33,7 +32,7 @@ from tencent_batch_emulator.http.exchange import (
     Request,
     send_reply,
 )
-from tencent_batch_emulator.http.loopback import is_loopback as is_loopback
+from tencent_batch_emulator.http.request_faults import HTTP_500
 from tencent_batch_emulator.http.signatures import DATA_PLANE_PATH
 from tencent_batch_emulator.http.tc3_endpoint import Tc3Endpoint
 

@@ -11,6 +11,12 @@ each of these is what the client has really signed, so each is taken.
 
 Timestamps may be off by 300 s from the emulator's clock *or* from what that clock would show had no test advanced it:
 the vendor's clients sign with the machine's time, and moving a queue's clock by an hour must not lock them out.
+
+Sources:
+
+- data plane: https://cloud.tencent.com/document/product/406/5906
+- TC3, common parameters: https://www.tencentcloud.com/document/product/599/33211
+- TC3, request structure: https://www.tencentcloud.com/document/product/599/30368
 """
 
 from __future__ import annotations
@@ -23,10 +29,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from tencent_batch_emulator.admin.keys import PREFIX, Key, KeyRing
 from tencent_batch_emulator.clock import Clock
-from tencent_batch_emulator.http.loopback import without_port
+from tencent_batch_emulator.loopback import without_port
 from tencent_batch_emulator.services.base import ApiError
+from tencent_batch_emulator.services.keys import PREFIX, Key, KeyRing
 
 MAX_DRIFT = 300
 """Seconds by which a request's timestamp may differ from the clock."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The front of the TC3 APIs: from a signed HTTP request to a service's action, and back into the cloud's envelope.
+The endpoint of the TC3 APIs: from a signed HTTP request to a service's action, and back into the cloud's envelope.
 
-Whatever happens here ends as ``{"Response": {...}}`` with HTTP 200, and nothing is looked at before the signature. A
+Every answer is ``{"Response": {...}}`` with HTTP 200, and nothing is read before the signature is verified. A
 service is one entry in a registry; it knows nothing of HTTP, keys, rates or faults.
 """
 
@@ -18,10 +18,10 @@ import msgspec
 import structlog
 
 from tencent_batch_emulator.clock import Clock
-from tencent_batch_emulator.faults.request_faults import with_request_faults
 from tencent_batch_emulator.faults.rules import FaultPlan
 from tencent_batch_emulator.http.exchange import BodyTooLarge, Exchange, Reply
 from tencent_batch_emulator.http.rate_limits import RateLimiter
+from tencent_batch_emulator.http.request_faults import with_request_faults
 from tencent_batch_emulator.http.signatures import Tc3Verifier
 from tencent_batch_emulator.services.base import ApiError, Caller, Handler, Params, Service
 
@@ -47,7 +47,7 @@ class Tc3Endpoint:
 
     :param services: The APIs that exist.
     :param verifier: Knows who signed.
-    :param plan: What goes wrong on purpose.
+    :param plan: The faults.
     :param limiter: The documented rates, if they are on.
     :param clock: The emulator's clock.
     """

@@ -8,9 +8,9 @@ import pytest
 from helpers.signed_client import SignedClient
 
 from tencent_batch_emulator.admin.admin_api import is_owner
-from tencent_batch_emulator.admin.keys import KeyRing
 from tencent_batch_emulator.emulator import Emulator
 from tencent_batch_emulator.faults.rules import Fault
+from tencent_batch_emulator.services.keys import KeyRing
 
 
 class Control:

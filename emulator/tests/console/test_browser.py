@@ -89,7 +89,7 @@ async def test_an_open_page_renews_itself(emulator: Emulator, client: SignedClie
         asyncio.get_running_loop().call_soon(pages_seen.set)
         return rows(limit)
 
-    emulator.batch.job_rows = rows_and_note  # type: ignore[method-assign]
+    emulator.batch.job_rows = rows_and_note  # type: ignore[method-assign]  # to see the page read
     creation = asyncio.ensure_future(create_later())
     shown, complaints = await browse(f"{emulator.endpoint}/", tmp_path, "--dump-dom")
     await creation

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tencent_batch_emulator.admin.keys import KeyRing
 from tencent_batch_emulator.clock import Clock
 from tencent_batch_emulator.http.signatures import (
     DataPlaneRefusal,
     DataPlaneVerifier,
     data_plane_signature,
 )
+from tencent_batch_emulator.services.keys import KeyRing
 
 SECRET_ID = "AKIDEXAMPLEEXAMPLEEXAMPLEEXAMPLE0000"
 

@@ -68,4 +68,4 @@ async def test_every_batch_action_has_a_documented_rate() -> None:
 
 def test_limits_that_do_not_exist_are_refused() -> None:
     with pytest.raises(ValueError, match="cn, intl"):
-        RateLimiter("eu", Clock(0, running=False))  # type: ignore[arg-type]
+        RateLimiter("eu", Clock(0, running=False))  # type: ignore[arg-type]  # what is refused

@@ -10,13 +10,13 @@ from helpers.signed_client import sign_tc3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tencent_batch_emulator.admin.keys import KeyRing
 from tencent_batch_emulator.clock import Clock
 from tencent_batch_emulator.http.signatures import (
     Signed,
     Tc3Verifier,
 )
 from tencent_batch_emulator.services.base import ApiError
+from tencent_batch_emulator.services.keys import KeyRing
 
 SECRET_ID = "AKIDEXAMPLEEXAMPLEEXAMPLEEXAMPLE0000"
 PUBLISHED_KEY = "Gu5t9xGARNpq86cd98joQYCN3EXAMPLE"

@@ -28,7 +28,7 @@ class Vendor:
     def __init__(self, emulator: Emulator, method: str, sign: str) -> None:
         # Its subscription module imports, and never uses, a module that Python 3.13 has removed.
         if "mailcap" not in sys.modules and sys.version_info >= (3, 13):
-            sys.modules["mailcap"] = types.SimpleNamespace(subst=None)  # type: ignore[assignment]
+            sys.modules["mailcap"] = types.SimpleNamespace(subst=None)  # type: ignore[assignment]  # a stand-in
         from cmq import queue, subscription, topic
         from cmq.account import Account
         from cmq.cmq_client import CMQClient

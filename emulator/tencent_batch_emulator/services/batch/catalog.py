@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tencent_batch_emulator.http.tc3_schema import Filter, Tc3Struct, matching
 from tencent_batch_emulator.services.batch.validation import check_zone
+from tencent_batch_emulator.services.tc3_schema import Filter, Tc3Struct, matching
 
 INSTANCE_TYPES: dict[str, tuple[int, int]] = {
     "S5.SMALL2": (1, 2),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ids of the Batch API: their shape, new ones, and the refusal of what does not look like one."""
+"""The ids of the Batch API: their shape, new ones, and the refusal of malformed ones."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tencent_batch_emulator.http.tc3_schema import parse_iso
 from tencent_batch_emulator.services.batch.jobs.jobs import Instance
+from tencent_batch_emulator.services.tc3_schema import parse_iso
 
 METRICS = {
     "CpuUsage": 60.0,

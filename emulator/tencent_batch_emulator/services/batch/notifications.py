@@ -4,6 +4,10 @@ Events: who asked for which, what they say, and their way to the topic.
 
 A message is written at the moment of the change, after the change can be seen through the API, and messages leave one
 after the other in that order. A topic that does not take a message loses it, as in the cloud; a job never notices.
+
+Sources:
+
+- the published body and the envelope: https://cloud.tencent.com/document/product/599/17924
 """
 
 from __future__ import annotations
@@ -18,9 +22,9 @@ import msgspec
 import structlog
 
 from tencent_batch_emulator.clock import Clock
-from tencent_batch_emulator.http.tc3_schema import iso, write
 from tencent_batch_emulator.services.batch.schema import Notification
 from tencent_batch_emulator.services.batch.vocabulary import EventName
+from tencent_batch_emulator.services.tc3_schema import iso, write
 
 log = structlog.get_logger(__name__)
 

@@ -3,7 +3,13 @@
 The requests of jobs, environments and templates, field by field as the API documents them.
 
 Fields that the emulator has no use for (disks, networks, logins) are accepted as they come and handed back unread.
-Rules about values are in ``checks``; here are only names, types and defaults.
+Rules about values are in ``validation``; here are only names, types and defaults.
+
+Sources:
+
+- jobs and their tasks: https://cloud.tencent.com/document/product/599/15907
+- compute environments: https://cloud.tencent.com/document/product/599/15891
+- task templates: https://cloud.tencent.com/document/product/599/15902
 """
 
 from __future__ import annotations
@@ -12,7 +18,7 @@ from typing import Any
 
 from msgspec import field
 
-from tencent_batch_emulator.http.tc3_schema import Tag, Tc3Struct
+from tencent_batch_emulator.services.tc3_schema import Tag, Tc3Struct
 
 Opaque = dict[str, Any]
 

@@ -12,7 +12,6 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from tencent_batch_emulator.clock import Clock
-from tencent_batch_emulator.http.tc3_schema import Tc3Struct, read
 from tencent_batch_emulator.services.base import Caller, Handler, Params
 from tencent_batch_emulator.services.batch import templates
 from tencent_batch_emulator.services.batch.catalog import CatalogActions, FilteredRequest, NoParameters
@@ -25,6 +24,7 @@ from tencent_batch_emulator.services.batch.jobs.jobs import Job
 from tencent_batch_emulator.services.batch.notifications import Publish, Publisher
 from tencent_batch_emulator.services.batch.runners import Runner
 from tencent_batch_emulator.services.batch.settings import Delays, Quotas
+from tencent_batch_emulator.services.tc3_schema import Tc3Struct, read
 
 Request = TypeVar("Request", bound=Tc3Struct)
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What can be set about the emulated service: how long things take, how much is allowed, and what goes wrong on purpose.
+Settings of the emulated service: how long things take, how much is allowed, and which values make a creation fail.
 
 Reserved values make a creation fail without any fault plan, in every test alike; nothing else is special:
 
@@ -68,7 +68,7 @@ class Delays:
 @dataclass(frozen=True)
 class Quotas:
     """
-    How much an account may have; the cloud's defaults.
+    How much an account may have; by default as in the cloud.
 
     :param cpus: Cores of all nodes that environments ask for; the cloud's own number is not published.
     """

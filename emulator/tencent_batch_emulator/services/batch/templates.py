@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tencent_batch_emulator.clock import Clock
-from tencent_batch_emulator.http.tc3_schema import (
+from tencent_batch_emulator.services.base import ApiError
+from tencent_batch_emulator.services.batch import validation
+from tencent_batch_emulator.services.batch.ids import Ids, check_id
+from tencent_batch_emulator.services.batch.schema import TaskSpec
+from tencent_batch_emulator.services.batch.settings import Quotas
+from tencent_batch_emulator.services.tc3_schema import (
     Filter,
     Tag,
     Tc3Struct,
@@ -18,11 +23,6 @@ from tencent_batch_emulator.http.tc3_schema import (
     page,
     write,
 )
-from tencent_batch_emulator.services.base import ApiError
-from tencent_batch_emulator.services.batch import validation
-from tencent_batch_emulator.services.batch.ids import Ids, check_id
-from tencent_batch_emulator.services.batch.schema import TaskSpec
-from tencent_batch_emulator.services.batch.settings import Quotas
 
 
 class CreateTaskTemplate(Tc3Struct):

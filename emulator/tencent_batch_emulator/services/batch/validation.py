@@ -3,6 +3,12 @@
 What a submitted job, task or environment must look like, each rule with the error code that the API documents for it.
 
 A request is checked completely before anything is stored, so a refused call leaves no trace.
+
+Sources:
+
+- jobs and their tasks: https://cloud.tencent.com/document/product/599/15907
+- compute environments: https://cloud.tencent.com/document/product/599/15891
+- error codes: https://www.tencentcloud.com/document/product/599/30483
 """
 
 from __future__ import annotations
@@ -11,7 +17,6 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from graphlib import CycleError, TopologicalSorter
 
-from tencent_batch_emulator.http.tc3_schema import Tag, at_most
 from tencent_batch_emulator.services.base import ApiError
 from tencent_batch_emulator.services.batch.ids import check_id
 from tencent_batch_emulator.services.batch.jobs.states import DEPEND_ON, FAILED_ACTIONS
@@ -28,6 +33,7 @@ from tencent_batch_emulator.services.batch.schema import (
     TaskSpec,
 )
 from tencent_batch_emulator.services.batch.vocabulary import COMPUTE_ENV_EVENTS, JOB_EVENTS, EventName, find_event_name
+from tencent_batch_emulator.services.tc3_schema import Tag, at_most
 
 NAME_LENGTH = 60
 DESCRIPTION_LENGTH = 200

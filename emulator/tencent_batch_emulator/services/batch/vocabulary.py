@@ -2,10 +2,15 @@
 """
 The words of the Batch API: events, and the states of jobs, tasks, instances and compute nodes.
 
-They are taken from the vendor's pages and from nowhere else, so that a client that has one of them wrong is seen here.
+They are taken from the vendor's pages and from nowhere else, so that a client that has one of them wrong fails here.
 
-Events: https://www.tencentcloud.com/document/product/599/15891 (EventConfig). States of jobs, tasks and instances, and
-of nodes: https://www.tencentcloud.com/document/product/599/15907.
+Sources:
+
+- events of jobs: https://cloud.tencent.com/document/product/599/15907 (SubmitJob, EventConfig)
+- events of environments: https://cloud.tencent.com/document/product/599/15891 (CreateComputeEnv, EventConfig)
+- states of jobs and tasks: https://cloud.tencent.com/document/product/599/15904 (DescribeJob)
+- states of instances: https://cloud.tencent.com/document/product/599/15905 (DescribeTask)
+- states of nodes: https://cloud.tencent.com/document/product/599/15892 (DescribeComputeEnv)
 """
 
 from __future__ import annotations
@@ -80,7 +85,7 @@ def find_event_name(text: str) -> EventName | None:
     Return the event of that name, or None.
 
     The API says ``JOB_FAILED``; the sample of the vendor's guide sends ``JobFailed``, so that is read, too.
-    https://www.tencentcloud.com/document/product/599/17924
+    https://cloud.tencent.com/document/product/599/17924
     """
     for name in EventName:
         if text in (name.value, name.value.title().replace("_", "")):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The account's queues and topics, and the ways between them.
+The account's queues and topics, and the paths between them.
 
-Both planes and the Batch emulator go through here. Messages enter by :meth:`Broker.send` and :meth:`Broker.publish`
-only, and go from a topic into a queue by :meth:`Broker.forward`, so what is to happen to a message on its way (a fault
-plan, a log) has three places to stand in.
+Both planes and the Batch service go through here. Messages enter by :meth:`Broker.send` and :meth:`Broker.publish`
+only, and go from a topic into a queue by :meth:`Broker.forward`, so a fault
+plan or a log overrides three methods and misses no message.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The line of messages that wait for one subscriber, and when a delivery is tried again.
+The messages that wait for one subscriber, and when a delivery is tried again.
 
 One message at a time: with the default strategy a message that is not taken holds up those behind it, as documented.
 A delivery that works at the first attempt leaves no trace here.

@@ -4,6 +4,10 @@ The queue service's error codes, one maker for each cause.
 
 Both planes raise from here, so that a rule has one error wherever it is met; TDMQ translates the outer code into its
 own. Texts are the cloud's, its spelling included: clients match on the numbers.
+
+Sources:
+
+- https://cloud.tencent.com/document/product/1496/70948
 """
 
 from __future__ import annotations

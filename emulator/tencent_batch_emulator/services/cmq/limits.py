@@ -3,6 +3,11 @@
 What an account, a queue and a request may be: one value, as strict as the cloud unless a test relaxes it.
 
 A limit that a client could run into in production must be on by default, or the client is first told there.
+
+Sources:
+
+- https://cloud.tencent.com/document/product/1496/60993
+- https://www.tencentcloud.com/document/product/1111/42985
 """
 
 from __future__ import annotations

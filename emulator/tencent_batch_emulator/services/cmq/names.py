@@ -20,7 +20,7 @@ _ID_CHARACTERS = string.ascii_lowercase + string.digits
 
 
 def fold(name: str) -> str:
-    """Return the form of a name by which it is looked up."""
+    """Return the form of a name that tables are keyed by."""
     return name.lower()
 
 

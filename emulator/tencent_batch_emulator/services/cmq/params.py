@@ -4,6 +4,10 @@ Read the parameters of a data-plane request: flat text, lists by numbered names.
 
 Names that are not known are left alone, since clients sign and send extra ones. A list begins at 0 or at 1 and has no
 gaps; the order is that of the numbers, not that in which they were sent.
+
+Sources:
+
+- common parameters: https://cloud.tencent.com/document/product/1496/70949
 """
 
 from __future__ import annotations

@@ -10,13 +10,13 @@ is followed, no cookie kept, and no more of its body read than makes the connect
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import random
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 import msgspec
 
+from tencent_batch_emulator.loopback import is_loopback
 from tencent_batch_emulator.services.cmq.topic import SIMPLIFIED, Publication, Subscription
 
 TIMEOUT = 15.0
@@ -28,17 +28,11 @@ MAX_ANSWER = 64 * 1024
 _AGENT = "Qcloud Notification Service Agent"
 
 
-def is_loopback(url: str) -> bool:
-    """Return whether a URL names this machine."""
+def names_this_machine(url: str) -> bool:
+    """Whether a URL leads to this machine."""
     try:
-        host = httpx.URL(url).host
+        return is_loopback(httpx.URL(url).host)
     except httpx.InvalidURL:
-        return False
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
         return False
 
 
@@ -77,7 +71,7 @@ class Pusher:
 
         :return: Empty when the subscriber took it, else why not.
         """
-        if not is_loopback(subscription.endpoint):
+        if not names_this_machine(subscription.endpoint):
             return f"{subscription.endpoint} is not on this machine; the emulator pushes to the loopback only"
         if self._client is None:
             # No proxy of the environment, and no redirect: both could lead away from this machine.

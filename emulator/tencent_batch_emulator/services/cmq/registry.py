@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Named things: looked up without regard to case, and not made anew right after they were deleted.
+Named things: found without regard to case, and not made again right after they were deleted.
 
-The old service needed half a minute to release a name (6040). That is off unless the emulator is told otherwise.
+The old service needed half a minute to release a name (6040). Here that is off by default.
 """
 
 from __future__ import annotations

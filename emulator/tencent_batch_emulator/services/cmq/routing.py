@@ -3,6 +3,11 @@
 Which subscription wants a message: filter tags and binding keys.
 
 In a binding key ``*`` is exactly one word and ``#`` any number of words, none included; words are what dots separate.
+
+Sources:
+
+- tags: https://cloud.tencent.com/document/product/1496/61024
+- binding keys: https://cloud.tencent.com/document/product/1496/61026
 """
 
 from __future__ import annotations

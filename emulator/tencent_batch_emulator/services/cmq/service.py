@@ -5,6 +5,12 @@ The data plane: actions by name, parameters in, a JSON body out.
 The types in an answer are fixed, since the vendor's Java SDK reads them strictly: ids, handles and bodies are text,
 times and counts whole numbers. Every outcome is an answer; only a cancellation leaves :meth:`CmqService.handle` as an
 exception.
+
+Sources:
+
+- actions that TDMQ kept: https://cloud.tencent.com/document/product/1496/127322
+- old actions: https://cloud.tencent.com/document/product/406/5837
+- deleting a batch: https://www.tencentcloud.com/document/product/1111/46420
 """
 
 from __future__ import annotations

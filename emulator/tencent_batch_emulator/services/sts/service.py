@@ -2,10 +2,13 @@
 """
 The STS service: AssumeRole and GetCallerIdentity.
 
-A role needs no creation: every well-formed name in an account that has a key here is one, and whoever has a key may
-assume it, as the emulator knows no permissions. A session policy is checked for being JSON and restricts nothing.
+Every well-formed role of an account that has a key here exists, and anyone who has a key may assume it, because the
+emulator evaluates no permissions. A session policy is checked for being JSON and restricts nothing.
 
-Source: 1312/48197, 1312/66098 and the SDK's list of error codes.
+Sources, besides the SDK's list of error codes:
+
+- https://cloud.tencent.com/document/product/1312/48197
+- https://cloud.tencent.com/document/product/1312/66098
 """
 
 from __future__ import annotations
@@ -19,10 +22,10 @@ from urllib.parse import unquote
 
 from msgspec import field
 
-from tencent_batch_emulator.admin.keys import KeyRing
 from tencent_batch_emulator.clock import Clock
-from tencent_batch_emulator.http.tc3_schema import Tag, Tc3Struct, read
 from tencent_batch_emulator.services.base import ApiError, Caller, Handler, Params
+from tencent_batch_emulator.services.keys import KeyRing
+from tencent_batch_emulator.services.tc3_schema import Tag, Tc3Struct, read
 
 DEFAULT_DURATION = 7200
 MAX_DURATION = 43200

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol, TypeVar
 
-from tencent_batch_emulator.http.tc3_schema import page
 from tencent_batch_emulator.services.base import ApiError
 from tencent_batch_emulator.services.cmq.names import fold
+from tencent_batch_emulator.services.tc3_schema import page
 from tencent_batch_emulator.services.tdmq.schema import Page, TaggedPage
 from tencent_batch_emulator.services.tdmq.views import View
 

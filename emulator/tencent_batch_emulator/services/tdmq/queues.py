@@ -3,6 +3,19 @@
 The actions on queues.
 
 Attributes are checked as a whole before anything is changed: a request that is refused leaves the queue as it was.
+
+Sources:
+
+- CreateCmqQueue: https://cloud.tencent.com/document/product/1179/55917
+- DeleteCmqQueue: https://cloud.tencent.com/document/product/1179/55914
+- DescribeCmqQueues: https://cloud.tencent.com/document/product/1179/55909
+- DescribeCmqQueueDetail: https://cloud.tencent.com/document/product/1179/55910
+- ModifyCmqQueueAttribute: https://cloud.tencent.com/document/product/1179/55905
+- ClearCmqQueue: https://cloud.tencent.com/document/product/1179/55922
+- RewindCmqQueue: https://cloud.tencent.com/document/product/1179/55902
+- UnbindCmqDeadLetter: https://cloud.tencent.com/document/product/1179/55901
+- DescribeCmqDeadLetterSourceQueues: https://cloud.tencent.com/document/product/1179/55911
+- SendCmqMsg: https://cloud.tencent.com/document/product/1179/55919
 """
 
 from __future__ import annotations

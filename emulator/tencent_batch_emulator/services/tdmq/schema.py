@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec import field
 
-from tencent_batch_emulator.http.tc3_schema import Filter, Tc3Struct
+from tencent_batch_emulator.services.tc3_schema import Filter, Tc3Struct
 
 
 class Tag(Tc3Struct):

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
-from tencent_batch_emulator.http.tc3_schema import Tc3Struct, read
 from tencent_batch_emulator.services.base import Caller, Handler, Params
 from tencent_batch_emulator.services.cmq.broker import Broker
 from tencent_batch_emulator.services.cmq.errors import CmqFault
+from tencent_batch_emulator.services.tc3_schema import Tc3Struct, read
 from tencent_batch_emulator.services.tdmq import schema
 from tencent_batch_emulator.services.tdmq.errors import api_error
 from tencent_batch_emulator.services.tdmq.queues import QueueActions

@@ -3,6 +3,20 @@
 The actions on topics and subscriptions.
 
 Settings that were not sent are left to the broker, so that both planes and Python have the same defaults.
+
+Sources:
+
+- CreateCmqTopic: https://cloud.tencent.com/document/product/1179/55915
+- DeleteCmqTopic: https://cloud.tencent.com/document/product/1179/55912
+- DescribeCmqTopics: https://cloud.tencent.com/document/product/1179/55906
+- DescribeCmqTopicDetail: https://cloud.tencent.com/document/product/1179/55907
+- ModifyCmqTopicAttribute: https://cloud.tencent.com/document/product/1179/55903
+- PublishCmqMsg: https://cloud.tencent.com/document/product/1179/55920
+- CreateCmqSubscribe: https://cloud.tencent.com/document/product/1179/55916
+- DeleteCmqSubscribe: https://cloud.tencent.com/document/product/1179/55913
+- DescribeCmqSubscriptionDetail: https://cloud.tencent.com/document/product/1179/55908
+- ModifyCmqSubscriptionAttribute: https://cloud.tencent.com/document/product/1179/55904
+- ClearCmqSubscriptionFilterTags: https://cloud.tencent.com/document/product/1179/55921
 """
 
 from __future__ import annotations
@@ -11,10 +25,10 @@ from typing import Any
 
 import msgspec
 
-from tencent_batch_emulator.http.tc3_schema import Tc3Struct
 from tencent_batch_emulator.services.base import ApiError, Params
 from tencent_batch_emulator.services.cmq.broker import Broker
 from tencent_batch_emulator.services.cmq.topic import BY_ROUTING_KEY
+from tencent_batch_emulator.services.tc3_schema import Tc3Struct
 from tencent_batch_emulator.services.tdmq import schema
 from tencent_batch_emulator.services.tdmq.lists import named, paged, tagged
 from tencent_batch_emulator.services.tdmq.views import subscription_view, topic_view

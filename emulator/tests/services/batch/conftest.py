@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from helpers.batch_cloud import Cloud
@@ -21,8 +22,8 @@ async def make_cloud() -> AsyncIterator[Callable[..., Cloud]]:
     """Services with other settings, closed at the end."""
     async with AsyncExitStack() as stack:
 
-        def make(**settings: object) -> Cloud:
-            cloud = Cloud(**settings)  # type: ignore[arg-type]
+        def make(**settings: Any) -> Cloud:
+            cloud = Cloud(**settings)
             stack.push_async_callback(cloud.service.close)
             return cloud
 

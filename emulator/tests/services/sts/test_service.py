@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tencent_batch_emulator.admin.keys import Key, KeyRing
 from tencent_batch_emulator.clock import Clock
 from tencent_batch_emulator.services.base import ApiError, Caller
+from tencent_batch_emulator.services.keys import Key, KeyRing
 from tencent_batch_emulator.services.sts.service import StsService
 
 START = 1_700_000_000.75

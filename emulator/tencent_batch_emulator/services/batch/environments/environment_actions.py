@@ -1,5 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The actions on compute environments: requests in, answers out."""
+"""
+The actions on compute environments: requests in, answers out.
+
+Sources:
+
+- CreateComputeEnv: https://cloud.tencent.com/document/product/599/15891
+- DescribeComputeEnv: https://cloud.tencent.com/document/product/599/15892
+- DescribeComputeEnvs: https://cloud.tencent.com/document/product/599/15893
+"""
 
 from __future__ import annotations
 
@@ -7,7 +15,6 @@ from typing import Any
 
 from msgspec import field
 
-from tencent_batch_emulator.http.tc3_schema import Filter, Tc3Struct, at_most, matching, not_together, page
 from tencent_batch_emulator.services.base import ApiError
 from tencent_batch_emulator.services.batch import validation
 from tencent_batch_emulator.services.batch.environments.environment_views import activity_view, create_info, env_view
@@ -24,6 +31,7 @@ from tencent_batch_emulator.services.batch.jobs.tokens import Tokens
 from tencent_batch_emulator.services.batch.schema import EnvSpec, Opaque, Placement
 from tencent_batch_emulator.services.batch.settings import Quotas
 from tencent_batch_emulator.services.batch.vocabulary import NodeState
+from tencent_batch_emulator.services.tc3_schema import Filter, Tc3Struct, at_most, matching, not_together, page
 
 
 class CreateComputeEnv(Tc3Struct):

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How compute environments look from outside: in answers, and on a console page."""
+"""How compute environments are shown: in answers, and on a console page."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tencent_batch_emulator.http.tc3_schema import iso, write
 from tencent_batch_emulator.services.batch.environments.environments import Activity, Env
 from tencent_batch_emulator.services.batch.environments.nodes import NODE_COUNTERS
 from tencent_batch_emulator.services.batch.jobs import job_views
+from tencent_batch_emulator.services.tc3_schema import iso, write
 
 
 def console_row(env: Env) -> dict[str, Any]:

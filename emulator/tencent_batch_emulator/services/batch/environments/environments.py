@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tencent_batch_emulator.clock import Clock
-from tencent_batch_emulator.http.tc3_schema import iso
 from tencent_batch_emulator.services.batch.catalog import size_of
 from tencent_batch_emulator.services.batch.environments.nodes import TERMINABLE, Node
 from tencent_batch_emulator.services.batch.ids import Ids
@@ -22,6 +21,7 @@ from tencent_batch_emulator.services.batch.notifications import Announcement, Pu
 from tencent_batch_emulator.services.batch.schema import EnvSpec, Placement
 from tencent_batch_emulator.services.batch.settings import NODE_LOST, Delays, chosen_type, creation_error
 from tencent_batch_emulator.services.batch.vocabulary import EventName, NodeState
+from tencent_batch_emulator.services.tc3_schema import iso
 
 ATTACHED = "USER_ATTACHED"
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tencent_batch_emulator.http.tc3_schema import iso
 from tencent_batch_emulator.services.batch.catalog import size_of
 from tencent_batch_emulator.services.batch.vocabulary import NodeState
+from tencent_batch_emulator.services.tc3_schema import iso
 
 NODE_COUNTERS = {
     NodeState.SUBMITTED: "SubmittedCount",

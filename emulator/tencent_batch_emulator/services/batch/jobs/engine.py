@@ -3,8 +3,8 @@
 The life of jobs: every step of every instance, on the emulator's clock.
 
 Each entry point (a timer, a runner's report, a request) moves instances, then lets tasks and the job follow from them,
-then hands free places to whoever waits longest with the highest priority. All of it happens between two awaits, so
-nobody ever sees half a step.
+then hands free slots to the instances that have waited longest with the highest priority. All of it happens between two
+awaits, so nobody ever sees half a step.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Engine:
         self._clock.call_later(self._delays.terminating, partial(self._terminate_one, instance))
 
     def pump(self) -> None:
-        """Give free places and nodes to waiting instances."""
+        """Give free slots and nodes to waiting instances."""
         while not self._closed and (instance := self._places.next()) is not None:
             self._begin(instance)
 
@@ -148,7 +148,7 @@ class Engine:
         self.pump()
 
     def _wait(self, instance: Instance) -> bool:
-        """Queue for a place; False when there will never be one."""
+        """Queue for a slot; False when there will never be one."""
         env_id = instance.task.spec.env_id
         if env_id is not None and not self._pool.exists(env_id):
             self._end(instance, State.FAILED, "compute environment deleted", f"{env_id} was deleted")
@@ -315,7 +315,7 @@ class Engine:
         self._propagation.enter(instance, state)
 
     def _free_place(self, instance: Instance) -> None:
-        """Give up the runner's place, and the task's under MaxConcurrentNum."""
+        """Give up the runner's slot, and the task's under MaxConcurrentNum."""
         execution, task = instance.execution, instance.task
         if execution is not None and execution.deadline is not None:
             execution.deadline.cancel()

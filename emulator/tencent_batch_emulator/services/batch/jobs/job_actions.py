@@ -1,5 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The actions on jobs: requests in, answers out."""
+"""
+The actions on jobs: requests in, answers out.
+
+Sources:
+
+- SubmitJob: https://cloud.tencent.com/document/product/599/15907
+- DescribeJob: https://cloud.tencent.com/document/product/599/15904
+- DescribeJobs: https://cloud.tencent.com/document/product/599/15909
+- DescribeTask: https://cloud.tencent.com/document/product/599/15905
+- DescribeTaskLogs: https://cloud.tencent.com/document/product/599/30318
+- DescribeJobSubmitInfo: https://cloud.tencent.com/document/product/599/15910
+- TerminateTaskInstance: https://cloud.tencent.com/document/product/599/15908
+"""
 
 from __future__ import annotations
 
@@ -7,7 +19,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from tencent_batch_emulator.clock import Clock
-from tencent_batch_emulator.http.tc3_schema import Filter, Tc3Struct, at_most, matching, not_together, page
 from tencent_batch_emulator.services.base import ApiError
 from tencent_batch_emulator.services.batch import monitor, validation
 from tencent_batch_emulator.services.batch.environments.environments import Environments
@@ -20,6 +31,7 @@ from tencent_batch_emulator.services.batch.jobs.tokens import Tokens
 from tencent_batch_emulator.services.batch.schema import JobSpec, Placement
 from tencent_batch_emulator.services.batch.settings import Quotas
 from tencent_batch_emulator.services.batch.vocabulary import State
+from tencent_batch_emulator.services.tc3_schema import Filter, Tc3Struct, at_most, matching, not_together, page
 
 
 class SubmitJob(Tc3Struct):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-How jobs, tasks and instances look from outside: in answers, in events, and on a console page.
+How jobs, tasks and instances are shown: in answers, in events, and on a console page.
 
 Which fields an event of a job, a task or an instance carries is not published by the vendor; they are the API's own
 views with the parents' ids and names, as in the one body (of a node) that is.
@@ -12,10 +12,10 @@ import base64
 from collections import Counter
 from typing import Any
 
-from tencent_batch_emulator.http.tc3_schema import iso, write
 from tencent_batch_emulator.services.batch.jobs.jobs import Instance, Job, Task
 from tencent_batch_emulator.services.batch.jobs.states import metrics
 from tencent_batch_emulator.services.batch.notifications import Announcement
+from tencent_batch_emulator.services.tc3_schema import iso, write
 
 Fields = dict[str, Any]
 

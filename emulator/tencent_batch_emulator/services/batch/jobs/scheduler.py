@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Who may start next: the runner's places, the nodes of environments, and MaxConcurrentNum.
+Which instance may start next: the runner's slots, the nodes of environments, and MaxConcurrentNum.
 
-The highest priority goes first and within it whoever has waited longest; an instance that cannot start because its
-environment has no idle node, or its task is full, never keeps another one from starting.
+The highest priority goes first, and within it the instance that has waited longest. An instance that cannot start
+because its environment has no idle node, or its task is full, never keeps another one from starting.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Scheduler:
         self._busy = 0
 
     def wait(self, instance: Instance) -> None:
-        """Queue for a place."""
+        """Queue for a slot."""
         waiting = self._waiting.setdefault(instance.task.spec.env_id or ELASTIC, [])
         heapq.heappush(waiting, (-instance.task.job.spec.priority, next(self._order), instance))
 

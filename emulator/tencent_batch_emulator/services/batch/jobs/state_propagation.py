@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What follows for tasks and jobs from the states of instances, and who hears of it.
+Derive the states of tasks and jobs from those of their instances, and announce what changes.
 
 An event is written only when the API already shows what it reports.
 """

@@ -13,8 +13,8 @@ def prepare_work_dir(path: str | Path) -> Path:
     """
     Make the directory under which jobs run, or check the one that there is.
 
-    One that exists may be open for reading, as everything in it is made private; whoever may write in it could put
-    something else in the place of a job's directory.
+    One that exists may be open for reading, as everything in it is made private; anyone who may write in it could put
+    something else where a job's directory should be.
 
     :return: Where it really is.
     :raises OSError: When it cannot be made, belongs to another user, or others may write in it.

@@ -47,7 +47,7 @@ def main(emulator: int, command: str) -> NoReturn:
     """
     Run a command, end its descendants, and end as it did.
 
-    :param emulator: The process id of whoever started this.
+    :param emulator: The process id of the emulator.
     :param command: For ``/bin/sh``.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)

@@ -4,6 +4,11 @@ What can be set on a queue, with its ranges.
 
 The ranges are those of TDMQ, not of the CMQ that it replaced: retention is the longest unacknowledged time, at most
 twelve hours. Where the pages disagree, the wider range holds.
+
+Sources:
+
+- https://cloud.tencent.com/document/product/1179/55917 (CreateCmqQueue)
+- https://cloud.tencent.com/document/product/1179/55905 (ModifyCmqQueueAttribute)
 """
 
 from __future__ import annotations

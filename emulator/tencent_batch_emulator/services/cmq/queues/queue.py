@@ -3,8 +3,8 @@
 One queue: a message is active, then held by one receiver or delayed, and in the end gone.
 
 Every living message is in exactly one of those states, whatever happens to the receiver, and each change of state is
-one method here. What is due by time is done before anything else is, and by one timer when nobody calls; nothing here
-looks at all messages except clearing, rewinding and changing the attributes.
+one method here. What is due by time is done before anything else is, and by one timer when nobody calls; only
+clearing, rewinding and changing the attributes visit all messages.
 """
 
 from __future__ import annotations

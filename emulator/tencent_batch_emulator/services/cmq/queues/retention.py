@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-All messages of a queue by age, for retention, time to live and a look without receiving.
+All messages of a queue by age, for retention, time to live, and reading without receiving.
 
 Messages that are gone are dropped when they come to the head, or all at once when they outnumber the others, so that an
 operation costs O(1) on average however long the oldest message stays.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Long polls: receivers in a line, each served directly with messages of its own.
+Long polls: receivers wait in order, and each is served directly with its own messages.
 
 A message is handed to exactly one receiver, so a thousand that wait cost nothing when one message arrives. A receiver
 that goes away between being served and waking gives its messages back: they were never received.

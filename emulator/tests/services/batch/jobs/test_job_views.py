@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from helpers.batch_cloud import START, Cloud, job, task
 
-from tencent_batch_emulator.http.tc3_schema import iso
+from tencent_batch_emulator.services.tc3_schema import iso
 
 UNKNOWN = "job-00000000"
 

@@ -10,7 +10,7 @@ import structlog
 from helpers.emulator_process import Process
 
 from tencent_batch_emulator.emulator import Emulator
-from tencent_batch_emulator.http.loopback import is_loopback, without_port
+from tencent_batch_emulator.loopback import is_loopback, without_port
 
 # Binds to 127.0.0.1, but is no name that the emulator takes for the loopback: exposed as far as it knows.
 LOOKS_EXPOSED = "127.1"

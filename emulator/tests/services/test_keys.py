@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tencent_batch_emulator.admin.keys import KeyRing
+from tencent_batch_emulator.services.keys import KeyRing
 
 
 def test_secrets_are_not_shown() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can only mean this machine. Imports nothing, because a plugin of the demo's Airflow asks it, too."""
+"""Which host names and addresses can only mean this machine. It imports nothing, so that anything can import it."""
 
 from __future__ import annotations
 

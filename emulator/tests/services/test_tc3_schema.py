@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tencent_batch_emulator.http.tc3_schema import Tag, Tc3Struct, iso, page, parse_iso, read, write
 from tencent_batch_emulator.services.base import ApiError
+from tencent_batch_emulator.services.tc3_schema import Tag, Tc3Struct, iso, page, parse_iso, read, write
 
 
 class Part(Tc3Struct):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Let happen to a request what the fault plan decided.
+Apply to a request the faults that the plan decided.
 
-In a fixed order: hang, answer HTTP 500 or an error, cut the connection, do what was asked, cut it afterwards. So a
-request that never had an effect and one whose answer was lost look the same to the client, as they do in life.
+The order is fixed: hang, answer HTTP 500 or an error, cut the connection, do what was asked, cut it afterwards. A
+client cannot tell a request that had no effect from one whose answer was lost, as with the cloud.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ async def with_request_faults(
     throttled: tuple[str, str],
 ) -> Reply:
     """
-    Answer a request, or not.
+    Answer a request, with its faults.
 
     :param faults: What the plan decided.
     :param act: Does what was asked.
@@ -40,7 +40,7 @@ async def with_request_faults(
         exchange.code = HTTP_500
         return Reply(b"Internal Server Error", status=500, content_type="text/plain")
     if error := by_effect.get("error"):
-        return refuse(error.code, error.message or "A fault of the emulator, as ordered.")
+        return refuse(error.code, error.message or "This fault was injected into the emulator.")
     if "throttle" in by_effect:
         return refuse(*throttled)
     if "cut_before" in by_effect:
