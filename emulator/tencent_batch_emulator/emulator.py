@@ -28,7 +28,7 @@ from tencent_batch_emulator.faults.fault_injecting_broker import FaultInjectingB
 from tencent_batch_emulator.faults.rules import FaultPlan
 from tencent_batch_emulator.http.cmq_endpoint import CmqEndpoint
 from tencent_batch_emulator.http.rate_limits import RateLimiter, RateLimits
-from tencent_batch_emulator.http.server import Front, Server
+from tencent_batch_emulator.http.server import Router, Server
 from tencent_batch_emulator.http.signatures import DataPlaneVerifier, Tc3Verifier
 from tencent_batch_emulator.http.tc3_endpoint import Tc3Endpoint
 from tencent_batch_emulator.loopback import is_loopback
@@ -196,7 +196,7 @@ class Emulator:
                 seed=self.seed,
             )
             stack.push_async_callback(batch.close)
-            server = Server(self._make_front(batch), self._host, self._port)
+            server = Server(self._make_router(batch), self._host, self._port)
             await server.start()
             stack.push_async_callback(server.stop)
             self._batch, self._server = batch, server
@@ -228,24 +228,22 @@ class Emulator:
         work_dir = await asyncio.to_thread(prepare_work_dir, work_dir)
         return ProcessRunner(work_dir, max_parallel=self._max_parallel)
 
-    def _make_front(self, batch: BatchService) -> Front:
+    def _make_router(self, batch: BatchService) -> Router:
         services: list[Service] = [
             batch,
             TdmqService(self.broker),
             StsService(self.keys, self.clock),
             *self._services,
         ]
-        apis = Tc3Endpoint(
+        tc3 = Tc3Endpoint(
             services,
             Tc3Verifier(self.keys, self.clock),
             self.faults,
             RateLimiter(self._rate_limits, self.clock),
             self.clock,
         )
-        data_plane = CmqEndpoint(
-            CmqService(self.broker), DataPlaneVerifier(self.keys, self.clock), self.faults, self.clock
-        )
-        control = AdminApi(self.key, self.requests, self.faults, self.clock)
+        cmq = CmqEndpoint(CmqService(self.broker), DataPlaneVerifier(self.keys, self.clock), self.faults, self.clock)
+        admin = AdminApi(self.key, self.requests, self.faults, self.clock)
         console = Console(
             self.broker,
             batch,
@@ -255,8 +253,8 @@ class Emulator:
             self.region,
             self.key if self.is_exposed else None,
         )
-        pages = Starlette(routes=[*control.routes, *console.routes], exception_handlers={Exception: answer_failure})
-        return Front(apis, data_plane, pages, self.requests, self.clock)
+        pages = Starlette(routes=[*admin.routes, *console.routes], exception_handlers={Exception: answer_failure})
+        return Router(tc3, cmq, pages, self.requests, self.clock)
 
     def _started(self, part: T | None) -> T:
         if part is None:

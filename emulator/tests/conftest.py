@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of the emulator's front share: a running emulator and a client that signs by itself."""
+"""What tests of the running emulator share: the emulator, a client that signs by itself, and a process."""
 
 from __future__ import annotations
 

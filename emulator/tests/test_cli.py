@@ -23,7 +23,7 @@ from tencent_batch_emulator.faults.rules import Fault
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_serves_says_where_and_ends_cleanly_with_its_address_file(process: Process, number: int) -> None:
+def test_it_says_where_it_serves_and_ends_cleanly(process: Process, number: int) -> None:
     address = process.start("--region", "ap-beijing", "--fault", "drop event=JOB_SUCCEED", "--seed", "7")
     answer = httpx.get(
         f"{address['endpoint']}/_emulator/faults", auth=(address["secret_id"], address["secret_key"]), trust_env=False
@@ -63,9 +63,7 @@ def test_a_signal_ends_the_processes_of_jobs_too(process: Process, tmp_path: Pat
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has died")
-def test_killing_the_emulator_ends_the_processes_of_jobs_and_what_has_left_their_session(
-    process: Process, tmp_path: Path
-) -> None:
+def test_killing_the_emulator_ends_every_process_of_jobs(process: Process, tmp_path: Path) -> None:
     address = process.start()
     pid_file = tmp_path / "pids"
 

@@ -181,7 +181,7 @@ async def test_what_calls_without_a_key_leave_behind_is_bounded(emulator: Emulat
     assert grown < 3_000_000, "of some 40 MB"
 
 
-def test_the_log_keeps_a_little_of_many_calls_whatever_they_name() -> None:
+def test_the_log_keeps_a_little_of_many_calls() -> None:
     log = RequestLog()
     for number in range(KEPT + 5000):
         log.add(Call(0.0, "s", "a", "\U0010ffff" * 3000, f"{number:06}" * 100, 0.0, "k" * 3000, "r", "c" * 3000))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The emulator's one port: which front answers a request, what the log notes about it, and the listening itself.
+The emulator's one port: which endpoint answers a request, what the log notes about it, and the listening itself.
 
 The two protocol routes are plain ASGI, because thousands of requests a second pass here; everything for people goes to
 an application of its own. The ``Date`` header comes from the emulator's clock: clients learn the cloud's time from it.
@@ -44,22 +44,20 @@ _STOP_GRACE = 1
 _BACKLOG = 2048
 
 
-class Front:
+class Router:
     """
     Answer every request of the port.
 
-    :param apis: The TC3 APIs.
-    :param data_plane: The queue service's data plane.
+    :param tc3: The TC3 APIs.
+    :param cmq: The queue service's data plane.
     :param pages: The console page and the control endpoints.
     :param calls: The request log.
     :param clock: The emulator's clock.
     """
 
-    def __init__(
-        self, apis: Tc3Endpoint, data_plane: CmqEndpoint, pages: ASGIApp, calls: RequestLog, clock: Clock
-    ) -> None:
-        self._apis = apis
-        self._data_plane = data_plane
+    def __init__(self, tc3: Tc3Endpoint, cmq: CmqEndpoint, pages: ASGIApp, calls: RequestLog, clock: Clock) -> None:
+        self._tc3 = tc3
+        self._cmq = cmq
         self._pages = pages
         self._calls = calls
         self._clock = clock
@@ -75,16 +73,16 @@ class Front:
         if scope["type"] != "http":
             return
         if scope["path"] == DATA_PLANE_PATH:
-            front: Tc3Endpoint | CmqEndpoint = self._data_plane
+            endpoint: Tc3Endpoint | CmqEndpoint = self._cmq
         elif _is_api_call(scope):
-            front = self._apis
+            endpoint = self._tc3
         else:
             await self._pages(scope, receive, send)
             return
         exchange = Exchange(Request(scope, receive, self._room))
         began = time.monotonic()
         try:
-            reply = await front.answer(exchange)
+            reply = await endpoint.answer(exchange)
             await send_reply(reply, self._date_header(), send)
         except ConnectionCut:
             exchange.code = CUT

@@ -97,7 +97,7 @@ async def test_a_number_that_is_none_is_refused_whatever_is_in_its_place(control
         assert "number of a fault" in (await control("DELETE", f"faults/{number}", 400))["error"]
 
 
-async def test_a_failure_that_nobody_has_expected_is_answered_without_its_traceback(
+async def test_an_unexpected_failure_shows_no_traceback(
     emulator: Emulator, client: SignedClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> None:

@@ -40,7 +40,7 @@ async def test_a_script_error_would_be_noticed(tmp_path: Path) -> None:
     assert "of the page" in complaints[0]
 
 
-async def test_pages_look_right_and_the_browser_has_nothing_to_complain_about(
+async def test_pages_give_the_browser_no_cause_for_complaint(
     emulator: Emulator, client: SignedClient, tmp_path: Path
 ) -> None:
     await provision(client)

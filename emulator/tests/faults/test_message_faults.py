@@ -48,7 +48,7 @@ async def route() -> AsyncIterator[Route]:
     await route.faults.close()
 
 
-async def test_a_message_without_faults_arrives_at_once_and_its_result_comes_back(route: Route) -> None:
+async def test_a_message_without_faults_arrives_at_once(route: Route) -> None:
     assert route.faults.is_idle
     assert await route.send("a") == 1
     assert route.arrived == ["a"]
@@ -80,7 +80,7 @@ async def test_a_delayed_message_arrives_when_its_time_has_come(route: Route) ->
     assert route.arrived == ["early", "late"]
 
 
-async def test_a_message_that_is_delayed_and_held_is_late_after_it_was_let_go(route: Route) -> None:
+async def test_a_delayed_and_held_message_is_late_after_its_release(route: Route) -> None:
     route.plan.add(Fault(effect="reorder", next=1, seconds=3))
     route.plan.delay_next(seconds=10)
     await route.send("a")

@@ -13,7 +13,7 @@ from tencent_batch_emulator.emulator import Emulator
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_the_data_plane_takes_a_host_that_was_signed_without_its_port(client: SignedClient, method: str) -> None:
+async def test_a_host_may_be_signed_without_its_port(client: SignedClient, method: str) -> None:
     client.host = "127.0.0.1"
 
     assert (await client.cmq("ReceiveMessage", method=method, queueName="nowhere"))["code"] == 4440
@@ -21,7 +21,7 @@ async def test_the_data_plane_takes_a_host_that_was_signed_without_its_port(clie
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("signature_method", ["HmacSHA1", "HmacSHA256"])
-async def test_the_data_plane_takes_both_methods_and_both_signatures(
+async def test_both_methods_and_both_signatures_are_taken(
     client: SignedClient, method: str, signature_method: str
 ) -> None:
     await provision(client)
@@ -48,7 +48,7 @@ async def test_the_data_plane_takes_both_methods_and_both_signatures(
         ({"Nonce": ""}, 4000, "(10390)"),
     ],
 )
-async def test_data_plane_refusals_come_with_http_200_and_the_documented_numbers(
+async def test_refusals_come_with_http_200_and_their_numbers(
     client: SignedClient, params: dict[str, str], code: int, number: str
 ) -> None:
     changed = {name: value for name, value in params.items() if name != "Signature"}
@@ -62,7 +62,7 @@ async def test_data_plane_refusals_come_with_http_200_and_the_documented_numbers
     assert response.json()["message"].startswith(number)
 
 
-async def test_the_data_plane_refuses_other_methods_and_what_it_cannot_read(client: SignedClient) -> None:
+async def test_other_methods_and_unreadable_bodies_are_refused(client: SignedClient) -> None:
     for method, content, number in (
         ("PUT", b"", "(10410)"),
         ("POST", b"msgBody=%ff", "(10420)"),
@@ -74,7 +74,7 @@ async def test_the_data_plane_refuses_other_methods_and_what_it_cannot_read(clie
         assert response.json()["message"].startswith(number)
 
 
-async def test_the_largest_message_goes_through_and_a_larger_one_gets_its_own_code(client: SignedClient) -> None:
+async def test_a_message_larger_than_the_largest_has_its_own_code(client: SignedClient) -> None:
     await provision(client)
     largest = "&" * 1_048_576
 

@@ -80,7 +80,7 @@ async def is_closed(reader: asyncio.StreamReader) -> bool:
     [b"", b"POST / HT", b"POST / HTTP/1.1\r\nhost: x\r\n", HEAD, HEAD + b"half", HEAD + b"x" * 1000 + b"GET "],
     ids=["nothing", "half a line", "half a head", "no body", "half a body", "half a second request"],
 )
-async def test_whoever_does_not_send_a_whole_request_is_cut_off(sent: bytes) -> None:
+async def test_a_client_that_sends_half_a_request_is_cut_off(sent: bytes) -> None:
     app = App()
     async with serving(app, patience=0.2) as connect:
         reader, writer = await connect()
@@ -106,7 +106,7 @@ async def test_dripping_bytes_do_not_win_time() -> None:
         await until(lambda: app.left == 1)
 
 
-async def test_whoever_waits_for_an_answer_is_not_cut_off() -> None:
+async def test_a_client_that_waits_for_an_answer_is_not_cut_off() -> None:
     app = App()
     async with serving(app, patience=0.1) as connect:
         reader, writer = await connect()
@@ -145,7 +145,7 @@ async def test_no_more_connections_than_allowed_are_kept(monkeypatch: pytest.Mon
         assert await is_closed(reader)
 
 
-async def test_bodies_together_take_no_more_memory_than_there_is_for_them() -> None:
+async def test_bodies_together_take_bounded_memory() -> None:
     app = App()
     async with serving(app, patience=60) as connect:
         _, first = await connect()

@@ -90,7 +90,7 @@ async def test_an_answer_has_one_date_and_no_charset(running: tuple[App, httpx.A
     assert "server" not in headers
 
 
-async def test_no_answer_is_held_back_until_the_client_has_acknowledged_its_head() -> None:
+async def test_no_answer_waits_for_the_acknowledgment_of_its_head() -> None:
     server = Server(App(), "127.0.0.1", 0)
     await server.start()
     _, writer = await asyncio.open_connection("127.0.0.1", server.port)

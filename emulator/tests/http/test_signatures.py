@@ -137,7 +137,7 @@ def test_a_timestamp_further_off_has_expired(tc3: Tc3, off: int) -> None:
     assert tc3.refusal(tc3.sign(timestamp=PUBLISHED_TIME + off)) == "AuthFailure.SignatureExpire"
 
 
-def test_moving_the_clock_locks_out_neither_those_who_follow_it_nor_those_who_do_not(tc3: Tc3) -> None:
+def test_moving_the_clock_locks_nobody_out(tc3: Tc3) -> None:
     tc3.clock.advance(7200)
 
     assert tc3.verify(tc3.sign(timestamp=PUBLISHED_TIME)).key == tc3.key
@@ -211,9 +211,7 @@ def sign_as_nodejs(tc3: Tc3, endpoint: str, body: bytes, method: str = "POST") -
         ("batch.tencentcloudapi.com:8700", "batch"),
     ],
 )
-def test_a_host_signed_without_its_port_is_taken_with_whatever_the_scope_names(
-    tc3: Tc3, endpoint: str, service: str
-) -> None:
+def test_a_host_may_be_signed_without_its_port(tc3: Tc3, endpoint: str, service: str) -> None:
     headers = sign_as_nodejs(tc3, endpoint, b"{}")
 
     assert tc3.verify(headers) == Signed(tc3.key, service)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The TC3 front over the port: envelopes, codes, and which service a request is for."""
+"""The TC3 APIs over the port: envelopes, codes, and which service a request is for."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def test_a_tc3_request_can_be_a_get(client: SignedClient) -> None:
         ({"x_tc_token": "stray"}, "AuthFailure.TokenFailure"),
     ],
 )
-async def test_a_request_that_is_wrong_gets_the_clouds_envelope_with_its_code(
+async def test_a_wrong_request_gets_the_envelope_with_its_code(
     client: SignedClient, bent: dict[str, Any], code: str
 ) -> None:
     answer = await client.api(**{"action": "DescribeJobs", **bent})
@@ -65,7 +65,7 @@ async def test_a_request_that_is_wrong_gets_the_clouds_envelope_with_its_code(
         ),
     ],
 )
-async def test_a_service_that_the_scope_does_not_name_is_found_by_version_and_action(
+async def test_a_service_is_found_by_version_and_action(
     emulator: Emulator, client: SignedClient, action: str, params: dict[str, Any], version: str, found: str
 ) -> None:
     for scope in ("127", "localhost:8700"):

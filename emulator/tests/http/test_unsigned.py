@@ -46,7 +46,7 @@ def signed(client: SignedClient, body: bytes, *, secret_key: str = "", service: 
     return {**headers, "authorization": sign_tc3(headers, client.secret_id, key, **parts)}
 
 
-async def test_a_job_runs_only_for_the_right_signature_of_just_this_request(
+async def test_a_job_runs_only_for_its_own_signature(
     emulator: Emulator, client: SignedClient, body: bytes, trace: Path
 ) -> None:
     right = signed(client, body)

@@ -4,7 +4,7 @@ from __future__ import annotations
 from helpers.batch_cloud import START, Cloud, job, task
 
 
-async def test_monitor_data_covers_the_life_of_the_instance_and_has_gaps_before_it_ran(cloud: Cloud) -> None:
+async def test_monitor_data_has_gaps_before_the_instance_ran(cloud: Cloud) -> None:
     job_id = await cloud.submit(job(task("scripted: duration=300")))
     cloud.clock.advance(1000)
     request = {"JobId": job_id, "TaskName": "main", "TaskInstanceIndex": 0, "MetricName": "CpuUsage"}

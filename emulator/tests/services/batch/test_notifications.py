@@ -103,7 +103,7 @@ async def test_the_default_target_is_dead_and_the_job_says_so(cloud: Cloud) -> N
     assert all("TDMQ_CMQ" in one["Result"] for one in shown["Events"])
 
 
-async def test_a_topic_that_refuses_loses_the_message_and_the_job_goes_on(cloud: Cloud) -> None:
+async def test_a_refused_message_is_lost_and_the_job_goes_on(cloud: Cloud) -> None:
     job_id = await cloud.submit(job(task("scripted: duration=3"), events=JOB_EVENTS))
     cloud.clock.advance(1)
     cloud.topic_error = ConnectionError("no such topic")

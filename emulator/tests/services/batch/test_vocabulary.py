@@ -25,7 +25,7 @@ def test_a_job_and_an_environment_each_have_their_events() -> None:
 
 
 @pytest.mark.parametrize("name", EventName)
-def test_an_event_is_found_in_the_spelling_of_the_api_and_of_the_guide(name: EventName) -> None:
+def test_an_event_is_found_in_both_spellings(name: EventName) -> None:
     assert find_event_name(str(name)) is name
     assert find_event_name("".join(word.capitalize() for word in name.split("_"))) is name
 

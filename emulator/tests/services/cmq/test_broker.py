@@ -10,7 +10,7 @@ from tencent_batch_emulator.services.cmq.broker import Broker
 from tencent_batch_emulator.services.cmq.errors import CmqFault
 
 
-async def test_deleting_a_queue_deletes_the_subscriptions_that_point_at_it(broker: Broker) -> None:
+async def test_deleting_a_queue_deletes_its_subscriptions(broker: Broker) -> None:
     broker.create_topic("events")
     subscribe(broker, "one")
     subscribe(broker, "two")

@@ -93,7 +93,7 @@ async def test_a_bad_environment_is_refused(
     assert (await cloud.call("DescribeComputeEnvs"))["TotalCount"] == 0
 
 
-async def test_the_number_of_environments_is_limited_and_a_token_makes_only_one(
+async def test_environments_are_limited_and_a_token_makes_one(
     make_cloud: Callable[..., Cloud],
 ) -> None:
     cloud = make_cloud(quotas=Quotas(compute_envs=1))

@@ -7,7 +7,7 @@ from helpers.batch_environments import create, described
 UNKNOWN = "env-00000000"
 
 
-async def test_create_info_gives_back_what_was_sent_with_the_notifications(cloud: Cloud) -> None:
+async def test_create_info_gives_back_what_was_sent(cloud: Cloud) -> None:
     first, second = await create(cloud), await create(cloud, EnvName="other", Tags=[{"Key": "k", "Value": "v"}])
     shown = await cloud.call("DescribeComputeEnvCreateInfo", EnvId=first)
     assert shown["Notifications"][0]["TopicName"] == "t"

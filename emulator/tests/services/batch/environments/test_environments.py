@@ -64,7 +64,7 @@ async def test_a_job_without_a_node_waits_and_does_not_hold_up_others(cloud: Clo
     assert await cloud.state(waiting) == "SUCCEED"
 
 
-async def test_an_interrupted_instance_keeps_its_node_until_it_is_terminated(cloud: Cloud) -> None:
+async def test_an_interrupted_instance_keeps_its_node(cloud: Cloud) -> None:
     env_id = await create(cloud)
     job_id = await cloud.submit(job(task("scripted: outcome=failed", EnvId=env_id, FailedAction="INTERRUPT")))
     cloud.clock.advance(5)

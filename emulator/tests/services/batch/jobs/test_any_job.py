@@ -93,7 +93,7 @@ interventions = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(jobs(), st.integers(1, 3), interventions)
-def test_every_job_ends_and_the_last_event_of_each_level_is_its_state(
+def test_every_job_ends_and_its_last_events_say_how(
     described: dict[str, Any], max_parallel: int, interventions: list[Intervention]
 ) -> None:
     shown, events = asyncio.run(live(described, max_parallel, interventions))
@@ -108,9 +108,7 @@ def test_every_job_ends_and_the_last_event_of_each_level_is_its_state(
 
 @settings(max_examples=40, deadline=None)
 @given(jobs(), st.integers(1, 3))
-def test_an_undisturbed_job_says_once_how_it_ended_and_never_more_runs_than_allowed(
-    described: dict[str, Any], max_parallel: int
-) -> None:
+def test_an_undisturbed_job_ends_once_within_its_retries(described: dict[str, Any], max_parallel: int) -> None:
     _, events = asyncio.run(live(described, max_parallel, []))
     names = Counter(event["EventName"] for event in events)
     assert sum(names[f"JOB_{state}"] for state in ENDS) == 1

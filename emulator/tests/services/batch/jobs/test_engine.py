@@ -54,7 +54,7 @@ async def test_a_command_over_its_timeout_fails_with_that_reason(cloud: Cloud) -
 
 
 @pytest.mark.parametrize(("action", "runs"), [("INTERRUPT", 3), ("FAST_INTERRUPT", 1)])
-async def test_an_interrupted_job_keeps_its_server_until_it_is_terminated(cloud: Cloud, action: str, runs: int) -> None:
+async def test_an_interrupted_job_keeps_its_server(cloud: Cloud, action: str, runs: int) -> None:
     described = task("scripted: outcome=failed exit_code=3", FailedAction=action, MaxRetryCount=2)
     job_id = await cloud.submit(job(described, events=[*JOB_EVENTS, *NODE_EVENTS]))
     cloud.clock.advance(10)
@@ -72,7 +72,7 @@ async def test_an_interrupted_job_keeps_its_server_until_it_is_terminated(cloud:
     assert (await cloud.event_names())[len(names) :] == ["COMPUTE_NODE_DELETING", "JOB_FAILED"]
 
 
-async def test_a_server_that_cannot_be_created_fails_the_instance_by_default(cloud: Cloud) -> None:
+async def test_a_failed_creation_fails_the_instance(cloud: Cloud) -> None:
     env = {"EnvData": {"InstanceType": "NOCAPACITY", "ImageId": "img-eb30mz89"}}
     job_id = await cloud.submit(job(task(ComputeEnv=env), events=[*JOB_EVENTS, *NODE_EVENTS]))
     cloud.clock.advance(5)
@@ -82,7 +82,7 @@ async def test_a_server_that_cannot_be_created_fails_the_instance_by_default(clo
     assert await cloud.event_names() == ["COMPUTE_NODE_CREATION_FAILED", "JOB_FAILED"]
 
 
-async def test_the_next_instance_type_is_taken_when_the_first_has_no_capacity(cloud: Cloud) -> None:
+async def test_without_capacity_the_next_instance_type_is_taken(cloud: Cloud) -> None:
     env = {"EnvData": {"InstanceTypes": ["NOCAPACITY", "S5.LARGE8"], "ImageId": "img-eb30mz89"}}
     job_id = await cloud.submit(job(task(ComputeEnv=env)))
     cloud.clock.advance(5)

@@ -5,7 +5,7 @@ import pytest
 from helpers.batch_cloud import JOB_EVENTS, Cloud, job, task
 
 
-async def test_termination_is_refused_while_submitted_and_takes_its_time_later(cloud: Cloud) -> None:
+async def test_termination_is_refused_while_submitted(cloud: Cloud) -> None:
     job_id = await cloud.submit(job(task("scripted: outcome=hang", TaskInstanceNum=2), events=JOB_EVENTS))
     assert await cloud.error("TerminateJob", JobId=job_id) == "UnsupportedOperation"
     cloud.clock.advance(3)
@@ -44,7 +44,7 @@ async def test_one_instance_can_be_terminated_in_any_state(cloud: Cloud, elapsed
     assert [one["TaskState"] for one in shown["TaskSet"]] == ["FAILED", "SUCCEED"]
 
 
-async def test_retry_runs_only_what_has_failed_and_in_the_order_of_dependences(cloud: Cloud) -> None:
+async def test_retry_runs_only_what_has_failed(cloud: Cloud) -> None:
     job_id = await cloud.submit(
         job(
             task("scripted: duration=5", "good"),

@@ -12,7 +12,7 @@ from tencent_batch_emulator.services.batch.settings import Delays, Quotas
 JOBS = 1_000
 
 
-async def test_a_scripted_job_is_cheap_and_needs_no_task_of_its_own(make_cloud: Callable[..., Cloud]) -> None:
+async def test_a_scripted_job_is_cheap(make_cloud: Callable[..., Cloud]) -> None:
     cloud = make_cloud(delays=Delays.none(), quotas=Quotas(jobs=10_000))
     tracemalloc.start()
     try:

@@ -17,7 +17,7 @@ async def test_max_concurrent_num_bounds_what_runs_at_once(cloud: Cloud) -> None
     assert await cloud.state(job_id) == "SUCCEED"
 
 
-async def test_a_terminated_instance_does_not_block_those_that_wait_behind_it(cloud: Cloud) -> None:
+async def test_a_terminated_instance_blocks_none_behind_it(cloud: Cloud) -> None:
     job_id = await cloud.submit(job(task("scripted: duration=10", TaskInstanceNum=3, MaxConcurrentNum=1)))
     cloud.clock.advance(1)
     await cloud.call("TerminateTaskInstance", JobId=job_id, TaskName="main", TaskInstanceIndex=1)

@@ -74,9 +74,7 @@ def test_a_stricter_rule_allows_nothing_that_a_looser_one_refuses(predecessors: 
     st.integers(1, 10),
     st.integers(0, 5),
 )
-def test_a_failure_is_retried_exactly_max_retry_count_times_unless_it_interrupts_fast(
-    action: str, cause: Cause, failures: int, retries: int
-) -> None:
+def test_a_failure_is_retried_max_retry_count_times(action: str, cause: Cause, failures: int, retries: int) -> None:
     state = after_failure(action, cause, failures, retries)
     assert (state is State.RUNNABLE) == (failures <= retries and action != "FAST_INTERRUPT")
 

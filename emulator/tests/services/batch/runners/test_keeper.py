@@ -158,7 +158,7 @@ def test_the_command_gets_signals_as_it_would_without_a_keeper() -> None:
     assert masks(keep(command)) == masks(bare)
 
 
-def test_children_that_end_while_the_command_runs_are_not_taken_for_it() -> None:
+def test_an_ended_child_is_not_taken_for_the_command() -> None:
     kept = keep("i=0; while [ $i -lt 20 ]; do (true &); i=$((i+1)); done; sleep 0.1; exit 4")
 
     assert kept.wait(LIMIT) == 4

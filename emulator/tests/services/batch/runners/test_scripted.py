@@ -42,9 +42,7 @@ async def test_a_bad_script_fails_the_instance_and_says_why(cloud: Cloud) -> Non
     assert "perhaps" in cloud.page(job_id)["Tasks"][0]["Instances"][0]["Stderr"]
 
 
-async def test_a_mapping_gives_scripts_to_jobs_by_the_pattern_of_their_name(
-    make_cloud: Callable[..., Cloud], tmp_path: Path
-) -> None:
+async def test_a_mapping_gives_scripts_to_jobs_by_name(make_cloud: Callable[..., Cloud], tmp_path: Path) -> None:
     path = tmp_path / "script.json"
     path.write_text(json.dumps({"bad-*": {"outcome": "failed", "exit_code": 9}, "*": {"duration": 30}}))
     cloud = make_cloud(script=ScriptedRunner.read_file(path))

@@ -23,9 +23,7 @@ def dead(broker: Broker) -> Queue:
     return broker.create_queue("dead")
 
 
-async def test_a_message_received_too_often_goes_to_the_dead_letter_queue(
-    broker: Broker, clock: Clock, dead: Queue
-) -> None:
+async def test_a_message_received_too_often_is_a_dead_letter(broker: Broker, clock: Clock, dead: Queue) -> None:
     queue = broker.create_queue("jobs", dead_letter_policy=BY_COUNT)
     queue.send(["poison"])
     [first] = await queue.receive()
@@ -62,9 +60,7 @@ async def test_a_message_that_nobody_consumes_goes_there_by_age(broker: Broker, 
     assert [message.body for message in queue.peek()] == ["young"]
 
 
-async def test_a_message_that_somebody_holds_is_not_taken_from_them_for_its_age(
-    broker: Broker, clock: Clock, dead: Queue
-) -> None:
+async def test_a_held_message_is_not_taken_away_for_its_age(broker: Broker, clock: Clock, dead: Queue) -> None:
     queue = broker.create_queue("jobs", dead_letter_policy=BY_AGE, visibility_timeout=20)
     queue.send(["a"])
     clock.advance(290)

@@ -53,9 +53,7 @@ async def test_deleting_twice_is_refused_the_second_time(queue: Queue) -> None:
         queue.delete(receipt.handle)
 
 
-async def test_a_handle_is_refused_from_the_moment_at_which_the_message_is_visible_again(
-    queue: Queue, clock: Clock
-) -> None:
+async def test_a_handle_ends_when_the_message_is_visible_again(queue: Queue, clock: Clock) -> None:
     queue.send(["a"])
     [receipt] = await queue.receive()
     clock.advance(30)

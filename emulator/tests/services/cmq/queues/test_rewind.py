@@ -36,9 +36,7 @@ async def test_consumed_messages_come_back_from_a_time_on(queue: Queue, clock: C
     assert queue.rewindable_count == 1
 
 
-async def test_a_message_that_the_retention_dropped_comes_back_too_and_lives_as_long_again(
-    queue: Queue, clock: Clock
-) -> None:
+async def test_a_message_that_retention_dropped_comes_back(queue: Queue, clock: Clock) -> None:
     queue.send(["a"])
     clock.advance(100)
     assert queue.active_count == 0
@@ -58,7 +56,7 @@ async def test_a_message_can_come_back_again_and_again(queue: Queue, clock: Cloc
     assert await queue.receive() == []
 
 
-async def test_consumed_messages_are_not_kept_for_ever(queue: Queue, clock: Clock) -> None:
+async def test_consumed_messages_are_not_kept_indefinitely(queue: Queue, clock: Clock) -> None:
     await consume(queue, "a")
     clock.advance(1001)
     assert queue.rewindable_count == 0

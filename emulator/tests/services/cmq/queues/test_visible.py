@@ -34,7 +34,7 @@ def test_a_wider_window_gives_another_order_and_loses_nothing() -> None:
     assert sorted(order) == list(range(100))
 
 
-def test_what_comes_back_goes_before_the_others_and_what_has_left_is_skipped() -> None:
+def test_what_comes_back_goes_first_and_what_left_is_skipped() -> None:
     visible = VisibleMessages(random.Random(1), window=1)
     first, second, third = some(3)
     visible.add(second)

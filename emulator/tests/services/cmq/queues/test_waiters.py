@@ -96,7 +96,7 @@ async def test_a_long_poll_ends_when_a_delay_is_over(queue: Queue, clock: Clock)
     assert [receipt.body for receipt in await soon(task)] == ["a"]
 
 
-async def test_a_message_served_to_a_receiver_that_went_away_goes_to_the_next(queue: Queue) -> None:
+async def test_a_message_served_to_one_who_left_goes_to_the_next(queue: Queue) -> None:
     [gone] = await waiting(queue)
     [next_in_line] = await waiting(queue)
     queue.send(["a"])
@@ -108,7 +108,7 @@ async def test_a_message_served_to_a_receiver_that_went_away_goes_to_the_next(qu
     assert queue.inactive_count == 0
 
 
-async def test_a_receiver_that_went_away_before_leaves_the_message_in_the_queue(queue: Queue) -> None:
+async def test_a_receiver_that_left_takes_no_message(queue: Queue) -> None:
     [gone] = await waiting(queue)
     gone.cancel()
     await asyncio.wait([gone])
@@ -134,9 +134,7 @@ async def test_long_polls_see_one_timeout_after_the_other(queue: Queue, clock: C
         assert [receipt.body for receipt in await soon(task)] == [body]
 
 
-async def test_a_message_given_back_is_invisible_for_its_whole_time_when_received_again(
-    queue: Queue, clock: Clock
-) -> None:
+async def test_a_message_given_back_is_held_its_whole_time_again(queue: Queue, clock: Clock) -> None:
     [gone] = await waiting(queue)
     queue.send(["a"])
     gone.cancel()
@@ -149,7 +147,7 @@ async def test_a_message_given_back_is_invisible_for_its_whole_time_when_receive
     queue.delete(receipt.handle)
 
 
-async def test_a_receiver_held_up_by_the_cap_is_served_when_a_message_is_deleted(clock: Clock) -> None:
+async def test_a_delete_serves_a_receiver_that_the_cap_held_up(clock: Clock) -> None:
     broker = Broker(clock, limits=Limits(unacked=1))
     queue = broker.create_queue("jobs")
     [first, second] = await waiting(queue, 2)
