@@ -13,7 +13,9 @@ from airflow_batch_events.dispatch import metrics
 
 ROOT = Path(__file__).parents[1]
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [*sorted(ROOT.glob("*.md")), *GUIDES]
 INCLUDED = re.compile(r"(<!-- (?P<file>dags/\w+\.py) (?P<mark>\w+) -->\n```python\n)(?P<code>.*?)(```)", re.DOTALL)
+PATH = re.compile(r"`((?:airflow_batch_events|dags|devtools|docs|emulator|tests)/[\w./-]*)`")
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]*)(?:#(?P<anchor>[^)]+))?\)")
 
 
@@ -32,7 +34,7 @@ def test_every_example_in_a_guide_is_the_one_in_the_dag():
         assert example["code"] == marked(example["file"], example["mark"])
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *GUIDES], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_to_a_file_and_a_heading(page):
     for link in LINK.finditer(page.read_text()):
         target = page.parent / link["target"] if link["target"] else page
@@ -51,6 +53,18 @@ def test_the_readme_shows_every_example():
     assert set(re.findall(r"\(dags/(\w+)\.py\)", (ROOT / "README.md").read_text())) == {
         file.stem for file in (ROOT / "dags").glob("*.py")
     }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_path_that_a_page_names_exists(page):
+    assert [path for path in PATH.findall(page.read_text()) if not (ROOT / path).exists()] == []
+
+
+def test_contributors_are_told_where_at_least_ten_things_are():
+    (section,) = re.findall(r"^## Where to find things\n(.*)", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL | re.M)
+    answers = re.findall(r"^\| Where .*\? \| (.+) \|$", section, re.MULTILINE)
+    assert len(answers) >= 10
+    assert all(PATH.search(answer) for answer in answers)
 
 
 def test_the_guide_lists_the_metrics_that_the_code_sends():
