@@ -45,7 +45,7 @@ NEVER = [
 
 @pytest.fixture(scope="module")
 def policy() -> ExceptionRetryPolicy:
-    (section,) = re.findall(r"^## Retry what a retry can mend\n(.*?)^## ", GUIDE, re.DOTALL | re.MULTILINE)
+    (section,) = re.findall(r"^## Retry what a retry can fix\n(.*?)^## ", GUIDE, re.DOTALL | re.MULTILINE)
     (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     names: dict[str, Any] = {}
     exec(code, names)
