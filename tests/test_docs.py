@@ -12,8 +12,7 @@ import pytest
 from airflow_batch_events.dispatch import metrics
 
 ROOT = Path(__file__).parents[1]
-GUIDES = sorted((ROOT / "docs").glob("*.md"))
-PAGES = [*sorted(ROOT.glob("*.md")), *GUIDES]
+GUIDES = [ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 INCLUDED = re.compile(r"(<!-- (?P<file>dags/\w+\.py) (?P<mark>\w+) -->\n```python\n)(?P<code>.*?)(```)", re.DOTALL)
 PATH = re.compile(r"`((?:airflow_batch_events|dags|devtools|docs|emulator|tests)/[\w./-]*)`")
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]*)(?:#(?P<anchor>[^)]+))?\)")
@@ -27,15 +26,15 @@ def marked(file: str, mark: str) -> str:
     return textwrap.dedent(found.group(1)).rstrip() + "\n"
 
 
-def test_every_example_in_a_guide_is_the_one_in_the_dag():
+def test_every_example_in_a_guide_is_the_one_in_the_dag() -> None:
     examples = [match for guide in GUIDES for match in INCLUDED.finditer(guide.read_text())]
     assert len(examples) >= 4
     for example in examples:
         assert example["code"] == marked(example["file"], example["mark"])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_leads_to_a_file_and_a_heading(page):
+@pytest.mark.parametrize("page", [ROOT / "README.md", *GUIDES], ids=lambda page: page.name)
+def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
     for link in LINK.finditer(page.read_text()):
         target = page.parent / link["target"] if link["target"] else page
         assert target.exists(), link[0]
@@ -49,25 +48,13 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
-def test_the_readme_shows_every_example():
+def test_the_readme_shows_every_example() -> None:
     assert set(re.findall(r"\(dags/(\w+)\.py\)", (ROOT / "README.md").read_text())) == {
         file.stem for file in (ROOT / "dags").glob("*.py")
     }
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_path_that_a_page_names_exists(page):
-    assert [path for path in PATH.findall(page.read_text()) if not (ROOT / path).exists()] == []
-
-
-def test_contributors_are_told_where_at_least_ten_things_are():
-    (section,) = re.findall(r"^## Where to find things\n(.*)", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL | re.M)
-    answers = re.findall(r"^\| Where .*\? \| (.+) \|$", section, re.MULTILINE)
-    assert len(answers) >= 10
-    assert all(PATH.search(answer) for answer in answers)
-
-
-def test_the_guide_lists_the_metrics_that_the_code_sends():
+def test_the_guide_lists_the_metrics_that_the_code_sends() -> None:
     sent = set()
     rooms = [ROOT / "airflow_batch_events" / room for room in ("dispatch", "triggers")]
     for file in (file for room in rooms for file in room.glob("*.py")):
@@ -76,6 +63,18 @@ def test_the_guide_lists_the_metrics_that_the_code_sends():
     listed = set(re.findall(r"^\| `([\w.]+)` \| (?:gauge|counter|timing) \|", guide, re.MULTILINE))
     explained = set(re.findall(r"^``([\w.]+)`` ", metrics.__doc__ or "", re.MULTILINE))
     assert sent == listed == explained
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *GUIDES], ids=lambda page: page.name)
+def test_every_path_that_a_page_names_exists(page: Path) -> None:
+    assert [path for path in PATH.findall(page.read_text()) if not (ROOT / path).exists()] == []
+
+
+def test_contributors_are_told_where_to_find_ten_things() -> None:
+    (section,) = re.findall(r"^## Where to find things\n(.*)", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL | re.M)
+    answers = re.findall(r"^\| Where .*\? \| (.+) \|$", section, re.MULTILINE)
+    assert len(answers) >= 10
+    assert all(PATH.search(answer) for answer in answers)
 
 
 if __name__ == "__main__":
