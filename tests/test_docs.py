@@ -26,7 +26,7 @@ def marked(file: str, mark: str) -> str:
     return textwrap.dedent(found.group(1)).rstrip() + "\n"
 
 
-def test_every_example_in_a_guide_is_the_one_in_the_dag() -> None:
+def test_examples_are_those_of_the_dags() -> None:
     examples = [match for guide in GUIDES for match in INCLUDED.finditer(guide.read_text())]
     assert len(examples) >= 4
     for example in examples:
@@ -54,7 +54,7 @@ def test_the_readme_shows_every_example() -> None:
     }
 
 
-def test_the_guide_lists_the_metrics_that_the_code_sends() -> None:
+def test_the_guide_lists_the_metrics() -> None:
     sent = set()
     rooms = [ROOT / "airflow_batch_events" / room for room in ("dispatch", "triggers")]
     for file in (file for room in rooms for file in room.glob("*.py")):
@@ -66,11 +66,11 @@ def test_the_guide_lists_the_metrics_that_the_code_sends() -> None:
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *GUIDES], ids=lambda page: page.name)
-def test_every_path_that_a_page_names_exists(page: Path) -> None:
+def test_every_named_path_exists(page: Path) -> None:
     assert [path for path in PATH.findall(page.read_text()) if not (ROOT / path).exists()] == []
 
 
-def test_contributors_are_told_where_to_find_ten_things() -> None:
+def test_ten_things_can_be_found() -> None:
     (section,) = re.findall(r"^## Where to find things\n(.*)", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL | re.M)
     answers = re.findall(r"^\| Where .*\? \| (.+) \|$", section, re.MULTILINE)
     assert len(answers) >= 10
