@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from airflow_batch_events.exceptions import (
     CallTimeoutError,
-    CmqCredentialsError,
     CmqParameterError,
     ConfigurationError,
     TransportError,
@@ -43,7 +42,7 @@ from airflow_batch_events.protocol.cmq_wire import (
     signed_form,
 )
 from airflow_batch_events.protocol.credentials.access import CloudAccess
-from airflow_batch_events.protocol.credentials.credential_holder import CORRECTIONS, CredentialHolder
+from airflow_batch_events.protocol.credentials.credential_holder import CredentialHolder
 from airflow_batch_events.protocol.reasons import reason_of, status_reason
 from airflow_batch_events.protocol.retry import RetryPolicy
 from airflow_batch_events.protocol.transport import CONNECT_TIMEOUT, open_session
@@ -270,30 +269,16 @@ class CmqClient:
     async def _call(
         self, action: str, name: str, params: dict[str, str], *, good_codes: Sequence[int] = (OK,), wait: float = 0.0
     ) -> Answer:
+        async def make() -> Answer:
+            answer = await self._post(action, params, good_codes, wait)
+            if answer.code not in good_codes:
+                raise error_of(action, name, answer)
+            return answer
+
         async def once() -> Answer:
-            return await self._try(action, name, params, good_codes, wait)
+            return await self._holder.signed(self.clock, make)
 
         return await self._retry.acall(once, repeatable=True, sleep=self._sleep)
-
-    async def _try(
-        self, action: str, name: str, params: dict[str, str], good_codes: Sequence[int], wait: float
-    ) -> Answer:
-        for _ in range(CORRECTIONS):
-            access, signed_at = await self._holder.refresh(), self.clock.signing_time()
-            answer = await self._post(action, params, good_codes, wait)
-            if answer.code in good_codes:
-                return answer
-            error = error_of(action, name, answer)
-            # This machine's clock is off, as the refusal itself has told: sign once more with the cloud's time. Or the
-            # key was exchanged meanwhile: sign once more with the present one.
-            if not isinstance(error, CmqCredentialsError) or not (
-                self.clock.correct(signed_at) or await self._holder.exchange(access, error)
-            ):
-                raise error
-        answer = await self._post(action, params, good_codes, wait)
-        if answer.code in good_codes:
-            return answer
-        raise error_of(action, name, answer)
 
     async def _post(self, action: str, params: dict[str, str], good_codes: Sequence[int], wait: float) -> Answer:
         if self._session is None:

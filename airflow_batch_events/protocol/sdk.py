@@ -3,7 +3,7 @@
 Send requests to the TC3 APIs (Batch, TDMQ, STS), blocking or not.
 
 A request is a value that ``batch.py``, ``tdmq.py`` or ``sts.py`` builds. :class:`AsyncSdkClient` sends it;
-:class:`SdkClient` drives one of these from code that blocks. Whatever goes wrong leaves as one of our exceptions. A
+:class:`SdkClient` runs one of these for code that blocks. Whatever goes wrong leaves as one of our exceptions. A
 write whose effect is unknown is never repeated unless the request says that a repeat does no harm.
 """
 
@@ -34,7 +34,7 @@ from airflow_batch_events.exceptions import (
 from airflow_batch_events.protocol.apis.request import Request, Service
 from airflow_batch_events.protocol.clock import CloudClock
 from airflow_batch_events.protocol.credentials.access import CloudAccess
-from airflow_batch_events.protocol.credentials.credential_holder import CORRECTIONS, CredentialHolder
+from airflow_batch_events.protocol.credentials.credential_holder import CredentialHolder
 from airflow_batch_events.protocol.loop_thread import LoopThread
 from airflow_batch_events.protocol.reasons import status_reason
 from airflow_batch_events.protocol.retry import RetryPolicy
@@ -108,12 +108,13 @@ class AsyncSdkClient:
         for line in self._forget().values():
             await line.http.aclose()
 
-    async def send(self, request: Request[T], *, timeout: float | None = None) -> T:
+    async def send(self, request: Request[T], *, timeout: float | None = None, retry: RetryPolicy | None = None) -> T:
         """
         Make the call.
 
         :param request: The call.
         :param timeout: Seconds for the whole of each try, instead of the client's.
+        :param retry: Which failed calls are made again, instead of the client's.
         :return: What the request's parser makes of the answer.
         :raises ApiError: The subclass for the error code.
         :raises CallTimeoutError: When the whole answer had not come in that time.
@@ -123,21 +124,9 @@ class AsyncSdkClient:
         _check_params(request)
 
         async def once() -> T:
-            return await self._try(request, timeout)
+            return await self._holder.signed(self.clock, lambda: self._call(request, timeout))
 
-        return await self._retry.acall(once, repeatable=request.repeatable, sleep=self._sleep)
-
-    async def _try(self, request: Request[T], timeout: float | None) -> T:
-        for _ in range(CORRECTIONS):
-            access, signed_at = await self._holder.refresh(), self.clock.signing_time()
-            try:
-                return await self._call(request, timeout)
-            except ApiCredentialsError as error:
-                # A refusal that tells that this machine's clock is off is worth one more try with the cloud's time,
-                # and one of a key that has been exchanged meanwhile is worth one with the present key.
-                if not self.clock.correct(signed_at) and not await self._holder.exchange(access, error):
-                    raise
-        return await self._call(request, timeout)
+        return await (retry or self._retry).acall(once, repeatable=request.repeatable, sleep=self._sleep)
 
     async def _call(self, request: Request[T], timeout: float | None) -> T:
         line = await self._open(request.service)
@@ -189,9 +178,9 @@ class SdkClient:
     """
     Send requests and block until they are answered; for one thread, which may run an event loop.
 
-    Drives an :class:`AsyncSdkClient` in a thread of its own, so that there is one way to talk to the APIs. The thread
+    Runs an :class:`AsyncSdkClient` in a thread of its own, so that there is one way to talk to the APIs. The thread
     ends with :meth:`close`, with the last reference to the client, or with the interpreter. The parameters are those
-    of :class:`AsyncSdkClient`; ``sleep`` blocks.
+    of :class:`AsyncSdkClient`.
     """
 
     def __init__(
@@ -200,13 +189,11 @@ class SdkClient:
         *,
         timeout: float = 15.0,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: CloudClock | None = None,
     ) -> None:
-        self._client = AsyncSdkClient(access, timeout=timeout, clock=clock)
+        self._client = AsyncSdkClient(access, timeout=timeout, retry=retry, sleep=sleep, clock=clock)
         self._thread = LoopThread(self._client.aclose, self._client._forget)
-        self._retry = retry
-        self._sleep = sleep
 
     @property
     def access(self) -> CloudAccess:
@@ -232,17 +219,10 @@ class SdkClient:
         """
         Make the call; the parameters and errors are those of :meth:`AsyncSdkClient.send`.
 
-        An exception that a signal handler raises meanwhile (Airflow's time-out of a task) cancels the call.
-
-        :param retry: Which failed calls are made again, instead of the client's.
+        An exception that a signal handler raises meanwhile (Airflow's time-out of a task) cancels the call, also
+        between two tries.
         """
-        _check_params(request)
-        # The repeats are counted here, so that their pauses end with such an exception, too.
-        return (retry or self._retry).call(
-            lambda: self._thread.run(lambda: self._client._try(request, timeout)),
-            repeatable=request.repeatable,
-            sleep=self._sleep,
-        )
+        return self._thread.run(lambda: self._client.send(request, timeout=timeout, retry=retry))
 
 
 _ERRORS: dict[str, type[ApiError]] = {

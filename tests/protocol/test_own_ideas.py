@@ -152,8 +152,11 @@ async def test_a_slow_api_gets_longer_bounds_one_after_the_other_until_it_is_qui
     monkeypatch.setattr(http_line.HttpLine, "exchange", slow)
     cloud.answer(ANSWER, times=3)
 
+    async def sleep(seconds: float) -> None:
+        """Not at all."""
+
     def send() -> None:
-        with SdkClient(cloud.access, retry=RetryPolicy(), sleep=lambda seconds: None) as client:
+        with SdkClient(cloud.access, retry=RetryPolicy(), sleep=sleep) as client:
             for _ in range(2):
                 assert client.send(POLL) == []
             assert client.send(POLL, timeout=7.0) == []

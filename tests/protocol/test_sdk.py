@@ -11,6 +11,7 @@ import logging
 import subprocess
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Protocol
@@ -65,6 +66,14 @@ class Send(Protocol):
     ) -> Any: ...
 
 
+def noting(pauses: list[float] | None) -> Callable[[float], Awaitable[None]]:
+    async def sleep(seconds: float) -> None:
+        if pauses is not None:
+            pauses.append(seconds)
+
+    return sleep
+
+
 async def send_blocking(
     access: CloudAccess,
     *requests: Request[Any],
@@ -74,8 +83,7 @@ async def send_blocking(
     clock: CloudClock | None = None,
 ) -> Any:
     def send_all() -> Any:
-        sleep = [] if pauses is None else pauses
-        with SdkClient(access, retry=retry, timeout=timeout, clock=clock, sleep=sleep.append) as client:
+        with SdkClient(access, retry=retry, timeout=timeout, clock=clock, sleep=noting(pauses)) as client:
             return [client.send(request) for request in requests][-1]
 
     return await asyncio.to_thread(send_all)
@@ -89,11 +97,7 @@ async def send_async(
     pauses: list[float] | None = None,
     clock: CloudClock | None = None,
 ) -> Any:
-    async def sleep(seconds: float) -> None:
-        if pauses is not None:
-            pauses.append(seconds)
-
-    async with AsyncSdkClient(access, retry=retry, timeout=timeout, clock=clock, sleep=sleep) as client:
+    async with AsyncSdkClient(access, retry=retry, timeout=timeout, clock=clock, sleep=noting(pauses)) as client:
         return [await client.send(request) for request in requests][-1]
 
 
