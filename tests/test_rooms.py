@@ -20,8 +20,9 @@ EMULATOR = Path(tencent_batch_emulator.__file__).parent
 
 # The rooms from the ground up; a room imports what is below it, never what is beside or above it.
 FLOORS = (
-    {"text"},
+    {"text", "limits"},
     {"exceptions"},
+    {"times"},
     {"events"},
     {"protocol"},
     {"dispatch", "submission", "provisioning", "jobs"},
@@ -35,7 +36,18 @@ FLOORS = (
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 # Rooms that know nothing of Airflow.
-WITHOUT_AIRFLOW = ("text", "exceptions", "events", "protocol", "dispatch", "submission", "provisioning", "jobs")
+WITHOUT_AIRFLOW = (
+    "text",
+    "limits",
+    "times",
+    "exceptions",
+    "events",
+    "protocol",
+    "dispatch",
+    "submission",
+    "provisioning",
+    "jobs",
+)
 
 
 def imports_of(path: Path) -> set[str]:

@@ -16,12 +16,10 @@ from typing import Any
 
 from airflow_batch_events.dispatch.call_bound import CallBound
 from airflow_batch_events.dispatch.metrics import Metrics
+from airflow_batch_events.limits import MAX_MESSAGES
 from airflow_batch_events.text import MAX_TEXT, printable
 
 log = logging.getLogger(__name__)
-
-MAX_HANDLES = 16
-"""Receipt handles that a BatchDeleteMessage call can take."""
 
 LINGER = 0.2
 """Seconds for which a handle waits for others to share its call."""
@@ -54,7 +52,7 @@ class Deleter:
     def add(self, receipt_handle: str) -> None:
         """Delete the message soon."""
         self._handles.append(receipt_handle)
-        if len(self._handles) >= MAX_HANDLES:
+        if len(self._handles) >= MAX_MESSAGES:
             self._start_calls()
         elif self._flush_timer is None:
             self._flush_timer = asyncio.get_running_loop().call_later(LINGER, self._flush)
@@ -77,9 +75,9 @@ class Deleter:
             self._flush_timer = None
         self._start_calls(least=1)
 
-    def _start_calls(self, least: int = MAX_HANDLES) -> None:
+    def _start_calls(self, least: int = MAX_MESSAGES) -> None:
         while len(self._handles) >= least and len(self._calls) < CONCURRENCY:
-            batch = [self._handles.popleft() for _ in range(min(MAX_HANDLES, len(self._handles)))]
+            batch = [self._handles.popleft() for _ in range(min(MAX_MESSAGES, len(self._handles)))]
             call = asyncio.get_running_loop().create_task(self._call(batch))
             self._calls.add(call)
             call.add_done_callback(self._call_ended)

@@ -34,6 +34,7 @@ from airflow_batch_events.exceptions import (
     BatchEventsError,
     CloudError,
 )
+from airflow_batch_events.limits import TERMINATE_JOB_RATE
 from airflow_batch_events.protocol.apis.id_batches import IdBatches
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ log = logging.getLogger(__name__)
 ASKERS = 8
 """Requests under way at once at the most: what a fast pace needs when an answer takes a tenth of a second."""
 
-START_RATE = 10.0
+START_RATE = TERMINATE_JOB_RATE
 """Requests a second to begin with: what the account may have. Where there is more, successes find it out."""
 
 MOST_RATE = 200.0

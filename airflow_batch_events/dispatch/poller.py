@@ -26,8 +26,9 @@ from airflow_batch_events.dispatch.call_bound import CallBound
 from airflow_batch_events.dispatch.metrics import Metrics
 from airflow_batch_events.dispatch.supervision import Isolation
 from airflow_batch_events.exceptions import ApiCredentialsError, ApiParameterError, ApiThrottledError
+from airflow_batch_events.limits import DESCRIBE_JOBS_RATE, MAX_IDS
 from airflow_batch_events.protocol.apis.batch_answers import JobStates
-from airflow_batch_events.protocol.apis.id_batches import MAX_IDS, IdBatches
+from airflow_batch_events.protocol.apis.id_batches import IdBatches
 from airflow_batch_events.text import MAX_TEXT, printable
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class AdaptiveRate:
 
     def __init__(
         self,
-        most: float = 10.0,
+        most: float = DESCRIBE_JOBS_RATE,
         least: float = 0.5,
         *,
         start: float | None = None,

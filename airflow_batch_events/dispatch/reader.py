@@ -32,13 +32,11 @@ from airflow_batch_events.dispatch.recent_set import FirstSeen, RecentSet
 from airflow_batch_events.dispatch.supervision import Isolation
 from airflow_batch_events.events.message import BatchEvent, parse_message
 from airflow_batch_events.exceptions import CmqCredentialsError, CmqParameterError, CmqQueueNotFoundError
+from airflow_batch_events.limits import MAX_MESSAGES
 from airflow_batch_events.protocol.clock import CloudClock
 from airflow_batch_events.text import MAX_TEXT, printable
 
 log = logging.getLogger(__name__)
-
-MAX_MESSAGES = 16
-"""Messages that a BatchReceiveMessage call can return."""
 
 MAX_PAUSE = 30.0
 """Seconds between tries at the most while the queue cannot be read."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from airflow_batch_events.protocol.apis.id_batches import MAX_IDS
+from airflow_batch_events.limits import MAX_IDS
 
 DEGRADED_INTERVAL = 15.0
 """Seconds between looks at the most while the queue cannot be read."""

@@ -18,24 +18,17 @@ from datetime import timedelta
 from typing import Any, Literal, get_args
 
 from airflow_batch_events.events.values import is_list, kind_of, whole_of
+from airflow_batch_events.limits import (
+    MAX_CONCURRENT_INSTANCES,
+    MAX_INSTANCE_TYPES,
+    MAX_JOB_DESCRIPTION,
+    MAX_JOB_NAME,
+    MAX_PRIORITY,
+    MAX_TAGS,
+    MAX_TASK_RETRIES,
+)
 
 FailedAction = Literal["TERMINATE", "INTERRUPT", "FAST_INTERRUPT"]
-
-MAX_NAME = 60
-"""Characters in the name of a job."""
-
-MAX_DESCRIPTION = 200
-"""Characters in the description of a job."""
-
-MAX_RETRIES = 5
-"""Executions of an instance after its first."""
-
-MAX_CONCURRENT = 200_000
-"""Instances of a task that may run at once."""
-
-MAX_PRIORITY = 100
-MAX_INSTANCE_TYPES = 10
-MAX_TAGS = 10
 
 _ONE_OF = (
     ("InstanceType", "InstanceTypes", "InstanceTypeOptions"),
@@ -99,18 +92,18 @@ def build_job(
     :raises ValueError: Naming the parameter, what it is and what is allowed.
     """
     task: dict[str, Any] = {
-        "TaskName": _text("task_name", task_name, MAX_NAME),
+        "TaskName": _text("task_name", task_name, MAX_JOB_NAME),
         "TaskInstanceNum": _whole("instances", instances, 1, None),
         "Application": _application(command, docker_image, package_path),
         **_place(image, instance_type, env_id, env_data),
-        "MaxRetryCount": _whole("retries", retries, 0, MAX_RETRIES),
+        "MaxRetryCount": _whole("retries", retries, 0, MAX_TASK_RETRIES),
     }
     if timeout is not None:
         task["Timeout"] = _whole("timeout", _seconds(timeout), 1, None)
     if failed_action is not None:
         task["FailedAction"] = _failed_action(failed_action)
     if max_concurrent is not None:
-        task["MaxConcurrentNum"] = _whole("max_concurrent", max_concurrent, 1, MAX_CONCURRENT)
+        task["MaxConcurrentNum"] = _whole("max_concurrent", max_concurrent, 1, MAX_CONCURRENT_INSTANCES)
     if env_vars:
         task["EnvVars"] = _pairs("env_vars", env_vars, "Name")
     if input_mappings:
@@ -133,9 +126,9 @@ def build_job(
         path = _remote("log_path", log_path)
         task["RedirectInfo"] = {"StdoutRedirectPath": path, "StderrRedirectPath": path}
 
-    job: dict[str, Any] = {"JobName": _text("name", name, MAX_NAME), "Tasks": [task]}
+    job: dict[str, Any] = {"JobName": _text("name", name, MAX_JOB_NAME), "Tasks": [task]}
     if description is not None:
-        job["JobDescription"] = _text("description", description, MAX_DESCRIPTION)
+        job["JobDescription"] = _text("description", description, MAX_JOB_DESCRIPTION)
     if priority is not None:
         job["Priority"] = _whole("priority", priority, 0, MAX_PRIORITY)
     if tags:

@@ -17,18 +17,13 @@ import binascii
 import json
 import re
 from collections.abc import Mapping
-from datetime import timedelta, timezone
 from typing import Any
 
 import msgspec
 import pendulum
 
 from airflow_batch_events.events.catalog import EventName, find_event_name
-
-_MOMENT = re.compile(
-    r"(\d{4})-?(\d\d)-?(\d\d)[Tt ](\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d{1,9}))?)?(?:[Zz]|([+-])(\d\d)(?::?(\d\d))?)?",
-    re.ASCII,
-)
+from airflow_batch_events.times import parse_time
 
 # A subscription wrapper around an envelope is the deepest nesting that the cloud can produce.
 _MAX_LAYERS = 3
@@ -257,31 +252,6 @@ def _read_vars(pairs: object) -> dict[str, str]:
         for pair in pairs
         if isinstance(pair, dict) and isinstance(pair.get("Name"), str)
     }
-
-
-def parse_time(text: object) -> pendulum.DateTime | None:
-    """
-    Read a time in either of the two spellings that the cloud's samples show, always as UTC.
-
-    :param text: ``2018-06-15T14:43:17Z`` or ``2018-06-15 14:43:17``, or another moment of ISO 8601; whatever else it
-        is (a date, a time of day, a word, a value of another type) gives None.
-    """
-    match = _MOMENT.fullmatch(text) if isinstance(text, str) else None
-    if match is None:
-        return None
-    # Not pendulum's parser: it takes "now" and weeks, and seven times as long, and every event passes here.
-    *date, second, fraction, sign, offset_hours, offset_minutes = match.groups(default="")
-    year, month, day, hour, minute = map(int, date)
-    micros = int(fraction[:6].ljust(6, "0")) if fraction else 0
-    try:
-        moment = pendulum.DateTime(year, month, day, hour, minute, int(second or "0"), micros, tzinfo=pendulum.UTC)
-        if not sign:
-            return moment
-        offset = timedelta(hours=int(offset_hours), minutes=int(offset_minutes or "0"))
-        # Raises for what is no offset.
-        return moment.replace(tzinfo=timezone(offset if sign == "+" else -offset)).in_timezone("UTC")
-    except (ValueError, OverflowError):
-        return None
 
 
 def _json_type(value: object) -> str:

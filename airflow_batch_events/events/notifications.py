@@ -27,15 +27,13 @@ from airflow_batch_events.events.values import (
     unfold,
 )
 from airflow_batch_events.exceptions import ParameterError
+from airflow_batch_events.limits import MAX_NAME
 
 NOTIFICATION_TARGET = "TDMQ_CMQ"
 """The only target that still delivers."""
 
 DEFAULT_JOB_EVENTS = (EventName.JOB_SUCCEED, EventName.JOB_FAILED, EventName.JOB_FAILED_INTERRUPTED)
 """The events that settle a wait."""
-
-MAX_TOPIC_NAME = 64
-"""Characters in a topic's name."""
 
 _TOPIC_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -100,9 +98,9 @@ def check_topic_name(topic_name: object, parameter: str = "topic_name") -> str:
     :param parameter: Whose value it is, for messages.
     :raises ParameterError: Saying what a topic's name looks like.
     """
-    if not isinstance(topic_name, str) or not _TOPIC_NAME.fullmatch(topic_name) or len(topic_name) > MAX_TOPIC_NAME:
+    if not isinstance(topic_name, str) or not _TOPIC_NAME.fullmatch(topic_name) or len(topic_name) > MAX_NAME:
         raise ParameterError(
-            f"{parameter}: {topic_name!r:.100} cannot be a topic's name: at most {MAX_TOPIC_NAME} characters, a letter "
+            f"{parameter}: {topic_name!r:.100} cannot be a topic's name: at most {MAX_NAME} characters, a letter "
             f"first, then letters, digits, '-' and '_'"
         )
     return topic_name

@@ -27,6 +27,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import amask_secret, mask_secret
 
 from airflow_batch_events.exceptions import ConfigurationError, CredentialsError
+from airflow_batch_events.limits import DEFAULT_ROLE_DURATION
 from airflow_batch_events.protocol.credentials.settings import endpoint_of, key_part, region_of
 
 if TYPE_CHECKING:
@@ -292,7 +293,7 @@ def _role(extra: Mapping[str, Any], source: str) -> Role | None:
     given = {name: value for name, value in extra.items() if _is_given(value)}
     if "role_arn" not in given:
         return None
-    duration = given.get("role_duration_seconds", sts.DEFAULT_DURATION)
+    duration = given.get("role_duration_seconds", DEFAULT_ROLE_DURATION)
     return sts.Role(
         given["role_arn"],
         session_name=given.get("role_session_name", sts.DEFAULT_SESSION_NAME),

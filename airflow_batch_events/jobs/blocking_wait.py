@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_batch_events.events.confirmation import CONFIRM_INTERVAL
 from airflow_batch_events.events.outcome import DEFAULT_GRACE, JobWait, Outcome
 from airflow_batch_events.exceptions import ApiParameterError, CloudError, CredentialsError, TransportError
+from airflow_batch_events.limits import MAX_IDS
 from airflow_batch_events.protocol.apis import batch
-from airflow_batch_events.protocol.apis.id_batches import MAX_IDS, IdBatches
+from airflow_batch_events.protocol.apis.id_batches import IdBatches
 
 if TYPE_CHECKING:
     from airflow_batch_events.protocol.apis.request import Request

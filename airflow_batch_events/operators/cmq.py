@@ -14,6 +14,7 @@ from airflow_batch_events.events.duration import seconds_of
 from airflow_batch_events.events.values import whole_of
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
+from airflow_batch_events.limits import MAX_VISIBILITY
 from airflow_batch_events.links.console import CmqQueueLink, CmqTopicLink
 from airflow_batch_events.provisioning import provision
 from airflow_batch_events.provisioning.provision import QUEUE_DEFAULTS, DesiredState
@@ -22,9 +23,6 @@ from airflow_batch_events.waiting.parameters import CONNECTION, ParameterMixin, 
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
-
-MAX_VISIBILITY = 43_200
-"""Seconds for which a message that was received can be hidden from others."""
 
 
 class CmqEnsureSubscriptionOperator(ParameterMixin, BaseOperator):

@@ -20,6 +20,7 @@ from airflow_batch_events.events.environment_removal import Removal, RemovalStep
 from airflow_batch_events.events.values import whole_of
 from airflow_batch_events.exceptions import CloudError, CredentialsError
 from airflow_batch_events.hooks.batch import BatchHook
+from airflow_batch_events.limits import MAX_NODES
 from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink
 from airflow_batch_events.operators.job_wait_mixin import DEFERRAL_MARGIN, deadline_of, error_of
 from airflow_batch_events.protocol.apis import batch
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from airflow_batch_events.triggers.compute_env import EnvTrigger
 else:
     _Operator = object
-
-MAX_NODES = 2000
-"""Nodes that an environment may have."""
 
 
 class EnvWaitMixin(_Operator):

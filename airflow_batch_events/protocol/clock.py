@@ -20,7 +20,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+
+from airflow_batch_events.times import EARLIEST, LATEST, parse_http_date
 
 NEAR = 5.0
 """Seconds by which one answer may differ from what is believed and still only adjusts it."""
@@ -33,9 +34,6 @@ AGREEING_FOR = 10.0
 
 TOLERANCE = 10.0
 """Seconds by which this machine's clock may be off before the cloud's time is used to sign."""
-
-EARLIEST, LATEST = 1_577_836_800.0, 4_102_444_800.0
-"""2020 and 2100 in Unix seconds: what lies outside is no date of an answer."""
 
 # Two clocks drift apart by less than this (seconds a second); the estimate never falls faster.
 _DRIFT = 1e-4
@@ -72,8 +70,8 @@ class CloudClock:
         :param date: Its ``Date`` header, or that in Unix seconds; what is missing or unreadable teaches nothing.
         :param is_good: Whether the answer is one of the service itself: understood, and no error of a gateway.
         """
-        seconds = _seconds(date)
-        if seconds is None:
+        seconds = parse_http_date(date) if isinstance(date, str) else date
+        if seconds is None or not EARLIEST <= seconds <= LATEST:
             return
         now = self._monotonic()
         self._newest = seconds - now
@@ -147,14 +145,3 @@ class _Rival:
         self.lowest, self.highest = lowest, highest
         self.answers += 1
         return True
-
-
-def _seconds(date: float | str | None) -> float | None:
-    if isinstance(date, str):
-        try:
-            date = parsedate_to_datetime(date).timestamp()
-        except (ValueError, TypeError, OverflowError, IndexError):
-            return None
-    if date is None or not EARLIEST <= date <= LATEST:
-        return None
-    return float(date)

@@ -22,6 +22,7 @@ from airflow_batch_events.exceptions import (
     ConfigurationError,
     TransportError,
 )
+from airflow_batch_events.limits import MAX_BATCH_BYTES, MAX_LONG_POLL, MAX_MESSAGE_BYTES, MAX_MESSAGES
 from airflow_batch_events.protocol.clock import CloudClock
 from airflow_batch_events.protocol.cmq_wire import (
     BAD_HANDLE,
@@ -54,19 +55,10 @@ log = logging.getLogger(__name__)
 
 __all__ = ["CmqClient", "DeleteFailure", "Message"]
 
-MAX_BATCH = 16
-"""Messages or receipt handles that one call takes."""
-
-MAX_BATCH_BYTES = 64 * 1024
-"""Bytes of all bodies of a batch together that every queue takes."""
-
-MAX_WAIT = 30
-"""Seconds that a long poll can wait at the most."""
-
 ANSWER_TIMEOUT = 10.0
 """Seconds that the whole of an answer may take beyond the time for which it was asked to wait."""
 
-MAX_ANSWER = 97 * 2**20
+MAX_ANSWER = 6 * MAX_MESSAGES * MAX_MESSAGE_BYTES + 2**20
 """Bytes of an answer: 16 messages of 1 MB, each byte at the worst written as six (``\\u0001``), and what is around."""
 
 
@@ -124,7 +116,7 @@ class CmqClient:
             await session.close()
 
     async def receive(
-        self, queue_name: str, *, max_messages: int = MAX_BATCH, wait_seconds: int | None = 3
+        self, queue_name: str, *, max_messages: int = MAX_MESSAGES, wait_seconds: int | None = 3
     ) -> list[Message]:
         """
         Receive what is there, or wait for the first message.
@@ -135,10 +127,10 @@ class CmqClient:
         :return: Empty when nothing arrived in that time.
         :raises CmqQueueNotFoundError: When there is no such queue.
         """
-        if not 1 <= max_messages <= MAX_BATCH:
-            raise ConfigurationError(f"max_messages must be 1 to {MAX_BATCH}, not {max_messages}")
-        if wait_seconds is not None and not 0 <= wait_seconds <= MAX_WAIT:
-            raise ConfigurationError(f"wait_seconds must be 0 to {MAX_WAIT}, or None, not {wait_seconds}")
+        if not 1 <= max_messages <= MAX_MESSAGES:
+            raise ConfigurationError(f"max_messages must be 1 to {MAX_MESSAGES}, not {max_messages}")
+        if wait_seconds is not None and not 0 <= wait_seconds <= MAX_LONG_POLL:
+            raise ConfigurationError(f"wait_seconds must be 0 to {MAX_LONG_POLL}, or None, not {wait_seconds}")
         params = {"queueName": queue_name, "numOfMsg": str(max_messages)}
         if wait_seconds is not None:
             params["pollingWaitSeconds"] = str(wait_seconds)
@@ -147,7 +139,7 @@ class CmqClient:
             queue_name,
             params,
             good_codes=(OK, NO_MESSAGE),
-            wait=MAX_WAIT if wait_seconds is None else wait_seconds,
+            wait=MAX_LONG_POLL if wait_seconds is None else wait_seconds,
         )
         if answer.unreadable and queue_name not in self._told:
             self._told.add(queue_name)
@@ -174,8 +166,8 @@ class CmqClient:
         :raises CmqQueueNotFoundError: When there is no such queue.
         """
         failures: list[DeleteFailure] = []
-        for start in range(0, len(receipt_handles), MAX_BATCH):
-            handles = receipt_handles[start : start + MAX_BATCH]
+        for start in range(0, len(receipt_handles), MAX_MESSAGES):
+            handles = receipt_handles[start : start + MAX_MESSAGES]
             answer = await self._call(
                 "BatchDeleteMessage",
                 queue_name,
@@ -365,7 +357,7 @@ def batches(bodies: Sequence[str]) -> Iterator[list[str]]:
     size = 0
     for body in bodies:
         length = len(body.encode(errors="surrogatepass"))
-        if batch and (len(batch) == MAX_BATCH or size + length > MAX_BATCH_BYTES):
+        if batch and (len(batch) == MAX_MESSAGES or size + length > MAX_BATCH_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(body)

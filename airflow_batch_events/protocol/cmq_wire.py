@@ -35,6 +35,7 @@ from airflow_batch_events.exceptions import (
     CmqTooManyUnackedError,
     CmqTopicNotFoundError,
 )
+from airflow_batch_events.times import MAX_UNIX, parse_unix_seconds
 
 SignatureMethod = Literal["HmacSHA1", "HmacSHA256"]
 
@@ -52,9 +53,8 @@ NOTHING_DELETED = 6020
 _DIGESTS: Mapping[SignatureMethod, str] = {"HmacSHA1": "sha1", "HmacSHA256": "sha256"}
 
 
-_LATEST = 1e11
 _Identifier = Annotated[str, msgspec.Meta(min_length=1)]
-_Time = Annotated[float, msgspec.Meta(ge=0, le=_LATEST)]
+_Time = Annotated[float, msgspec.Meta(ge=0, le=MAX_UNIX)]
 
 
 class Message(
@@ -177,7 +177,7 @@ def _read_message(entry: Any) -> Message | None:
     if not isinstance(entry, dict):
         return None
     body, identifiers = entry.get("msgBody"), [_identifier(entry.get(name)) for name in ("msgId", "receiptHandle")]
-    enqueued = _time(entry.get("enqueueTime"))
+    enqueued = parse_unix_seconds(entry.get("enqueueTime"))
     if not isinstance(body, str) or not all(identifiers) or enqueued is None:
         return None
     count = entry.get("dequeueCount")
@@ -186,7 +186,7 @@ def _read_message(entry: Any) -> Message | None:
         message_id=identifiers[0],
         receipt_handle=identifiers[1],
         enqueue_time=enqueued,
-        next_visible_time=_time(entry.get("nextVisibleTime")) or 0.0,
+        next_visible_time=parse_unix_seconds(entry.get("nextVisibleTime")) or 0.0,
         dequeue_count=count if type(count) is int and abs(count) < 2**63 else None,
     )
 
@@ -202,17 +202,6 @@ def _identifier(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value if isinstance(value, str) else ""
-
-
-def _time(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        return None
-    # Also not a number: it compares as false.
-    return seconds if 0 <= seconds <= _LATEST else None
 
 
 def _whole(digits: str) -> int | float:

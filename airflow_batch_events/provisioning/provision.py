@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_batch_events.events.notifications import check_topic_name
 from airflow_batch_events.exceptions import ApiNotFoundError, ConfigurationError
+from airflow_batch_events.limits import MAX_NAME, MAX_RETENTION
 from airflow_batch_events.protocol.apis import tdmq
 from airflow_batch_events.provisioning.queue_names import check_queue_name
 
@@ -36,7 +37,7 @@ QUEUE_DEFAULTS = tdmq.QueueSettings(
     visibility_timeout=30,
     polling_wait_seconds=3,
     # The longest that TDMQ keeps a message: how long all triggerers may be down before events are lost to looks.
-    msg_retention_seconds=43_200,
+    msg_retention_seconds=MAX_RETENTION,
 )
 
 DEAD_LETTER_RECEIVES = 100
@@ -78,12 +79,12 @@ class DesiredState:
     @property
     def subscription(self) -> str:
         """The subscription's name."""
-        return self.subscription_name or f"to-{self.queue_name}"[:64]
+        return self.subscription_name or f"to-{self.queue_name}"[:MAX_NAME]
 
     @property
     def dead_letter_queue(self) -> str:
         """The dead-letter queue's name."""
-        return self.queue_name[: 64 - len(DEAD_LETTER_SUFFIX)] + DEAD_LETTER_SUFFIX
+        return self.queue_name[: MAX_NAME - len(DEAD_LETTER_SUFFIX)] + DEAD_LETTER_SUFFIX
 
 
 @dataclass(frozen=True)

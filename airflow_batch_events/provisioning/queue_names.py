@@ -15,6 +15,7 @@ import hashlib
 import re
 
 from airflow_batch_events.exceptions import ConfigurationError
+from airflow_batch_events.limits import MAX_NAME
 
 HOSTNAME = "{hostname}"
 """What is replaced by the host's name; single braces, which Jinja leaves alone."""
@@ -25,7 +26,6 @@ MAX_LENGTH = 59
 HASH_LENGTH = 8
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*", re.ASCII)
-_LONGEST = 64
 
 
 def check_queue_name(name: object) -> str:
@@ -37,11 +37,11 @@ def check_queue_name(name: object) -> str:
     """
     if isinstance(name, str):
         bare = name.replace(HOSTNAME, "h")
-        if _NAME.fullmatch(bare) and (len(name) <= _LONGEST or HOSTNAME in name):
+        if _NAME.fullmatch(bare) and (len(name) <= MAX_NAME or HOSTNAME in name):
             return name
-    shown = repr(name) if isinstance(name, str) and len(name) <= 2 * _LONGEST else f"a {type(name).__name__}"
+    shown = repr(name) if isinstance(name, str) and len(name) <= 2 * MAX_NAME else f"a {type(name).__name__}"
     raise ConfigurationError(
-        f"queue_name is {shown}, which cannot be a queue's name: at most {_LONGEST} characters, a letter first, then "
+        f"queue_name is {shown}, which cannot be a queue's name: at most {MAX_NAME} characters, a letter first, then "
         f"letters, digits, '-' and '_', beside the placeholder {HOSTNAME}"
     )
 

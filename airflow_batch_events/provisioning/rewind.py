@@ -11,7 +11,6 @@ Sources: data plane documentation of RewindQueue (the bounds), API page 1179/559
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 import pendulum
 
 from airflow_batch_events.exceptions import ApiNotFoundError, ConfigurationError, WaitQueueNotFoundError
+from airflow_batch_events.limits import MAX_REWIND
 from airflow_batch_events.protocol.apis import tdmq
-from airflow_batch_events.protocol.apis.fields import when_millis, whole
+from airflow_batch_events.protocol.apis.fields import whole
+from airflow_batch_events.times import parse_moment, parse_unix
 
 if TYPE_CHECKING:
     from airflow_batch_events.protocol.apis.request import Request
@@ -30,8 +31,6 @@ Send = Callable[["Request[Any]"], Any]
 
 MARGIN = timedelta(seconds=10)
 """How far this machine's clock may differ from the cloud's at the far end of what a queue keeps."""
-
-_AGO = re.compile(r"-?((?P<d>\d+)d)?((?P<h>\d+)h)?((?P<m>\d+)m)?((?P<s>\d+)s)?")
 
 
 @dataclass(frozen=True)
@@ -56,30 +55,6 @@ class Rewind:
         return {"queue": self.queue_name, "start": self.start.to_iso8601_string(), "at_most": self.kept}
 
 
-def parse_moment(text: str, now: datetime) -> pendulum.DateTime:
-    """
-    Read a moment in the past.
-
-    :param text: ``-2h``, ``-1d12h``, ``-90m``, ``-30s``; or ISO 8601, in UTC where it names no offset.
-    :param now: What the first kind counts from.
-    :raises ConfigurationError: With what it has to look like.
-    """
-    text = text.strip()
-    ago = _AGO.fullmatch(text)
-    try:
-        if ago and any(ago.groupdict().values()):
-            days, hours, minutes, seconds = (int(ago[unit] or 0) for unit in "dhms")
-            return pendulum.instance(now - timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds))
-        moment = pendulum.parse(text, exact=True)
-    except (ValueError, OverflowError):
-        moment = None
-    if isinstance(moment, pendulum.DateTime):
-        return moment
-    if isinstance(moment, pendulum.Date):
-        return pendulum.datetime(moment.year, moment.month, moment.day)
-    raise ConfigurationError(f"{text[:100]!r} is no time: give one as -2h, -1d12h, or 2026-01-31T08:00:00+08:00")
-
-
 def plan_rewind(queue: tdmq.QueueAttributes, to: datetime, now: datetime) -> Rewind:
     """
     Check that a queue can be rewound to a time.
@@ -102,12 +77,12 @@ def plan_rewind(queue: tdmq.QueueAttributes, to: datetime, now: datetime) -> Rew
     if to < earliest - MARGIN:
         raise ConfigurationError(
             f"queue {queue.name!r} keeps what was deleted for {queue.rewind_seconds:,} s and cannot be rewound to "
-            f"{to}: the earliest is {earliest.start_of('second')}. A longer RewindSeconds, up to 1,296,000, helps the "
-            f"next time"
+            f"{to}: the earliest is {earliest.start_of('second')}. A longer RewindSeconds, up to {MAX_REWIND:,}, "
+            f"helps the next time"
         )
     start = max(to, earliest + MARGIN)
     # Documented as seconds; the neighboring times of the same answer are in milliseconds.
-    oldest = when_millis(queue.raw.get("MinMsgTime"))
+    oldest = parse_unix(queue.raw.get("MinMsgTime"))
     if oldest is not None and oldest < earliest:
         raise ConfigurationError(
             f"queue {queue.name!r} holds a message of {oldest}, and no rewind can begin after it; but what was deleted "
@@ -123,7 +98,7 @@ def plan_rewind_of(send: Send, queue_name: str, to: str | datetime) -> Rewind:
 
     :param send: Makes a call, as ``SdkClient.send`` does.
     :param queue_name: The queue.
-    :param to: The time from which on its messages are wanted again; text as :func:`parse_moment` reads it.
+    :param to: The time from which on its messages are wanted again; text as ``times.parse_moment`` reads it.
     :raises ConfigurationError: When it cannot, with the way out.
     """
     now = pendulum.now("UTC")

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from airflow_batch_events.events.catalog import JobState
 from airflow_batch_events.exceptions import SubmissionRecordError
+from airflow_batch_events.limits import MAX_CLIENT_TOKEN
 from airflow_batch_events.submission.identity import Identity
 
 STATE_KEY = "tencent_batch_submission"
@@ -51,7 +52,7 @@ class Submission(msgspec.Struct, frozen=True):
     """
 
     number: Annotated[int, msgspec.Meta(ge=1)]
-    token: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    token: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_CLIENT_TOKEN)]
     digest: str
     job_id: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     final_state: str | None = None

@@ -23,13 +23,11 @@ from airflow_batch_events.exceptions import (
     WaitQueueNotFoundError,
 )
 from airflow_batch_events.hooks.cmq import CmqHook
+from airflow_batch_events.limits import MAX_REQUEST_BYTES
 from airflow_batch_events.provisioning.queue_names import HOSTNAME
 
 if TYPE_CHECKING:
     from airflow_batch_events.hooks.batch import BatchHook
-
-MAX_REQUEST_BYTES = 10 * 1024 * 1024
-"""What the API takes in one request."""
 
 
 class WaitingTask(Protocol):

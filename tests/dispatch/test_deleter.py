@@ -4,8 +4,9 @@ from __future__ import annotations
 import asyncio
 
 from airflow_batch_events.dispatch import deleter
-from airflow_batch_events.dispatch.deleter import CONCURRENCY, MAX_HANDLES, Deleter
+from airflow_batch_events.dispatch.deleter import CONCURRENCY, Deleter
 from airflow_batch_events.dispatch.metrics import Counts
+from airflow_batch_events.limits import MAX_MESSAGES
 
 
 def test_handles_that_cannot_be_deleted_for_hours_do_not_fill_the_memory(run, monkeypatch):
@@ -27,7 +28,7 @@ def test_handles_that_cannot_be_deleted_for_hours_do_not_fill_the_memory(run, mo
         await asyncio.sleep(5)
         is_up.set()
         await asyncio.sleep(5)
-        assert len(deleted) == CONCURRENCY * MAX_HANDLES + 50
+        assert len(deleted) == CONCURRENCY * MAX_MESSAGES + 50
         assert deleted[-1] == "999"
         await deleter.finish(1)
 

@@ -26,7 +26,8 @@ from airflow_batch_events.exceptions import (
     ConfigurationError,
     TransportError,
 )
-from airflow_batch_events.protocol.cmq import MAX_BATCH, MAX_BATCH_BYTES, CmqClient, DeleteFailure, batches
+from airflow_batch_events.limits import MAX_BATCH_BYTES, MAX_MESSAGES
+from airflow_batch_events.protocol.cmq import CmqClient, DeleteFailure, batches
 from airflow_batch_events.protocol.credentials.access import CloudAccess
 
 OK = {"code": 0, "message": "", "requestId": "1"}
@@ -180,7 +181,7 @@ def test_batches_keep_every_body_in_order_and_within_the_limits(lengths: list[in
     cut = list(batches(bodies))
     assert [body for batch in cut for body in batch] == bodies
     for batch in cut:
-        assert 1 <= len(batch) <= MAX_BATCH
+        assert 1 <= len(batch) <= MAX_MESSAGES
         assert len(batch) == 1 or sum(map(len, batch)) <= MAX_BATCH_BYTES
 
 

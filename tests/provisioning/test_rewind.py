@@ -10,51 +10,13 @@ from hypothesis import strategies as st
 
 from airflow_batch_events.exceptions import ConfigurationError
 from airflow_batch_events.protocol.apis.tdmq import QueueAttributes
-from airflow_batch_events.provisioning.rewind import MARGIN, parse_moment, plan_rewind
+from airflow_batch_events.provisioning.rewind import MARGIN, plan_rewind
 
 NOW = pendulum.datetime(2026, 11, 24, 12)
 
 
 def queue(rewind_seconds: int | None = 86_400, **raw: object) -> QueueAttributes:
     return QueueAttributes("q", rewind_seconds=rewind_seconds, raw={"RewindMsgNum": 7, "MinMsgTime": None, **raw})
-
-
-@pytest.mark.parametrize(
-    ("text", "moment"),
-    [
-        ("-2h", NOW.subtract(hours=2)),
-        ("2h", NOW.subtract(hours=2)),
-        ("-1d12h", NOW.subtract(hours=36)),
-        ("-90m", NOW.subtract(minutes=90)),
-        (" -30s ", NOW.subtract(seconds=30)),
-        ("2026-11-24T08:00:00+08:00", pendulum.datetime(2026, 11, 24)),
-        ("2026-11-24T08:00:00Z", pendulum.datetime(2026, 11, 24, 8)),
-        ("2026-11-24T08:00:00", pendulum.datetime(2026, 11, 24, 8)),
-        ("2026-11-24 08:00", pendulum.datetime(2026, 11, 24, 8)),
-        ("2026-11-24", pendulum.datetime(2026, 11, 24)),
-    ],
-)
-def test_a_time_is_given_as_people_say_it(text: str, moment: datetime) -> None:
-    assert parse_moment(text, NOW) == moment
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "-", "yesterday", "12:00", "-2", "2h ago", "-h", "2026-13-01", "-9999999d", "-" + "9" * 5000 + "s"],
-    ids=len,
-)
-def test_what_is_no_time_is_refused_with_what_one_looks_like(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="-2h"):
-        parse_moment(text, NOW)
-
-
-@given(st.text())
-def test_no_text_is_taken_for_a_time_by_accident(text: str) -> None:
-    try:
-        moment = parse_moment(text, NOW)
-    except ConfigurationError:
-        return
-    assert isinstance(moment, pendulum.DateTime)
 
 
 def test_a_queue_without_rewind_is_refused_with_what_turns_it_on() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from airflow_batch_events.exceptions import ConfigurationError
+from airflow_batch_events.limits import MAX_CLIENT_TOKEN, MAX_IDS, MAX_LOGS
 from airflow_batch_events.protocol.apis.batch_answers import (
     Activity,
     Answer,
@@ -68,15 +69,6 @@ __all__ = [
 
 T = TypeVar("T")
 Filters = Mapping[str, Sequence[str]]
-
-MAX_IDS = 100
-"""Ids that one call takes."""
-
-MAX_LOGS = 10
-"""Task instances whose output one call returns."""
-
-MAX_TOKEN = 64
-"""ASCII characters of a client token."""
 
 
 # Jobs.
@@ -251,7 +243,7 @@ def describe_compute_envs(
 
 
 def describe_compute_env_activities(
-    env_id: str, *, node_id: str | None = None, offset: int = 0, limit: int = 100
+    env_id: str, *, node_id: str | None = None, offset: int = 0, limit: int = MAX_IDS
 ) -> Request[list[Activity]]:
     """
     List what a compute environment did to its nodes.
@@ -302,6 +294,8 @@ def _filters(filters: Filters | None) -> dict[str, Any]:
 def _token(client_token: str | None) -> dict[str, str]:
     if client_token is None:
         return {}
-    if not (0 < len(client_token) <= MAX_TOKEN and client_token.isascii()):
-        raise ConfigurationError(f"the client token {client_token!r} must have 1 to {MAX_TOKEN} ASCII characters")
+    if not (0 < len(client_token) <= MAX_CLIENT_TOKEN and client_token.isascii()):
+        raise ConfigurationError(
+            f"the client token {client_token!r} must have 1 to {MAX_CLIENT_TOKEN} ASCII characters"
+        )
     return {"ClientToken": client_token}

@@ -16,7 +16,8 @@ from typing import Any
 from msgspec import field
 from pendulum import DateTime
 
-from airflow_batch_events.protocol.apis.fields import View, counts, decoded_log, readable, state, text, when, whole
+from airflow_batch_events.protocol.apis.fields import View, counts, decoded_log, readable, state, text, whole
+from airflow_batch_events.times import parse_time
 
 Answer = dict[str, Any]
 
@@ -202,8 +203,8 @@ def read_job_view(view: Answer) -> JobView:
         job_id=view["JobId"],
         state=state(view, "JobState"),
         name=text(view, "JobName"),
-        create_time=when(view.get("CreateTime")),
-        end_time=when(view.get("EndTime")),
+        create_time=parse_time(view.get("CreateTime")),
+        end_time=parse_time(view.get("EndTime")),
         raw=view,
     )
 
@@ -242,8 +243,8 @@ def read_job_description(answer: Answer) -> JobDescription:
         job_id=answer["JobId"],
         state=state(answer, "JobState"),
         name=text(answer, "JobName"),
-        create_time=when(answer.get("CreateTime")),
-        end_time=when(answer.get("EndTime")),
+        create_time=parse_time(answer.get("CreateTime")),
+        end_time=parse_time(answer.get("EndTime")),
         state_reason=text(answer, "StateReason"),
         next_action=text(answer, "NextAction"),
         tasks=readable(answer.get("TaskSet"), read_task_view),
@@ -256,7 +257,9 @@ def read_job_description(answer: Answer) -> JobDescription:
 
 def read_task_view(task: Answer) -> TaskView:
     """Read an entry of ``TaskSet``."""
-    return TaskView(task["TaskName"], state(task, "TaskState"), when(task.get("CreateTime")), when(task.get("EndTime")))
+    return TaskView(
+        task["TaskName"], state(task, "TaskState"), parse_time(task.get("CreateTime")), parse_time(task.get("EndTime"))
+    )
 
 
 def read_task_description(answer: Answer) -> TaskDescription:
@@ -265,8 +268,8 @@ def read_task_description(answer: Answer) -> TaskDescription:
         job_id=answer["JobId"],
         name=answer["TaskName"],
         state=state(answer, "TaskState"),
-        create_time=when(answer.get("CreateTime")),
-        end_time=when(answer.get("EndTime")),
+        create_time=parse_time(answer.get("CreateTime")),
+        end_time=parse_time(answer.get("EndTime")),
         total_count=whole(answer, "TaskInstanceTotalCount") or 0,
         instances=readable(answer.get("TaskInstanceSet"), read_instance_view),
         instance_counts=counts(answer, "TaskInstanceMetrics"),
@@ -283,10 +286,10 @@ def read_instance_view(view: Answer) -> InstanceView:
         state_reason=text(view, "StateReason"),
         state_detailed_reason=text(view, "StateDetailedReason"),
         compute_node_instance_id=text(view, "ComputeNodeInstanceId"),
-        create_time=when(view.get("CreateTime")),
-        launch_time=when(view.get("LaunchTime")),
-        running_time=when(view.get("RunningTime")),
-        end_time=when(view.get("EndTime")),
+        create_time=parse_time(view.get("CreateTime")),
+        launch_time=parse_time(view.get("LaunchTime")),
+        running_time=parse_time(view.get("RunningTime")),
+        end_time=parse_time(view.get("EndTime")),
         raw=view,
     )
 
@@ -330,7 +333,7 @@ def read_compute_env(env: Answer) -> ComputeEnv:
         name=text(env, "EnvName"),
         desired_node_count=whole(env, "DesiredComputeNodeCount") or 0,
         next_action=text(env, "NextAction"),
-        create_time=when(env.get("CreateTime")),
+        create_time=parse_time(env.get("CreateTime")),
         node_counts=counts(env, "ComputeNodeMetrics"),
         nodes=tuple(map(_read_compute_node, env.get("ComputeNodeSet") or ())),
         raw=env,
@@ -353,7 +356,7 @@ def read_activity(activity: Answer) -> Activity:
         state=text(activity, "ActivityState"),
         cause=text(activity, "Cause"),
         state_reason=text(activity, "StateReason"),
-        start_time=when(activity.get("StartTime")),
-        end_time=when(activity.get("EndTime")),
+        start_time=parse_time(activity.get("StartTime")),
+        end_time=parse_time(activity.get("EndTime")),
         raw=activity,
     )

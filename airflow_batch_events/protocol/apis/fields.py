@@ -11,11 +11,9 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
-import pendulum
 
 T = TypeVar("T")
 
@@ -112,31 +110,6 @@ def counts(answer: Mapping[str, Any], name: str) -> dict[str, int]:
         return {}
     read = {key: whole(counters, key) for key in counters}
     return {key: value for key, value in read.items() if value is not None}
-
-
-def when(value: object) -> pendulum.DateTime | None:
-    """
-    Read a time as the Batch API writes it: ``2020-11-11T15:00:33Z`` or ``2020-11-11 15:00:33``, both UTC.
-
-    :return: None for null, for an empty string and for what is no time.
-    """
-    if not isinstance(value, str):
-        return None
-    try:
-        return pendulum.instance(datetime.fromisoformat(value.strip().replace("Z", "+00:00"))).in_timezone("UTC")
-    except (ValueError, OverflowError):
-        return None
-
-
-def when_millis(value: object) -> pendulum.DateTime | None:
-    """Read a time as the TDMQ API writes it: Unix milliseconds, in places seconds; None for null and zero."""
-    if not isinstance(value, int | float) or value <= 0:
-        return None
-    # Seconds of our age have ten digits, milliseconds thirteen.
-    try:
-        return pendulum.from_timestamp(value / 1000 if value > 1e11 else value)
-    except (OSError, OverflowError, ValueError):
-        return None
 
 
 def decoded_log(value: object) -> str:

@@ -15,8 +15,7 @@ import random
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-MAX_IDS = 100
-"""Ids that one call takes."""
+from airflow_batch_events.limits import MAX_IDS
 
 MAX_CALLS = 20
 """Calls that one poll of up to a hundred ids may make."""

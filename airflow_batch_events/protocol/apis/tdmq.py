@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
+from airflow_batch_events.limits import MAX_PAGE, MIN_REWIND_SIZE_MB
 from airflow_batch_events.protocol.apis.fields import text
 from airflow_batch_events.protocol.apis.request import Request
 from airflow_batch_events.protocol.apis.tdmq_answers import (
@@ -59,12 +60,6 @@ T = TypeVar("T")
 NotifyStrategy = Literal["BACKOFF_RETRY", "EXPONENTIAL_DECAY_RETRY"]
 ContentFormat = Literal["SIMPLIFIED", "JSON"]
 
-PAGE = 50
-"""Entries of a list that one call returns at the most."""
-
-LEAST_RETENTION_MB = 10_240
-"""Room for deleted messages that the API takes at the least, for a queue with rewind."""
-
 
 @dataclass(frozen=True)
 class QueueSettings:
@@ -104,7 +99,7 @@ class QueueSettings:
 
     def with_rewind(self, seconds: int) -> QueueSettings:
         """Return these settings with deleted messages kept so long; 0 leaves them as they are."""
-        return replace(self, rewind_seconds=seconds, retention_size_mb=LEAST_RETENTION_MB) if seconds else self
+        return replace(self, rewind_seconds=seconds, retention_size_mb=MIN_REWIND_SIZE_MB) if seconds else self
 
     def to_params(self) -> dict[str, Any]:
         """Return the settings that are given, in the API's names."""
@@ -168,7 +163,7 @@ def describe_queue(queue_name: str) -> Request[QueueAttributes]:
 
 
 def describe_queues(
-    *, name: str | None = None, names: Sequence[str] | None = None, offset: int = 0, limit: int = PAGE
+    *, name: str | None = None, names: Sequence[str] | None = None, offset: int = 0, limit: int = MAX_PAGE
 ) -> Request[Page[QueueAttributes]]:
     """
     List queues.
@@ -229,7 +224,9 @@ def describe_topic(topic_name: str) -> Request[TopicAttributes]:
     )
 
 
-def describe_topics(*, name: str | None = None, offset: int = 0, limit: int = PAGE) -> Request[Page[TopicAttributes]]:
+def describe_topics(
+    *, name: str | None = None, offset: int = 0, limit: int = MAX_PAGE
+) -> Request[Page[TopicAttributes]]:
     """
     List topics.
 
@@ -309,7 +306,7 @@ def delete_subscription(topic_name: str, subscription_name: str) -> Request[None
 
 
 def describe_subscriptions(
-    topic_name: str, *, name: str | None = None, queue_name: str | None = None, offset: int = 0, limit: int = PAGE
+    topic_name: str, *, name: str | None = None, queue_name: str | None = None, offset: int = 0, limit: int = MAX_PAGE
 ) -> Request[Page[Subscription]]:
     """
     List a page of a topic's subscriptions.

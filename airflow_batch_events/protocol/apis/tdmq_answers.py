@@ -14,7 +14,8 @@ from typing import Any, Generic, TypeVar
 from msgspec import field
 from pendulum import DateTime
 
-from airflow_batch_events.protocol.apis.fields import View, text, when_millis, whole
+from airflow_batch_events.protocol.apis.fields import View, text, whole
+from airflow_batch_events.times import parse_unix
 
 T = TypeVar("T")
 Answer = dict[str, Any]
@@ -127,7 +128,7 @@ def read_queue(queue: Answer) -> QueueAttributes:
         delay_msg_num=whole(queue, "DelayMsgNum"),
         max_unacked_msg_num=whole(queue, "MaxUnackedMsgNum"),
         dead_letter_queue_name=text(queue.get("DeadLetterPolicy") or {}, "DeadLetterQueue"),
-        create_time=when_millis(queue.get("CreateTime")),
+        create_time=parse_unix(queue.get("CreateTime")),
         raw=queue,
     )
 
@@ -141,7 +142,7 @@ def read_topic(topic: Answer) -> TopicAttributes:
         max_msg_size=whole(topic, "MaxMsgSize"),
         msg_retention_seconds=whole(topic, "MsgRetentionSeconds"),
         msg_count=whole(topic, "MsgCount"),
-        create_time=when_millis(topic.get("CreateTime")),
+        create_time=parse_unix(topic.get("CreateTime")),
         raw=topic,
     )
 

@@ -25,19 +25,18 @@ from airflow_batch_events.exceptions import (
     ConfigurationError,
     CredentialsError,
 )
+from airflow_batch_events.limits import DEFAULT_ROLE_DURATION, MAX_ROLE_DURATION, MAX_ROLE_TEXT
 from airflow_batch_events.protocol.apis.request import Request
-from airflow_batch_events.protocol.clock import EARLIEST, LATEST, CloudClock
+from airflow_batch_events.protocol.clock import CloudClock
 from airflow_batch_events.protocol.credentials.access import CloudAccess, Key
 from airflow_batch_events.protocol.credentials.settings import key_part, text_of
 from airflow_batch_events.protocol.retry import NO_RETRY
 from airflow_batch_events.protocol.sdk import SdkClient
+from airflow_batch_events.times import EARLIEST, LATEST
 
 log = logging.getLogger(__name__)
 
 DEFAULT_SESSION_NAME = "airflow-batch-events"
-DEFAULT_DURATION = 7200
-MAX_DURATION = 43200
-"""Seconds that a temporary key lasts: the API's default and the most that it gives."""
 
 RENEW_BEFORE = 300.0
 """Seconds before its end at which a key is renewed; half its life for one that is shorter than twice that."""
@@ -59,8 +58,8 @@ _SHOWN = 100
 """Characters of a field that cannot be right which an error repeats."""
 
 _ARN = re.compile(r"qcs::[!-~]{1,1000}")
-_SESSION_NAME = re.compile(r"[\w+=,.@-]{2,128}", re.ASCII)
-_EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,128}", re.ASCII)
+_SESSION_NAME = re.compile(rf"[\w+=,.@-]{{2,{MAX_ROLE_TEXT}}}", re.ASCII)
+_EXTERNAL_ID = re.compile(rf"[\w+=,.@:/-]{{2,{MAX_ROLE_TEXT}}}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class Role:
 
     arn: str
     session_name: str = DEFAULT_SESSION_NAME
-    duration_seconds: int = DEFAULT_DURATION
+    duration_seconds: int = DEFAULT_ROLE_DURATION
     external_id: str | None = field(default=None, repr=False)
     source: str = field(default="the given settings", compare=False)
 
@@ -99,16 +98,16 @@ class Role:
             )
         if not _SESSION_NAME.fullmatch(self.session_name):
             raise ConfigurationError(
-                f"{self.source}: role_session_name is {self.session_name[:_SHOWN]!r} but must have 2 to 128 letters, "
-                f"digits and +=,.@_-"
+                f"{self.source}: role_session_name is {self.session_name[:_SHOWN]!r} but must have 2 to "
+                f"{MAX_ROLE_TEXT} letters, digits and +=,.@_-"
             )
-        if not 1 <= self.duration_seconds <= MAX_DURATION:
+        if not 1 <= self.duration_seconds <= MAX_ROLE_DURATION:
             raise ConfigurationError(
-                f"{self.source}: role_duration_seconds is {self.duration_seconds} but must be 1 to {MAX_DURATION}"
+                f"{self.source}: role_duration_seconds is {self.duration_seconds} but must be 1 to {MAX_ROLE_DURATION}"
             )
         if self.external_id is not None and not _EXTERNAL_ID.fullmatch(self.external_id):
             raise ConfigurationError(
-                f"{self.source}: role_external_id must have 2 to 128 letters, digits and +=,.@:/_-"
+                f"{self.source}: role_external_id must have 2 to {MAX_ROLE_TEXT} letters, digits and +=,.@:/_-"
             )
 
 

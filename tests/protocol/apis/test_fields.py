@@ -4,38 +4,14 @@
 from __future__ import annotations
 
 import base64
-from datetime import datetime, timezone
 
-import pendulum
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_batch_events.protocol.apis.fields import counts, decoded_log, entries, text, when, when_millis, whole
+from airflow_batch_events.protocol.apis.fields import counts, decoded_log, entries, text, whole
 
-seconds = st.integers(100_000_001, 7_000_000_000).map(lambda unix: datetime.fromtimestamp(unix, timezone.utc))
 anything = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.lists(st.text())
-
-
-@given(seconds, st.sampled_from(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S"]))
-def test_both_spellings_of_a_time_are_utc(moment: datetime, spelling: str) -> None:
-    read = when(moment.strftime(spelling))
-    assert read == moment
-    assert read is not None
-    assert read.timezone_name == "UTC"
-
-
-@given(anything)
-@example(67_768_036_191_676_796_000)
-def test_what_is_no_time_is_none(value: object) -> None:
-    assert isinstance(when(value), pendulum.DateTime | None)
-    assert isinstance(when_millis(value), pendulum.DateTime | None)
-
-
-@given(seconds)
-def test_unix_times_are_told_apart_by_their_size(moment: datetime) -> None:
-    unix = int(moment.timestamp())
-    assert when_millis(unix) == when_millis(unix * 1000) == moment
 
 
 @given(
