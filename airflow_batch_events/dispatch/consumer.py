@@ -21,7 +21,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_batch_events.dispatch.deadline import Deadline, read_seconds
+from airflow_batch_events.dispatch.deadline import Deadline
 from airflow_batch_events.dispatch.message_subscriber import MAX_OPEN, MessageSubscriber, Wants
 from airflow_batch_events.dispatch.metrics import Counts, IsolatedMetrics, Metrics
 from airflow_batch_events.dispatch.poller import COALESCE, DescribeJobs, Reconciler
@@ -32,6 +32,7 @@ from airflow_batch_events.dispatch.supervision import Isolation, keep_running
 from airflow_batch_events.dispatch.wait_registry import EventListener, WaitGroup, WaitRegistry
 from airflow_batch_events.events.catalog import SETTLING_EVENTS
 from airflow_batch_events.events.confirmation import CONFIRM_INTERVAL
+from airflow_batch_events.events.duration import ENDLESS, seconds_of
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import DEFAULT_GRACE, RECONCILE_INTERVAL, JobWait, Outcome, WaitDecision
 from airflow_batch_events.exceptions import (
@@ -202,8 +203,8 @@ class Consumer:
             (Deadline.read("start_", start_timeout, start_deadline), JobWait.on_start_deadline),
             (Deadline.read("", timeout, deadline), JobWait.on_deadline),
         ]
-        grace = read_seconds("grace", grace)
-        interval = max(MIN_INTERVAL, read_seconds("reconcile_interval", reconcile_interval))
+        grace = seconds_of("grace", grace, most=ENDLESS)
+        interval = max(MIN_INTERVAL, seconds_of("reconcile_interval", reconcile_interval, most=ENDLESS))
         self._note_clock()
         began = self.clock.latest() if self.clock.is_known else None
         waits = [JobWait(job_id, began, grace, region=self._region) for job_id in job_ids]

@@ -12,12 +12,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from airflow_batch_events.events.duration import seconds_of
-from airflow_batch_events.exceptions import ConfigurationError
+from airflow_batch_events.events.duration import ENDLESS, seconds_of
 from airflow_batch_events.protocol.clock import CloudClock
-
-LONGEST = 100 * 365 * 86_400.0
-"""Seconds, as a duration or since 1970: more than any wait or deadline has."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +39,8 @@ class Deadline:
         :raises ConfigurationError: Naming the one that is nonsense.
         """
         return cls(
-            None if timeout is None else read_seconds(f"{prefix}timeout", timeout),
-            None if at is None else read_seconds(f"{prefix}deadline", at),
+            None if timeout is None else seconds_of(f"{prefix}timeout", timeout, most=ENDLESS),
+            None if at is None else seconds_of(f"{prefix}deadline", at, most=ENDLESS),
         )
 
     @property
@@ -75,17 +71,3 @@ class Deadline:
         :param clock: The cloud's time, and this machine's.
         """
         return self.left(asyncio.get_running_loop().time() - began, clock.known_now(), clock.wall())
-
-
-def read_seconds(name: str, value: object) -> float:
-    """
-    Read a duration of a wait.
-
-    :param name: The parameter's name, for the message.
-    :param value: A number, such a number as text, or a ``timedelta``.
-    :raises ConfigurationError: For anything else.
-    """
-    try:
-        return seconds_of(name, value, most=LONGEST)
-    except ValueError as error:
-        raise ConfigurationError(str(error)) from None

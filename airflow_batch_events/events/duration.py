@@ -10,8 +10,13 @@ from __future__ import annotations
 import math
 from datetime import timedelta
 
+from airflow_batch_events.exceptions import ConfigurationError
+
 MAX_SECONDS = 366 * 86_400.0
-"""The longest duration that makes sense anywhere: a year."""
+"""The longest duration that makes sense to ask for: a year."""
+
+ENDLESS = 100 * 365 * 86_400.0
+"""More than any wait lasts, and than any deadline has in Unix seconds: the most that a stored wait may hold."""
 
 
 def seconds_of(name: str, value: object, *, least: float = 0.0, most: float = MAX_SECONDS) -> float:
@@ -23,14 +28,16 @@ def seconds_of(name: str, value: object, *, least: float = 0.0, most: float = MA
     :param least: The least that makes sense, in seconds.
     :param most: The most that makes sense, in seconds.
     :return: Finite seconds.
-    :raises ValueError: Naming the parameter, the value's type and what is taken.
+    :raises ConfigurationError: Naming the parameter, the value's type and what is taken.
     """
     seconds = _number(value)
     if seconds is None or not math.isfinite(seconds):
         shown = repr(value) if isinstance(value, str) and len(value) < 50 else f"a {type(value).__name__}"
-        raise ValueError(f"{name} is {shown}, must be seconds: a finite number, such a number as text, or a timedelta")
+        raise ConfigurationError(
+            f"{name} is {shown}, must be seconds: a finite number, such a number as text, or a timedelta"
+        )
     if not least <= seconds <= most:
-        raise ValueError(f"{name} is {seconds:g} s, must be {least:g} to {most:g} s")
+        raise ConfigurationError(f"{name} is {seconds:g} s, must be {least:g} to {most:g} s")
     return seconds
 
 

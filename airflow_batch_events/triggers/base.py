@@ -22,16 +22,14 @@ from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 from airflow_batch_events.dispatch.message_subscriber import Delivery
 from airflow_batch_events.dispatch.metrics import Metrics
 from airflow_batch_events.dispatch.recent_set import RecentSet
-from airflow_batch_events.events.duration import seconds_of
+from airflow_batch_events.events.duration import ENDLESS, seconds_of
 from airflow_batch_events.events.values import is_list, items_of
 from airflow_batch_events.exceptions import BatchEventsError, ConfigurationError, NotStorableError
 from airflow_batch_events.text import printable
+from airflow_batch_events.times import MAX_UNIX
 from airflow_batch_events.waiting.storable import storable
 
 T = TypeVar("T")
-
-LONGEST = 3e9
-"""Seconds, about a hundred years: a wait that is told to last so long is one without end."""
 
 MAX_REASON = 2_000
 """Characters of an error's message in a payload; what the cloud says may be of any length."""
@@ -61,21 +59,18 @@ class StoredTrigger(BaseTrigger):
     def _arguments(self) -> dict[str, Any]:
         return {name: _plain(getattr(self, name)) for name in inspect.signature(type(self)).parameters}
 
-    def seconds(self, name: str, *, most: float = LONGEST) -> float | None:
+    def seconds(self, name: str, *, most: float = ENDLESS) -> float | None:
         """
         Read an argument that is a duration or a moment, in seconds; None if it was not given.
 
         :raises ConfigurationError: For what is no number of seconds.
         """
         value = getattr(self, name)
-        try:
-            return None if value is None else seconds_of(name, value, most=most)
-        except ValueError as error:
-            raise ConfigurationError(str(error)) from error
+        return None if value is None else seconds_of(name, value, most=most)
 
     def moment(self, name: str) -> float | None:
         """Read an argument that is a moment, in Unix seconds; see :meth:`seconds`."""
-        return self.seconds(name, most=1e11)
+        return self.seconds(name, most=MAX_UNIX)
 
     def text(self, name: str) -> str:
         """

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from airflow_batch_events.events.duration import seconds_of
+from airflow_batch_events.exceptions import ConfigurationError
 
 
 @pytest.mark.parametrize(
@@ -19,12 +20,12 @@ def test_numbers_their_text_and_timedeltas_are_seconds(value, seconds):
     "value", [None, True, [5], {}, "", "soon", "nan", float("inf"), float("nan"), 10**400, "9" * 5000, b"5"]
 )
 def test_anything_else_is_refused_by_name(value):
-    with pytest.raises(ValueError, match=r"^timeout is .*must be"):
+    with pytest.raises(ConfigurationError, match=r"^timeout is .*must be"):
         seconds_of("timeout", value)
 
 
 def test_a_duration_has_bounds():
-    with pytest.raises(ValueError, match="poll_interval is -1 s, must be 0 to"):
+    with pytest.raises(ConfigurationError, match="poll_interval is -1 s, must be 0 to"):
         seconds_of("poll_interval", -1)
-    with pytest.raises(ValueError, match="poll_interval is 0 s, must be 1 to 60 s"):
+    with pytest.raises(ConfigurationError, match="poll_interval is 0 s, must be 1 to 60 s"):
         seconds_of("poll_interval", "0", least=1, most=60)
