@@ -1,45 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pendulum
 import pytest
+from events.env_facts import ENV, Env, Node, malformed, missing, nodes
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_batch_events.events.catalog import NodeState
 from airflow_batch_events.events.environment import EnvOutcome, NodeWait, creation_pause, creation_retries_of
-from airflow_batch_events.events.environment_removal import Removal, RemovalStep
 from airflow_batch_events.exceptions import (
     ApiCredentialsError,
-    ApiNotFoundError,
-    ApiParameterError,
-    ApiRefusedError,
     ComputeEnvFailedError,
     ComputeEnvNotFoundError,
-    ComputeEnvRefusedError,
     ComputeEnvTimeoutError,
     TransportError,
 )
 
 NOW = 1_767_225_600.0
-ENV = "env-12345678"
 NO_SERVER = "InternalError.CallCvm:ResourceInsufficient"
-
-
-@dataclass
-class Node:
-    node_id: str
-    state: str
-    raw: dict = field(default_factory=dict)
-
-
-@dataclass
-class Env:
-    desired_node_count: int
-    nodes: list[Node]
-    next_action: str = ""
 
 
 @dataclass
@@ -51,16 +32,8 @@ class Activity:
     kind: str = "CREATE_COMPUTE_NODE"
 
 
-def nodes(*states, **raw):
-    return [Node(f"node-{number:08}", state, raw) for number, state in enumerate(states)]
-
-
 def failure(node, seconds_ago, **fields):
     return Activity(node.node_id, end_time=pendulum.from_timestamp(NOW - seconds_ago), **fields)
-
-
-def missing():
-    return ApiNotFoundError("DescribeComputeEnv", "ResourceNotFound.ComputeEnv", "no such environment")
 
 
 def test_the_wait_ends_when_as_many_nodes_run_as_are_wanted():
@@ -223,16 +196,11 @@ def test_a_creation_whose_state_cannot_be_read_may_be_under_way():
     assert wait.outcome is None
 
 
-def test_a_node_that_cannot_be_read_keeps_an_exact_wait_open_and_an_environment_from_being_deleted():
+def test_a_node_that_cannot_be_read_keeps_an_exact_wait_open():
     odd = [*nodes("RUNNING"), Node("", "", {})]
     wait = NodeWait(ENV, 1, exactly=True)
     wait.on_poll(Env(1, odd))
     assert wait.outcome is None
-    assert Removal(ENV, drain=True).on_poll(Env(0, [Node("", "", {})])) is RemovalStep.WAIT
-
-
-def malformed(action="DescribeComputeEnv"):
-    return ApiParameterError(action, "InvalidParameter.EnvIdMalformed", "bad id")
 
 
 def test_something_that_cannot_be_an_environment_s_id_is_not_found_once_that_is_confirmed():
@@ -293,77 +261,6 @@ def test_an_outcome_of_another_version_is_read():
     assert EnvOutcome.from_dict({"env_id": ENV, "state": "READY", "later": 1}) == EnvOutcome(ENV, "READY", True)
     odd = {"env_id": ENV, "state": "TIMEOUT", "succeeded": None, "running_nodes": "2", "reason": 7}
     assert EnvOutcome.from_dict(odd) == EnvOutcome(ENV, "TIMEOUT", False, 0, "7")
-
-
-# Removal.
-
-
-def test_an_environment_is_drained_deleted_and_looked_for_until_it_is_gone():
-    removal = Removal(ENV, drain=True)
-    assert removal.on_poll(Env(2, nodes("RUNNING", "RUNNING"))) is RemovalStep.DRAIN
-    assert removal.on_poll(Env(0, nodes("DELETING", "DELETING"))) is RemovalStep.WAIT
-    assert removal.on_poll(Env(0, [])) is RemovalStep.DELETE
-    assert removal.on_poll(Env(0, [], next_action="DELETING")) is RemovalStep.WAIT
-    removal.on_error(missing())
-    assert removal.outcome == EnvOutcome(ENV, "GONE", True)
-
-
-def test_an_environment_that_is_meant_to_have_nodes_is_left_alone_without_drain():
-    removal = Removal(ENV, drain=False)
-    assert removal.on_poll(Env(2, nodes("RUNNING", "RUNNING"))) is RemovalStep.DONE
-    assert removal.outcome is not None
-    assert isinstance(removal.outcome.error, ComputeEnvRefusedError)
-    assert "set drain=True" in str(removal.outcome.error)
-
-
-def test_nodes_that_are_leaving_are_waited_for_without_drain():
-    assert Removal(ENV, drain=False).on_poll(Env(0, nodes("DELETING"))) is RemovalStep.WAIT
-
-
-def test_attached_nodes_have_to_be_detached_by_their_user():
-    removal = Removal(ENV, drain=True)
-    assert removal.on_poll(Env(0, nodes("RUNNING", ResourceOrigin="USER_ATTACHED"))) is RemovalStep.DONE
-    assert removal.outcome is not None
-    assert "DetachInstances" in str(removal.outcome.error)
-
-
-def test_a_refusal_is_tried_again_and_named_when_the_time_is_over():
-    removal = Removal(ENV, drain=True)
-    assert removal.on_poll(Env(1, nodes("CREATING"))) is RemovalStep.DRAIN
-    code = "UnsupportedOperation.ComputeNodeForbidTerminate"
-    removal.on_error(ApiRefusedError("ModifyComputeEnv", code, "nodes are being created"))
-    assert removal.outcome is None
-    assert removal.on_poll(Env(1, nodes("CREATING"))) is RemovalStep.DRAIN
-    removal.on_deadline()
-    assert removal.outcome is not None
-    assert isinstance(removal.outcome.error, ComputeEnvTimeoutError)
-    assert code in str(removal.outcome.error)
-
-
-def test_a_removal_that_may_not_be_done_is_not_tried_again():
-    removal = Removal(ENV, drain=False)
-    removal.on_error(ApiCredentialsError("DeleteComputeEnv", "UnauthorizedOperation", "not you"))
-    assert removal.outcome is not None
-    assert "not you" in str(removal.outcome.error)
-
-
-@pytest.mark.parametrize("action", ["DescribeComputeEnv", "DeleteComputeEnv"])
-def test_a_removal_ends_only_with_a_refusal_that_is_confirmed(action):
-    removal = Removal(ENV, drain=True)
-    for _ in range(2):
-        removal.on_error(malformed(action))
-        assert removal.outcome is None
-    removal.on_error(malformed(action))
-    assert removal.outcome is not None
-    assert "EnvIdMalformed" in str(removal.outcome.error)
-
-
-def test_a_removal_forgets_a_refusal_of_the_id_when_it_can_be_read_after_all():
-    removal = Removal(ENV, drain=True)
-    for _ in range(5):
-        removal.on_error(malformed())
-        assert removal.on_poll(Env(0, [])) is RemovalStep.DELETE
-    assert removal.outcome is None
 
 
 @pytest.mark.parametrize(

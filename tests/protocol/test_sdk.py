@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import json
 import logging
 import subprocess
@@ -13,11 +11,11 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime, timezone
 from typing import Any, Protocol
 
 import pytest
-from protocol.scripted_cloud import SECRET_ID, SECRET_KEY, Asked, Dates, ScriptedCloud
+from protocol.scripted_cloud import SECRET_ID, SECRET_KEY, Dates, ScriptedCloud
+from protocol.tc3 import assert_signed
 
 from airflow_batch_events.exceptions import (
     ApiCredentialsError,
@@ -34,6 +32,7 @@ from airflow_batch_events.exceptions import (
     ConfigurationError,
     TransportError,
 )
+from airflow_batch_events.protocol import http_line
 from airflow_batch_events.protocol.apis import batch, tdmq
 from airflow_batch_events.protocol.apis.request import Request
 from airflow_batch_events.protocol.clock import CloudClock
@@ -104,54 +103,6 @@ async def send_async(
 @pytest.fixture(params=[send_blocking, send_async], ids=["blocking", "async"])
 def send(request: pytest.FixtureRequest) -> Send:
     return request.param
-
-
-def tc3_signature(secret_key: str, service: str, asked: Asked) -> str:
-    """Sign a request again, from the published rules."""
-    signed = ("content-type", "host")
-    canonical = "\n".join(
-        [
-            "POST",
-            "/",
-            "",
-            *(f"{name}:{asked.headers[name]}" for name in signed),
-            "",
-            ";".join(signed),
-            hashlib.sha256(asked.body).hexdigest(),
-        ]
-    )
-    timestamp = asked.headers["x-tc-timestamp"]
-    date = datetime.fromtimestamp(int(timestamp), timezone.utc).strftime("%Y-%m-%d")
-    scope = f"{date}/{service}/tc3_request"
-    text = f"TC3-HMAC-SHA256\n{timestamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-    key = f"TC3{secret_key}".encode()
-    for part in (date, service, "tc3_request"):
-        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
-
-
-def assert_signed(asked: Asked, service: str) -> None:
-    timestamp = int(asked.headers["x-tc-timestamp"])
-    date = datetime.fromtimestamp(timestamp, timezone.utc).strftime("%Y-%m-%d")
-    assert asked.headers["authorization"] == (
-        f"TC3-HMAC-SHA256 Credential={SECRET_ID}/{date}/{service}/tc3_request, "
-        f"SignedHeaders=content-type;host, Signature={tc3_signature(SECRET_KEY, service, asked)}"
-    )
-
-
-def test_the_signature_of_this_test_is_that_of_the_vendors_published_example() -> None:
-    asked = Asked(
-        "POST / HTTP/1.1",
-        {
-            "content-type": "application/json; charset=utf-8",
-            "host": "cvm.tencentcloudapi.com",
-            "x-tc-timestamp": "1551113065",
-        },
-        rb'{"Limit": 1, "Filters": [{"Values": ["\u672a\u547d\u540d"], "Name": "instance-name"}]}',
-    )
-    assert tc3_signature("Gu5t9xGARNpq86cd98joQYCN3EXAMPLE", "cvm", asked) == (
-        "72e494ea809ad7a8c8f7a4507b9bddcbaa8e581f516e8da2f66e2c5a96525168"
-    )
 
 
 async def test_a_call_is_signed_for_its_service_and_answered_with_a_value(cloud: ScriptedCloud, send: Send) -> None:
@@ -483,3 +434,30 @@ def test_importing_the_room_imports_neither_the_sdk_nor_an_http_client() -> None
     loaded = set(ran.stdout.split())
     assert "airflow_batch_events" in loaded
     assert not loaded & {"tencentcloud", "aiohttp", "httpx", "requests", "starlette", "airflow"}
+
+
+async def test_a_slow_api_gets_longer_bounds_one_after_the_other_until_it_is_quick_again(
+    cloud: ScriptedCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounds: list[float] = []
+    exchange = http_line.HttpLine.exchange
+    answers = iter([CallTimeoutError("slow")] * 3 + [None] * 3)
+
+    async def slow(self: http_line.HttpLine, action: str, request: object, timeout: float) -> http_line.HttpAnswer:
+        bounds.append(timeout)
+        error = next(answers)
+        if error is not None:
+            raise error
+        return await exchange(self, action, request, timeout)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(http_line.HttpLine, "exchange", slow)
+    cloud.answer({"Response": {"JobSet": []}}, times=3)
+
+    def send() -> None:
+        with SdkClient(cloud.access, retry=RetryPolicy(), sleep=noting(None)) as client:
+            for _ in range(2):
+                assert client.send(POLL) == []
+            assert client.send(POLL, timeout=7.0) == []
+
+    await asyncio.to_thread(send)
+    assert bounds == [15, 30, 60, 60, 15, 7]

@@ -3,77 +3,17 @@
 
 from __future__ import annotations
 
-import json
-import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from tencentcloud.common.credential import CVMRoleCredential
+from protocol.credentials.metadata_service import SECRET, Metadata
 
 from airflow_batch_events.exceptions import CredentialsError
 from airflow_batch_events.protocol.credentials import default_credentials
-from airflow_batch_events.protocol.credentials.credential_source import CredentialSource
 from airflow_batch_events.protocol.credentials.default_credentials import find_key
 
-SECRET = "never-show-this"
 SOURCE = "connection 'c'"
-
-
-class Metadata:
-    """A machine's metadata service: the name of its role, and the role's present key."""
-
-    def __init__(self) -> None:
-        self.role = ""
-        self.number = 1
-        self.lasts = 3600
-        self.asked = 0
-        self.hold = threading.Event()
-        self.hold.set()
-        service = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                service.asked += 1
-                service.hold.wait(20)
-                is_key = self.path.endswith(f"/{service.role}")
-                body = json.dumps(service.key()) if is_key else service.role
-                self.send_response(200 if service.role else 404)
-                self.end_headers()
-                self.wfile.write(body.encode() if service.role else b"")
-
-            def log_message(self, *args: object) -> None:
-                """Say nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def key(self) -> dict[str, object]:
-        return {
-            "Code": "Success",
-            "TmpSecretId": f"AKIDmachine{self.number}",
-            "TmpSecretKey": SECRET,
-            "Token": f"token-{self.number}",
-            "ExpiredTime": int(time.time()) + self.lasts,
-        }
-
-
-@pytest.fixture
-def metadata(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Metadata]:
-    """A machine without keys, role or cluster."""
-    metadata = Metadata()
-    address = f"http://127.0.0.1:{metadata.server.server_port}/latest/meta-data/cam/security-credentials/"
-    monkeypatch.setattr(CVMRoleCredential, "_role_endpoint", address)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TKE_REGION"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(default_credentials, "_machine", None)
-    yield metadata
-    metadata.hold.set()
-    metadata.server.shutdown()
-    metadata.server.server_close()
 
 
 def test_the_environment_comes_first(metadata: Metadata, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,24 +97,3 @@ def test_a_metadata_service_that_hangs_is_given_up(metadata: Metadata, monkeypat
     metadata.hold.clear()
     with pytest.raises(CredentialsError, match="TimeoutError"):
         find_key(SOURCE)
-
-
-def test_an_account_without_a_key_is_the_machine(metadata: Metadata) -> None:
-    metadata.role = "worker"
-    account = CredentialSource(
-        place={
-            "region": "ap-guangzhou",
-            "cmq_endpoint": None,
-            "batch_endpoint": None,
-            "tdmq_endpoint": None,
-            "sts_endpoint": None,
-            "verify": True,
-            "proxy": None,
-            "source": SOURCE,
-        }
-    )
-    access = account.resolve()
-    assert access.identity == "key AKIDmach... of the machine"
-    assert access.token == "token-1"
-    assert access.renewal is not None
-    assert SECRET not in repr((account, access))

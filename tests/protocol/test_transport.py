@@ -20,6 +20,7 @@ from protocol.scripted_cloud import ScriptedCloud
 from support.forward_proxy import ForwardProxy
 
 from airflow_batch_events.exceptions import ConfigurationError, TransportError
+from airflow_batch_events.protocol import transport
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.cmq import CmqClient
 from airflow_batch_events.protocol.credentials.access import CloudAccess
@@ -125,3 +126,18 @@ async def test_a_tunnel_through_a_proxy_changes_nothing_about_that(
             await use(access)
         assert await use(replace(access, verify=str(bundle))) == []
         assert set(proxy.targets) == {f"CONNECT {tls_cloud.endpoint.removeprefix('https://')}"}
+
+
+async def test_unencrypted_requests_that_leave_the_machine_are_warned_about_once(
+    cloud: ScriptedCloud, use: Use, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "_warned", set())
+    cloud.answer(ANSWER, times=3)
+    await use(cloud.access)
+    assert caplog.messages == []
+    away = CloudAccess.at_endpoint("http://cloud.invalid", "AKIDx", "k3y", source="connection 'test'")
+    for _ in range(2):
+        await use(replace(away, proxy=cloud.endpoint))
+    assert [message for message in caplog.messages if "http://cloud.invalid are not encrypted" in message] == [
+        caplog.messages[0]
+    ]
