@@ -17,7 +17,7 @@ Sources: API pages 599/15892 (DescribeComputeEnv), 599/15891 (ResourceMaxRetryCo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 import msgspec
 from pendulum import DateTime
@@ -109,6 +109,16 @@ class ActivityFacts(Protocol):
     def end_time(self) -> DateTime | None: ...
 
 
+class EnvOutcomeDict(TypedDict):
+    """An :class:`EnvOutcome` as XCom and trigger payloads hold it."""
+
+    env_id: str
+    state: str
+    succeeded: bool
+    running_nodes: int
+    reason: str | None
+
+
 class EnvOutcome(msgspec.Struct, frozen=True):
     """
     How a wait for an environment ended, as the task receives it in XCom and in the trigger's event.
@@ -126,9 +136,15 @@ class EnvOutcome(msgspec.Struct, frozen=True):
     running_nodes: int = 0
     reason: str | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the outcome as JSON-serialisable data."""
-        return msgspec.structs.asdict(self)
+    def to_dict(self) -> EnvOutcomeDict:
+        """Return the outcome as JSON-serializable data."""
+        return {
+            "env_id": self.env_id,
+            "state": self.state,
+            "succeeded": self.succeeded,
+            "running_nodes": self.running_nodes,
+            "reason": self.reason,
+        }
 
     @classmethod
     def from_dict(cls, data: object) -> EnvOutcome:

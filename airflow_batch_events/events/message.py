@@ -17,7 +17,7 @@ import binascii
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 import pendulum
@@ -39,6 +39,17 @@ _HALF_LENGTH = len(r"\ud800")
 
 _STANDARD_ALPHABET = str.maketrans("-_", "+/")
 _AROUND = " \t\r\n\0\ufeff"
+
+
+class EventDict(TypedDict):
+    """A :class:`BatchEvent` as XCom and trigger payloads hold it."""
+
+    event_name: str
+    event_time: str | None
+    region: str
+    event_vars: dict[str, str]
+    job_id: str | None
+    batch: dict[str, Any]
 
 
 class BatchEvent(msgspec.Struct, frozen=True):
@@ -88,10 +99,6 @@ class BatchEvent(msgspec.Struct, frozen=True):
         return self._text("EnvId")
 
     @property
-    def env_name(self) -> str | None:
-        return self._text("EnvName")
-
-    @property
     def compute_node_id(self) -> str | None:
         return self._text("ComputeNodeId")
 
@@ -113,8 +120,8 @@ class BatchEvent(msgspec.Struct, frozen=True):
             self.time,
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the event as JSON-serialisable data, for XComs and trigger payloads."""
+    def to_dict(self) -> EventDict:
+        """Return the event as JSON-serializable data, for XComs and trigger payloads."""
         return {
             "event_name": self.name,
             "event_time": self.time.to_iso8601_string() if self.time else None,

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from typing import TypedDict
 
 import msgspec
 import pendulum
@@ -58,6 +58,19 @@ class EndedBy(str, Enum):
     DEADLINE = "deadline"
 
 
+class OutcomeDict(TypedDict):
+    """An :class:`Outcome` as XCom and trigger payloads hold it."""
+
+    job_id: str
+    state: str
+    succeeded: bool
+    event_name: str | None
+    event_time: str | None
+    event_vars: dict[str, str]
+    reason: str | None
+    source: str
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """
     How a wait ended, as the task receives it in XCom and in the trigger's event.
@@ -82,9 +95,18 @@ class Outcome(msgspec.Struct, frozen=True):
     reason: str | None = None
     source: str = EndedBy.API.value
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the outcome as JSON-serialisable data."""
-        return {**msgspec.structs.asdict(self), "event_vars": dict(self.event_vars)}
+    def to_dict(self) -> OutcomeDict:
+        """Return the outcome as JSON-serializable data."""
+        return {
+            "job_id": self.job_id,
+            "state": self.state,
+            "succeeded": self.succeeded,
+            "event_name": self.event_name,
+            "event_time": self.event_time,
+            "event_vars": dict(self.event_vars),
+            "reason": self.reason,
+            "source": self.source,
+        }
 
     @classmethod
     def from_dict(cls, data: object) -> Outcome:

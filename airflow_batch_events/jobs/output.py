@@ -9,8 +9,8 @@ is known of the others is shown, and the task's own result stands.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from airflow_batch_events.events.catalog import JobState
 from airflow_batch_events.events.diagnosis import Diagnosis, FailedInstance, diagnose
@@ -20,11 +20,9 @@ from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.text import printable, printable_lines
 
 if TYPE_CHECKING:
-    from airflow_batch_events.protocol.apis.request import Request
+    from airflow_batch_events.protocol.apis.request import Send
 
 log = logging.getLogger(__name__)
-
-Send = Callable[["Request[Any]"], Any]
 
 OUTPUT_LINES = 200
 """Lines of output that are read into a task's log."""

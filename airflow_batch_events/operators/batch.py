@@ -18,7 +18,7 @@ from airflow_batch_events.events.notifications import (
     normalize_notifications,
     read_event_vars,
 )
-from airflow_batch_events.events.outcome import NOT_STARTED, RECONCILE_INTERVAL, TIMEOUT, EndedBy, Outcome
+from airflow_batch_events.events.outcome import NOT_STARTED, RECONCILE_INTERVAL, TIMEOUT, EndedBy, Outcome, OutcomeDict
 from airflow_batch_events.events.values import is_list
 from airflow_batch_events.exceptions import BatchEventsError, SubmissionRecordError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
@@ -237,7 +237,7 @@ class BatchSubmitJobOperator(ParameterMixin, NotifyMixin, JobWaitMixin, BaseOper
             raise
         return job_id if outcomes is None else self._conclude(context, outcomes)
 
-    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: Any = None) -> OutcomeDict:
         """Take what the trigger fired: return the outcome, or fail with what failed and why."""
         self.read_parameters(*CONNECTION)
         SubmissionStore(context, durable=self.durable).resumed()
@@ -303,7 +303,7 @@ class BatchSubmitJobOperator(ParameterMixin, NotifyMixin, JobWaitMixin, BaseOper
             fate = f"job {job_id} runs on: a retry finds it again, BatchTerminateJobOperator or the console ends it"
         self.log.error("The task cannot wait for its job (%s): %s", type(error).__name__, fate)
 
-    def _conclude(self, context: Context, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    def _conclude(self, context: Context, outcomes: Sequence[Outcome]) -> OutcomeDict:
         self.log_end(outcomes)
         (outcome,) = outcomes
         error = None if outcome.succeeded else self.error_for(outcome)

@@ -152,11 +152,6 @@ class CmqClient:
             )
         return answer.messages or []
 
-    async def receive_one(self, queue_name: str, *, wait_seconds: int | None = 3) -> Message | None:
-        """Receive one message, or None when nothing arrived in ``wait_seconds``; see :meth:`receive`."""
-        messages = await self.receive(queue_name, max_messages=1, wait_seconds=wait_seconds)
-        return messages[0] if messages else None
-
     async def delete(self, queue_name: str, receipt_handles: Sequence[str]) -> list[DeleteFailure]:
         """
         Delete messages, 16 a call.

@@ -22,6 +22,7 @@ from tencentcloud.common.profile.http_profile import HttpProfile
 
 from airflow_batch_events.protocol.apis.request import Service
 from airflow_batch_events.protocol.credentials.access import Key
+from airflow_batch_events.protocol.credentials.default_credentials import MachineCredential
 
 if TYPE_CHECKING:
     import httpx
@@ -84,10 +85,11 @@ class Signer(AbstractClient):  # type: ignore[misc]
         return request
 
 
-def find_default_credential() -> Any:
+def find_default_credential() -> MachineCredential:
     """
     Return what the vendor's default chain finds: environment, profile file, role of the machine or of the cluster.
 
     Blocks. A credential of a role fetches its next key by itself, in ``get_credential_info()``.
     """
-    return DefaultCredentialProvider().get_credentials()
+    credential: MachineCredential = DefaultCredentialProvider().get_credentials()
+    return credential

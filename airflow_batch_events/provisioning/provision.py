@@ -21,11 +21,9 @@ from airflow_batch_events.protocol.apis import tdmq
 from airflow_batch_events.provisioning.queue_names import check_queue_name
 
 if TYPE_CHECKING:
-    from airflow_batch_events.protocol.apis.request import Request
+    from airflow_batch_events.protocol.apis.request import Request, Send
 
 T = TypeVar("T")
-Send = Callable[["Request[Any]"], Any]
-
 DEAD_LETTER_SUFFIX = "-dead"
 """The dead-letter queue's name is the queue's with this behind it; names must not end in ``-dlq``."""
 
@@ -220,7 +218,6 @@ def apply(send: Send, plan: Plan, tell: Callable[[str], None]) -> None:
 
 def _find(send: Send, request: Request[T]) -> T | None:
     try:
-        found: T = send(request)
+        return send(request)
     except ApiNotFoundError:
         return None
-    return found

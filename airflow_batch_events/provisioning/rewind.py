@@ -11,7 +11,6 @@ Sources: data plane documentation of RewindQueue (the bounds), API page 1179/559
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -25,9 +24,7 @@ from airflow_batch_events.protocol.apis.fields import whole
 from airflow_batch_events.times import parse_moment, parse_unix
 
 if TYPE_CHECKING:
-    from airflow_batch_events.protocol.apis.request import Request
-
-Send = Callable[["Request[Any]"], Any]
+    from airflow_batch_events.protocol.apis.request import Send
 
 MARGIN = timedelta(seconds=10)
 """How far this machine's clock may differ from the cloud's at the far end of what a queue keeps."""

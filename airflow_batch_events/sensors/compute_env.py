@@ -12,7 +12,7 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 from airflow_batch_events.events.confirmation import CONFIRM_INTERVAL
-from airflow_batch_events.events.environment import EnvOutcome, NodeWait
+from airflow_batch_events.events.environment import EnvOutcome, EnvOutcomeDict, NodeWait
 from airflow_batch_events.events.values import name_of
 from airflow_batch_events.exceptions import ComputeEnvTimeoutError, CredentialsError
 from airflow_batch_events.hooks.batch import VISIBILITY_CHECK
@@ -103,7 +103,7 @@ class BatchComputeEnvSensor(ParameterMixin, EnvWaitMixin, BaseSensorOperator):
                 return self._conclude(wait.outcome)
         return self._conclude(self.wait_until_nodes_run(wait, timeout=self.timeout))
 
-    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: Any = None) -> EnvOutcomeDict:
         """Take what the trigger fired: say how many nodes run, or fail with the cloud's reason."""
         with skipping_errors(self):
             return self._conclude(self.outcome_of(event))
@@ -137,7 +137,7 @@ class BatchComputeEnvSensor(ParameterMixin, EnvWaitMixin, BaseSensorOperator):
             max_failed_nodes=self.max_failed_nodes,
         )
 
-    def _conclude(self, outcome: EnvOutcome) -> dict[str, Any]:
+    def _conclude(self, outcome: EnvOutcome) -> EnvOutcomeDict:
         error = outcome.error
         if error is None:
             self.log.info("%d nodes of %s run", outcome.running_nodes, outcome.env_id)

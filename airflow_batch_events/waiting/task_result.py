@@ -8,10 +8,9 @@ One place for the tasks that end on a worker and for those that end in the trigg
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from airflow_batch_events.events.catalog import JobState
-from airflow_batch_events.events.outcome import NOT_FOUND, NOT_STARTED, REFUSED, TIMEOUT, Outcome
+from airflow_batch_events.events.outcome import NOT_FOUND, NOT_STARTED, REFUSED, TIMEOUT, Outcome, OutcomeDict
 from airflow_batch_events.exceptions import (
     BatchEventsError,
     BatchJobFailedError,
@@ -32,7 +31,7 @@ def end_lines(outcomes: Sequence[Outcome]) -> list[str]:
     return [printable(line, MAX_TEXT) for line in lines]
 
 
-def result_of(outcomes: Sequence[Outcome], *, is_list: bool) -> Any:
+def result_of(outcomes: Sequence[Outcome], *, is_list: bool) -> OutcomeDict | list[OutcomeDict]:
     """Return the value of a task: the list of the outcomes for a list of jobs, else the one outcome."""
     values = [outcome.to_dict() for outcome in outcomes]
     return values if is_list else values[0]

@@ -62,7 +62,7 @@ def test_the_published_body_is_read():
     (event,) = parse_message(json.dumps(PUBLISHED)).events
     assert event.known_name is EventName.COMPUTE_NODE_CREATED
     assert event.time == pendulum.datetime(2018, 6, 15, 14, 43, 17, tz="UTC")
-    assert (event.region, event.env_id, event.env_name) == ("ap-guangzhou", "env-ptoxdb1t", "batch-env")
+    assert (event.region, event.env_id) == ("ap-guangzhou", "env-ptoxdb1t")
     assert event.compute_node_id == "node-0iy7wxyo"
     assert event.batch["Cpu"] == 4
     assert event.job_id is None

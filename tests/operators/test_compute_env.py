@@ -94,7 +94,7 @@ def created(cloud):
 def test_creating_waits_until_all_nodes_run_and_returns_the_id(deferrable):
     task = create(deferrable=deferrable)
     env_id = task.run()
-    assert shown(env_id).running_node_count == 2
+    assert shown(env_id).node_counts["RunningCount"] == 2
     assert len(task.deferrals) == deferrable
 
 
@@ -331,7 +331,7 @@ def test_modifying_waits_until_there_are_as_many_nodes_as_desired(deferrable, no
     env_id = create().run()
     assert modify(env_id, desired_nodes=nodes, deferrable=deferrable).run() == env_id
     after = shown(env_id)
-    assert (len(after.nodes), after.running_node_count) == (int(nodes), int(nodes))
+    assert (len(after.nodes), after.node_counts["RunningCount"]) == (int(nodes), int(nodes))
 
 
 def test_name_and_types_are_changed_without_a_wait():
@@ -382,7 +382,7 @@ def test_an_environment_with_nodes_is_not_deleted_unasked(cloud):
     env_id = create().run()
     with pytest.raises(ComputeEnvRefusedError, match="set drain=True"):
         delete(env_id).run()
-    assert shown(env_id).running_node_count == 2
+    assert shown(env_id).node_counts["RunningCount"] == 2
 
 
 @BOTH_WAYS

@@ -76,8 +76,7 @@ async def queues(access: CloudAccess, api: AsyncSdkClient) -> AsyncIterator[CmqC
 @pytest.mark.parametrize("body", ["x", "a&b=c %+/ü漢\n", "@file", '{"EventName": "JOB_SUCCEED"}', "x" * 70_000])
 async def test_a_body_arrives_as_it_was_sent(queues: CmqClient, body: str) -> None:
     await queues.send("jobs", body)
-    message = await queues.receive_one("jobs")
-    assert message is not None
+    [message] = await queues.receive("jobs")
     assert message.body == body
     assert message.next_visible_time - message.enqueue_time >= 30
 
@@ -122,12 +121,12 @@ async def test_a_published_message_reaches_the_queue(queues: CmqClient) -> None:
 
 
 async def test_a_long_poll_answers_as_soon_as_something_arrives(queues: CmqClient) -> None:
-    polls = [asyncio.create_task(queues.receive_one("jobs", wait_seconds=20)) for _ in range(3)]
+    polls = [asyncio.create_task(queues.receive("jobs", max_messages=1, wait_seconds=20)) for _ in range(3)]
     began = time.monotonic()
     await queues.send_batch("jobs", ["a", "b", "c"])
-    messages = await asyncio.gather(*polls)
-    assert sorted(message.body for message in messages if message) == ["a", "b", "c"]
-    assert time.monotonic() - began < 5
+    received = await asyncio.gather(*polls)
+    assert sorted(message.body for messages in received for message in messages) == ["a", "b", "c"]
+    assert time.monotonic() - began < 15
 
 
 async def test_what_does_not_exist_is_named(queues: CmqClient, api: AsyncSdkClient) -> None:
@@ -204,8 +203,7 @@ async def test_queues_topics_and_subscriptions_are_described_as_they_were_made(
 async def test_a_job_runs_tells_its_queue_and_is_described(queues: CmqClient, api: AsyncSdkClient) -> None:
     job_id = await api.send(batch.submit_job(JOB, PLACEMENT, "token"))
     assert await api.send(batch.submit_job(JOB, PLACEMENT, "token")) == job_id
-    message = await queues.receive_one("jobs", wait_seconds=20)
-    assert message is not None
+    [message] = await queues.receive("jobs", max_messages=1, wait_seconds=20)
     assert job_id in message.body
     [view] = await api.send(batch.describe_jobs([job_id, "job-00000000"]))
     assert (view.job_id, view.state, view.name) == (job_id, "SUCCEED", "hello")

@@ -102,14 +102,13 @@ async def test_received_messages_are_typed(cloud: ScriptedCloud, client: CmqClie
 async def test_an_empty_queue_is_an_empty_list(cloud: ScriptedCloud, client: CmqClient, pauses: list[float]) -> None:
     cloud.answer(EMPTY, times=2)
     assert await client.receive("jobs") == []
-    assert await client.receive_one("jobs") is None
+    assert await client.receive("jobs", max_messages=1) == []
     assert pauses == []
 
 
-async def test_receive_one_asks_for_one(cloud: ScriptedCloud, client: CmqClient) -> None:
+async def test_a_receive_may_ask_for_one_and_wait_as_the_queue_says(cloud: ScriptedCloud, client: CmqClient) -> None:
     cloud.answer({**OK, "msgInfoList": [INFO]})
-    message = await client.receive_one("jobs", wait_seconds=None)
-    assert message is not None
+    [message] = await client.receive("jobs", max_messages=1, wait_seconds=None)
     assert message.message_id == "m1"
     assert cloud.asked[0].form["numOfMsg"] == "1"
     assert "pollingWaitSeconds" not in cloud.asked[0].form

@@ -110,7 +110,7 @@ async def test_an_answer_without_an_end_is_given_up(
 async def test_an_answer_that_is_no_proper_http_is_a_transport_error(cloud: ScriptedCloud, use: Use, head: str) -> None:
     cloud.answer(b"no such thing", headers=(head,))
     with pytest.raises(TransportError):
-        await use(cloud.access)
+        await use(cloud.access, bound=0.3)
 
 
 async def test_no_word_of_a_library_leaves(

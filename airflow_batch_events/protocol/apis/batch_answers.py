@@ -172,11 +172,6 @@ class ComputeEnv(View, frozen=True):
     nodes: tuple[ComputeNode, ...] = ()
     raw: Answer = field(default_factory=dict)
 
-    @property
-    def running_node_count(self) -> int:
-        """Nodes that run."""
-        return self.node_counts.get("RunningCount", 0)
-
 
 class Activity(View, frozen=True):
     """

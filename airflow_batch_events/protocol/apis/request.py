@@ -9,7 +9,7 @@ request never shows its parameters: job descriptions hold passwords.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -36,3 +36,15 @@ class Request(msgspec.Struct, Generic[T], frozen=True):
 
     def __repr__(self) -> str:
         return f"Request({self.service!r}, {self.action!r}, repeatable={self.repeatable})"
+
+
+class Send(Protocol):
+    """Makes a call and blocks until it is answered, as ``SdkClient.send`` does."""
+
+    def __call__(self, request: Request[T], /) -> T:
+        """
+        Make the call.
+
+        :return: What the request's parser makes of the answer.
+        """
+        ...

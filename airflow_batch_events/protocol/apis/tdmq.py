@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 
 from airflow_batch_events.limits import MAX_PAGE, MIN_REWIND_SIZE_MB
 from airflow_batch_events.protocol.apis.fields import text
-from airflow_batch_events.protocol.apis.request import Request
+from airflow_batch_events.protocol.apis.request import Request, Send
 from airflow_batch_events.protocol.apis.tdmq_answers import (
     Answer,
     Page,
@@ -319,9 +319,7 @@ def describe_subscriptions(
     return _read("DescribeCmqSubscriptionDetail", params, pages_of("SubscriptionSet", read_subscription))
 
 
-def list_subscriptions(
-    send: Callable[[Request[Page[Subscription]]], Page[Subscription]], topic_name: str
-) -> list[Subscription]:
+def list_subscriptions(send: Send, topic_name: str) -> list[Subscription]:
     """
     List all subscriptions of a topic.
 

@@ -12,7 +12,7 @@ import concurrent.futures
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 from airflow_batch_events.exceptions import CredentialsError
 from airflow_batch_events.protocol.credentials.access import Key
@@ -27,8 +27,17 @@ ASK_AGAIN_AFTER = 60.0
 _UNUSABLE = "InvalidCredential"
 """The SDK's code for a key that is empty or has blanks at its ends."""
 
+
+class MachineCredential(Protocol):
+    """What the chain finds; one of a role fetches its next key by itself."""
+
+    def get_credential_info(self) -> tuple[str | None, str | None, str | None]:
+        """Return SecretId, SecretKey and session token as they are now. May block."""
+        ...
+
+
 _lock = threading.Lock()
-_machine: Any = None
+_machine: MachineCredential | None = None
 """The credential of a role that renews itself; what is read from the environment or a file is read each time."""
 
 
@@ -86,7 +95,7 @@ def _find(refused: Key | None) -> Key:
         return key
 
 
-def _key_of(credential: Any) -> Key | None:
+def _key_of(credential: MachineCredential) -> Key | None:
     secret_id, secret_key, token = credential.get_credential_info()
     return Key(secret_id, secret_key, token or None) if secret_id and secret_key else None
 

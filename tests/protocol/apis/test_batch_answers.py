@@ -233,13 +233,13 @@ def test_a_compute_environment_is_described_with_its_nodes() -> None:
         "NextAction": "",
     }
     env = batch.describe_compute_env("env-1").parse(answer)
-    assert (env.name, env.desired_node_count, env.running_node_count) == ("render", 2, 1)
+    assert (env.name, env.desired_node_count, env.node_counts["RunningCount"]) == ("render", 2, 1)
     assert [(node.node_id, node.instance_id, node.state) for node in env.nodes] == [
         ("node-1", "ins-1", "RUNNING"),
         ("node-2", "", "CREATING"),
     ]
     [listed] = batch.describe_compute_envs(["env-1"]).parse({"ComputeEnvSet": [{"EnvId": "env-1"}]})
-    assert (listed.nodes, listed.running_node_count) == ((), 0)
+    assert (listed.nodes, listed.node_counts) == ((), {})
 
 
 def test_activities_say_what_failed_and_why() -> None:
