@@ -5,7 +5,7 @@ One class per cause, so that a retry policy can tell them apart.
 ::
 
     BatchEventsError
-    ├── ConfigurationError (ValueError)      mend the connection or the parameters; a retry does not help
+    ├── ConfigurationError (ValueError)      fix the connection or the parameters; a retry does not help
     │   ├── CredentialsError                 no key, a role or key that was refused, a clock off
     │   ├── ParameterError                   a parameter of a task holds what it does not take
     │   ├── WaitQueueNotFoundError           the queue of a wait does not exist
@@ -36,7 +36,7 @@ One class per cause, so that a retry policy can tell them apart.
     │       ├── CmqQueueNotFoundError        4440: there is no such queue
     │       ├── CmqTopicNotFoundError        4440: there is no such topic
     │       ├── CmqServerError               6000: may pass
-    │       ├── CmqNoSubscriberError         6030: nobody wants what was published
+    │       ├── CmqNoSubscriberError         6030: no subscription wants what was published
     │       ├── CmqBeingReleasedError        6040: a queue or topic of that name was deleted a moment ago
     │       └── CmqTooManyUnackedError       6070: too many messages are received but not deleted
     ├── ComputeEnvError                      how a wait for a compute environment ended
@@ -79,7 +79,7 @@ class ConfigurationError(BatchEventsError, ValueError):
 
 
 class CredentialsError(ConfigurationError):
-    """There is no usable key, or the cloud refused it or the role: mend the connection, then run the task again."""
+    """There is no usable key, or the cloud refused it or the role: fix the connection, then run the task again."""
 
 
 class ParameterError(ConfigurationError):
@@ -123,7 +123,7 @@ class CallTimeoutError(TransportError):
 
 class ApiError(CloudError):
     """
-    A TC3 API (Batch, TDMQ), or whoever answers in its place, answered with an error code.
+    A TC3 API (Batch, TDMQ), or something that answers in its place, answered with an error code.
 
     Code, message and request id are kept as text that can be shown: the message up to 2,000 characters.
 
@@ -179,7 +179,7 @@ class ApiServerError(ApiError):
 
 class CmqError(CloudError):
     """
-    The queue service's data plane, or whoever answers in its place, answered with a code.
+    The queue service's data plane, or something that answers in its place, answered with a code.
 
     Message and request id are kept as text that can be shown: the message up to 2,000 characters.
 
@@ -298,7 +298,7 @@ class ComputeEnvError(BatchEventsError):
 
 
 class ComputeEnvFailedError(ComputeEnvError):
-    """Nodes cannot be created, or the environment is being deleted; a retry looks at the same environment again."""
+    """Nodes cannot be created, or the environment is being deleted; a retry sees the same environment again."""
 
 
 class ComputeEnvNotFoundError(ComputeEnvError):

@@ -51,7 +51,7 @@ HOSTILE = "\x1b]52;c;ZXZpbA==\x07\r\n2026-01-01 [info] all is well \u202e::group
 
 
 @pytest.mark.parametrize("kind", [kind for kind in CLASSES.values() if not issubclass(kind, (ApiError, CmqError))])
-def test_whatever_an_error_quotes_its_text_is_one_line_that_can_be_shown(kind) -> None:
+def test_the_text_of_an_error_is_one_printable_line(kind) -> None:
     text = str(kind(f"job {HOSTILE} has failed"))
     assert text == printable(text)
     assert text.startswith(r"job \x1b]52;c;ZXZpbA==\x07\r\n2026")

@@ -73,7 +73,7 @@ def test_what_can_be_read_stays(text):
 
 
 @given(anything)
-def test_nothing_unprintable_is_left_whatever_the_text(text):
+def test_nothing_unprintable_is_left(text):
     shown = printable(text)
     # Of the pictures and ideographs some are younger than this Python.
     kept = re.compile("[\u200d\U0001f000-\U0001faff\U00020000-\U0003fffd]")

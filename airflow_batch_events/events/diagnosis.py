@@ -174,7 +174,7 @@ def _resolve(state: str, reason: str | None, instances: Sequence[FailedInstance]
         )
     if instances and instances[0].exit_code:
         advice = _BY_SIGNAL.get(_signal_name(instances[0].exit_code))
-        return advice or "Look at the command's output above, mend it, then run the task again"
+        return advice or "Read the command's output above, fix the command, then run the task again"
     text = (instances[0].reason if instances else reason or "").lower()
     for clue, advice in _BY_REASON:
         if clue in text:

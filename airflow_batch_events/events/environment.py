@@ -126,7 +126,7 @@ class EnvOutcome(msgspec.Struct, frozen=True):
     :param env_id: The environment.
     :param state: ``READY``, ``GONE``, ``CREATION_FAILED``, ``DELETING``, ``NOT_FOUND``, ``REFUSED``, ``TIMEOUT``.
     :param succeeded: Whether it ended as it was wanted.
-    :param running_nodes: How many nodes ran when last looked at.
+    :param running_nodes: How many nodes ran at the last poll.
     :param reason: Why, in words, where the state alone does not say it.
     """
 
@@ -225,7 +225,7 @@ class NodeWait:
 
     @property
     def is_refused(self) -> bool:
-        """Whether the API refused the id when last asked, which the next looks confirm or not."""
+        """Whether the API refused the id when last asked, which the next polls confirm or not."""
         return self._refusals.is_open
 
     @property
@@ -259,7 +259,7 @@ class NodeWait:
         Take what was done to the failed nodes that :meth:`on_poll` has named.
 
         :param activities: Of all these nodes, in any order; empty when they could not be read.
-        :param as_of: The cloud's time of the look, Unix seconds; None while not known: no failure grows final.
+        :param as_of: The cloud's time of the poll, Unix seconds; None while not known: no failure grows final.
         """
         by_node: dict[str, list[ActivityFacts]] = {}
         for activity in activities:
@@ -280,10 +280,10 @@ class NodeWait:
 
     def on_error(self, error: CloudError, as_of: float) -> None:
         """
-        Take the error that a look ended with; only what the API surely knows is a fact.
+        Take the error that a poll ended with; only what the API surely knows is a fact.
 
         :param error: The error.
-        :param as_of: The time of the look, in seconds of a clock that does not step.
+        :param as_of: The time of the poll, in seconds of a clock that does not step.
         """
         if isinstance(error, ApiNotFoundError):
             self._refusals.reset()

@@ -42,7 +42,7 @@ class RemovalStep(Enum):
 
 class Removal:
     """
-    The removal of an environment: take its nodes away, delete it, look until it is gone.
+    The removal of an environment: take its nodes away, delete it, poll until it is gone.
 
     :param env_id: The environment.
     :param drain: Whether its nodes are taken away if it is still meant to have some.
@@ -89,7 +89,7 @@ class Removal:
         return RemovalStep.WAIT
 
     def on_error(self, error: CloudError) -> None:
-        """Take the error that a look or a step ended with."""
+        """Take the error that a poll or a step ended with."""
         if isinstance(error, ApiNotFoundError):
             self.outcome = self.outcome or EnvOutcome(self.env_id, GONE, True)
         elif isinstance(error, ApiError):

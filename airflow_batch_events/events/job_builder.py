@@ -4,7 +4,7 @@ Build the ``Job`` of a simple case, one task whose instances run one command, wi
 
 What comes out is the API's own dictionary, so whatever is missing here can be added to it. Only what the API is
 documented to refuse is refused here, and earlier: where the DAG is written. A text that still holds a Jinja template is
-left alone, because nobody knows yet what it will say; where a number belongs, the operator reads it as a number once
+left alone, because what it will say is not known yet; where a number belongs, the operator reads it as a number once
 it is rendered.
 
 Sources: API page 599/15907 (Job, Task, Application), 599/15908 (FailedAction).

@@ -71,7 +71,7 @@ class BatchEvent(msgspec.Struct, frozen=True):
 
     @property
     def known_name(self) -> EventName | None:
-        """The event as a member of the catalogue, or None for a name that is in no list."""
+        """The event as a member of the catalog, or None for a name that is in no list."""
         return find_event_name(self.name)
 
     @property

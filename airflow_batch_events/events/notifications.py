@@ -53,7 +53,7 @@ def build_notifications(
     :param topic_name: The topic's name, never its id; at most 64 characters.
     :param events: Event names in either spelling, or one; by default the three that settle a wait.
     :param event_vars: Custom parameters, either one mapping for all events or one mapping per event name. They are
-        public: whoever can read the topic's queues, the events or Airflow's logs and XComs sees them.
+        public: everyone who can read the topic's queues, the events or Airflow's logs and XComs sees them.
     :param allowed: The events that make sense here.
     :raises ParameterError: Naming what is wrong and what is allowed.
     """

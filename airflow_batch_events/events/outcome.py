@@ -5,9 +5,9 @@ Decide how a wait for a job ends: which of two facts about the job wins, and the
 :class:`JobWait` is the one decision that the deferred and the blocking path share; the loops around it only do I/O.
 Events are hints, the API is the truth. The rules, none of which may be relaxed:
 
-* An event is believed only if it is younger than what the wait already knows: than the last look that saw the job
+* An event is believed only if it is younger than what the wait already knows: than the last poll that saw the job
   active, or than the beginning of the wait. Anything else (a duplicate from before RetryJobs, an event without a time,
-  one from the future, from another region, or one that contradicts itself) only makes the next look immediate.
+  one from the future, from another region, or one that contradicts itself) only makes the next poll immediate.
 * "Could not read" is no fact at all. Only the API's answer that it does not know the job counts, and only after a grace
   period, because a job becomes visible some time after it was submitted. That it refuses the id has to be confirmed.
 * A wait ends once. Whatever comes later changes nothing.
@@ -44,7 +44,7 @@ FUTURE_TOLERANCE = 2.0
 """Seconds by which an event may be ahead of the cloud's clock, which is learned in whole seconds and may be late."""
 
 RECONCILE_INTERVAL = 300.0
-"""Default seconds between looks at the API while events can be read."""
+"""Default seconds between polls while events can be read."""
 
 DEFAULT_GRACE = 60.0
 """Seconds for which a job that the API does not know counts as not visible yet."""
@@ -159,7 +159,7 @@ class JobWait:
 
     :param job_id: The job.
     :param began: The cloud's time, Unix seconds, at which the wait began; None if it is not known yet, and then no
-        event is believed before the first look.
+        event is believed before the first poll.
     :param grace: Seconds for which a job that the API does not know counts as not visible yet.
     :param region: The region that the job is in; an event that names another one is not believed. None believes any.
     """
@@ -228,7 +228,7 @@ class JobWait:
         if not self._may_be_true(event, now):
             return WaitDecision.POLL_SOON
         if state is None:
-            # What is old may be of a run before RetryJobs; the look before the start deadline tells.
+            # What is old may be of a run before RetryJobs; the poll before the start deadline tells.
             self.has_started = self.has_started or self._is_news(event)
             return WaitDecision.WAIT
         if self._held is None or _is_younger(event, self._held):
@@ -277,7 +277,7 @@ class JobWait:
         return self._end_badly(REFUSED, EndedBy.API, reason)
 
     def on_clock_jump(self) -> None:
-        """Forget all times, because the clock that told them has jumped: the next look tells where the job is."""
+        """Forget all times, because the clock that told them has jumped: the next poll tells where the job is."""
         self._known_since = self._seen_at = self._missing_since = self._refusals = None
 
     def on_deadline(self) -> WaitDecision:

@@ -3,8 +3,8 @@
 Decide how to go on ending a job: TerminateJob is asynchronous, and refused while the job is SUBMITTED.
 
 One decision for two loops: the worker's, which blocks for one job, and the triggerer's, which ends any number of them
-at a pace. Both ask until the API has taken the request, then look until the job has settled, and give up when their
-time is over; they say what became of the job, because nobody will ask again. That there is no such job, or that its id
+at a pace. Both ask until the API has taken the request, then poll until the job has settled, and give up when their
+time is over; they say what became of the job, because nothing will ask again. That there is no such job, or that its id
 is refused, has to be confirmed: a job that is taken for gone runs on.
 
 Source: API pages 599/15908 (TerminateTaskInstance) and TerminateJob.
@@ -22,7 +22,7 @@ from airflow_batch_events.exceptions import (
 )
 
 ASK_EVERY = 1.0
-"""Seconds between two tries to end a job, and between two looks at whether it has ended."""
+"""Seconds between two tries to end a job, and between two polls for its end."""
 
 BOUND = 25.0
 """Seconds for which a task waits for its job's end; Airflow gives a trigger 30."""
@@ -30,7 +30,7 @@ BOUND = 25.0
 
 class Termination:
     """
-    The ending of one job: ask while it was not asked for, look while it is not over.
+    The ending of one job: ask until the API takes the request, poll until it is over.
 
     :param job_id: The job.
     """
@@ -48,7 +48,7 @@ class Termination:
     def on_asked(self) -> None:
         """The API has taken the request."""
         self.was_asked = True
-        self.report = f"job {self.job_id}: the cloud was asked to end it, and had not done so when last looked at"
+        self.report = f"job {self.job_id}: the cloud was asked to end it, and had not done so at the last poll"
 
     def on_state(self, state: str | None) -> None:
         """

@@ -13,7 +13,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, TypeGuard
 
 from airflow_batch_events.exceptions import ParameterError
@@ -35,15 +35,16 @@ def kind_of(value: object) -> str:
     return f"an {name}" if name[:1] in "aeiou" else f"a {name}"
 
 
-def unfold(value: Any) -> Any:
+def unfold(value: object) -> object:
     """Return the list or object that a text spells in JSON, or as Python shows it; anything else as it is."""
     if not isinstance(value, str) or value.strip()[:1] not in ("[", "{"):
         return value
     for read in (json.loads, ast.literal_eval):
         try:
-            return read(value.strip())
+            found: object = read(value.strip())
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             continue
+        return found
     return value
 
 
@@ -52,7 +53,7 @@ def is_list(value: object) -> TypeGuard[Sequence[Any] | Set[Any]]:
     return isinstance(value, Sequence | Set) and not isinstance(value, str | bytes | bytearray)
 
 
-def items_of(value: Any) -> list[Any]:
+def items_of(value: Iterable[Any]) -> list[Any]:
     """Return the items of what :func:`is_list` says yes to; those of a set in an order that is always the same."""
     return sorted(value, key=str) if isinstance(value, Set) else list(value)
 

@@ -69,7 +69,7 @@ def account_from_connection(connection: Connection, region: str | None = None) -
             f"{source} has no region: set 'region' in its extra, for example ap-guangzhou, or the task's region"
         )
     return CredentialSource(
-        place={
+        endpoints={
             "region": region_of(source, region),
             "cmq_endpoint": _endpoint(extra, "cmq_endpoint", source),
             "batch_endpoint": _endpoint(extra, "batch_endpoint", source),
@@ -342,8 +342,8 @@ def _secrets_of_account(account: CredentialSource) -> Iterator[str | None]:
         yield from (account.key.secret_key, account.key.token)
     if account.role is not None:
         yield account.role.external_id
-    if account.place["proxy"] is not None:
-        yield from parse_proxy(account.place["source"], "proxy", account.place["proxy"]).secrets
+    if account.endpoints["proxy"] is not None:
+        yield from parse_proxy(account.endpoints["source"], "proxy", account.endpoints["proxy"]).secrets
     yield from secrets_of_environment()
 
 

@@ -249,7 +249,7 @@ class CmqClient:
                 good_codes=(OK, STALE_HANDLE, PARTLY_DELETED, NOTHING_DELETED),
             )
         except CmqParameterError as error:
-            # A service that looks at the handle's form first has accepted the key, and says nothing of the queue.
+            # A service that checks the handle's form first has accepted the key, and says nothing of the queue.
             if error.module != BAD_HANDLE:
                 raise
 

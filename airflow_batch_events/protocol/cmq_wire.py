@@ -141,8 +141,8 @@ def parse_answer(content: bytes) -> Answer:
     """
     Read an answer.
 
-    One message that is not as documented must not hide the others of its batch for ever: what is wrong with it is left
-    out where it is not needed, and else the message is.
+    One message that is not as documented must not hide the others of its batch indefinitely: what is wrong with it is
+    left out where it is not needed, and else the message is.
 
     :raises ValueError: When it is not one, whatever is wrong with it.
     """

@@ -69,7 +69,7 @@ class LoopThread:
         if self._loop is None:
             loop = asyncio.new_event_loop()
             thread = threading.Thread(target=_serve, args=(loop, self._tidy), name="batch-events-client", daemon=True)
-            # Also when nobody closes it: with the last reference, and at the interpreter's end.
+            # Also when it is never closed: with the last reference, and at the interpreter's end.
             self._end = weakref.finalize(self, _stop, loop, thread, os.getpid())
             thread.start()
             self._loop = loop
@@ -79,7 +79,7 @@ class LoopThread:
         """Leave alone what a fork has copied: its thread runs in the other process, which shares its sockets."""
         if self._end is not None:
             self._end.detach()
-        # Kept: a loop that looks as if it ran cannot be collected without a complaint.
+        # Kept: collecting a loop that still counts as running raises a warning.
         _abandoned.append((self._loop, None if self._forget is None else self._forget()))
         self._pid, self._loop, self._end = os.getpid(), None, None
 

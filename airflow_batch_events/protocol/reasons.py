@@ -3,7 +3,7 @@
 Say why a call has failed, in our own words.
 
 The texts of HTTP libraries quote URLs, headers and proxies, passwords included, so none of them leaves: a reason is
-made from an exception's class, its number and its status alone. Whoever raises with such a reason does so outside the
+made from an exception's class, its number and its status alone. Raise with such a reason outside the
 ``except`` block, so that the library's exception is not in the chain that Airflow logs.
 """
 

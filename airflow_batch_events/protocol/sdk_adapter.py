@@ -47,7 +47,7 @@ class Signer(AbstractClient):  # type: ignore[misc]
     :param region: The region that requests are about.
     """
 
-    # Without the SDK's own, which makes an HTTP client by the environment that nobody would ever use.
+    # Without the SDK's own, which would make an HTTP client from the environment that is never used.
     def __init__(self, service: Service, endpoint: str, region: str) -> None:
         parts = urlsplit(endpoint)
         self._service = service

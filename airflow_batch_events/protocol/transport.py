@@ -76,7 +76,7 @@ def warn_if_readable(access: CloudAccess, endpoint: str) -> None:
         _warned.add(endpoint)
         log.warning(
             "%s: requests to %s are not encrypted: signatures, session tokens, job descriptions and messages can be "
-            "read by whoever is between; use https:// where the address has it",
+            "read on the way; use https:// where the address has it",
             access.source,
             endpoint,
         )

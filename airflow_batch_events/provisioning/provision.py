@@ -34,12 +34,12 @@ QUEUE_DEFAULTS = tdmq.QueueSettings(
     # A reader deletes within a second; half a minute bounds the delay when the wrong triggerer received a message.
     visibility_timeout=30,
     polling_wait_seconds=3,
-    # The longest that TDMQ keeps a message: how long all triggerers may be down before events are lost to looks.
+    # The longest that TDMQ keeps a message: how long all triggerers may be down before events are lost to polls.
     msg_retention_seconds=MAX_RETENTION,
 )
 
 DEAD_LETTER_RECEIVES = 100
-"""Receives after which a message that nobody deletes is put aside; orphans are deleted long before."""
+"""Receives after which a message that is never deleted is put aside; orphans are deleted long before."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ def subscription_problems(subscription: tdmq.Subscription) -> list[str]:
 
 def plan(send: Send, wanted: DesiredState) -> Plan:
     """
-    Look at what is there, and plan.
+    Read what is there, and plan.
 
     :param send: Makes a call, as ``SdkClient.send`` does.
     :param wanted: What there shall be.

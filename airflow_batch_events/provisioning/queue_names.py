@@ -2,7 +2,7 @@
 """
 What a queue's name looks like, and the place in it that each host fills with its own name: a queue for each triggerer.
 
-Whoever provisions the queue and whoever reads it must arrive at the same name, so both come here, and two hosts must
+Provisioning the queue and reading it must arrive at the same name, so both come here, and two hosts must
 not arrive at the same one: a name that is cut ends with a hash of the whole.
 
 Source: API page 1179/55917, CreateCmqQueue (64 characters: a letter, then letters, digits and hyphens; the

@@ -48,7 +48,7 @@ class Rewind:
     oldest: pendulum.DateTime | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON-serialisable data."""
+        """Return it as JSON-serializable data."""
         return {"queue": self.queue_name, "start": self.start.to_iso8601_string(), "at_most": self.kept}
 
 
@@ -91,7 +91,7 @@ def plan_rewind(queue: tdmq.QueueAttributes, to: datetime, now: datetime) -> Rew
 
 def plan_rewind_of(send: Send, queue_name: str, to: str | datetime) -> Rewind:
     """
-    Look at a queue and check that it can be rewound.
+    Read a queue and check that it can be rewound.
 
     :param send: Makes a call, as ``SdkClient.send`` does.
     :param queue_name: The queue.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Where and as whom something was submitted, so that a later try looks for it there and nowhere else.
+Where and as whom something was submitted, so that a later try seeks it there and nowhere else.
 
 A job's id means nothing in another region, at another endpoint or to another account: the answer there is "no such
 job", upon which the work would be submitted a second time. A key is no such place: keys are exchanged, and the new one
@@ -50,7 +50,7 @@ class Identity(msgspec.Struct, frozen=True):
         return cls(access.region, normal_endpoint(access.batch_endpoint), access.secret_id, access.role_arn or "")
 
     def is_same_place(self, other: Identity) -> bool:
-        """Whether both name the same API in the same region, whoever uses it."""
+        """Whether both name the same API in the same region, for any user."""
         return (self.region, self.endpoint) == (other.region, other.endpoint)
 
     def differences(self, now: Identity) -> list[str]:

@@ -26,7 +26,7 @@ STATE_KEY = "tencent_batch_submission"
 """The key in the task state store. Renaming it makes deployed operators forget their running jobs."""
 
 VERSION = 1
-"""The schema of what is stored. A field more does not change it: who does not know the field keeps it."""
+"""The schema of what is stored. A field more does not change it: a version that does not know the field keeps it."""
 
 WAYS_OUT = (
     f"Nothing was submitted. When nothing that an earlier try has submitted counts any more, start a new DAG run, or "

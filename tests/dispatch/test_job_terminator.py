@@ -156,7 +156,7 @@ def test_a_job_whose_state_cannot_be_read_is_not_taken_for_deleted(run):
     async def scenario():
         api = FakeApi({"job-1": "RUNNING"}, unreadable={"job-1"})
         terminator = JobTerminator(api.open)
-        assert "had not done so when last looked at" in await terminator.end("job-1", bound=10)
+        assert "had not done so at the last poll" in await terminator.end("job-1", bound=10)
         api.unreadable.clear()
         assert await terminator.end("job-1") == "job job-1 has ended: FAILED"
         await terminator.finish()

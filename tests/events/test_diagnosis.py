@@ -7,17 +7,17 @@ from airflow_batch_events.events.diagnosis import FailedInstance, diagnose
 from airflow_batch_events.text import printable
 
 
-def test_the_summary_names_task_instance_exit_code_and_the_last_words_of_stderr():
+def test_the_summary_names_the_instance_and_its_last_words():
     instance = FailedInstance("train", 3, "FAILED", 2, "command failed", stderr="loading\nValueError: no data\n")
     diagnosis = diagnose("job-1", "FAILED", None, [instance], failed_count=4)
     assert diagnosis.summary == (
         "Batch job job-1 ended FAILED: task 'train' instance 3: exit code 2: command failed (ValueError: no data); "
         "4 instances failed"
     )
-    assert "mend it" in diagnosis.resolution
+    assert "fix the command" in diagnosis.resolution
 
 
-def test_the_detail_shows_the_ends_of_both_outputs_and_says_what_is_left_out():
+def test_the_detail_shows_the_ends_of_both_outputs():
     instance = FailedInstance("a", 0, "FAILED", 1, stdout="out\n", stderr="".join(f"line {n}\n" for n in range(99)))
     detail = diagnose("job-1", "FAILED", None, [instance], failed_count=3).detail
     assert "    out" in detail

@@ -55,7 +55,7 @@ def test_a_wait_for_an_exact_number_also_waits_until_the_others_have_gone():
     assert wait.outcome.succeeded
 
 
-def test_a_wait_for_no_nodes_at_all_ends_when_the_last_has_gone():
+def test_a_wait_for_no_nodes_ends_when_the_last_has_gone():
     wait = NodeWait(ENV, 0, exactly=True)
     wait.on_poll(Env(0, nodes("DELETING")))
     assert wait.outcome is None
@@ -64,7 +64,7 @@ def test_a_wait_for_no_nodes_at_all_ends_when_the_last_has_gone():
     assert wait.outcome.succeeded
 
 
-def test_attached_nodes_count_towards_a_least_number_but_not_towards_an_exact_one():
+def test_attached_nodes_count_only_towards_a_least_number():
     mixed = [*nodes("RUNNING"), Node("node-attached", "RUNNING", {"ResourceOrigin": "USER_ATTACHED"})]
     at_least, exact = NodeWait(ENV, 2), NodeWait(ENV, 1, exactly=True)
     for wait in (at_least, exact):
@@ -81,7 +81,7 @@ def test_a_failed_node_ends_nothing_while_the_cloud_tries_again():
     assert wait.outcome is None
 
 
-def test_a_node_that_has_failed_more_often_than_the_cloud_tries_again_ends_the_wait_with_its_reason():
+def test_a_node_that_has_used_up_its_retries_ends_the_wait():
     wait = NodeWait(ENV, 2, creation_retries=1)
     failed, running = nodes("CREATION_FAILED", "RUNNING")
     wait.on_poll(Env(2, [failed, running]))
@@ -112,7 +112,7 @@ def test_only_creations_that_failed_count_as_failures():
 
 
 @pytest.mark.parametrize(("seconds_ago", "is_final"), [(899, False), (901, True)])
-def test_without_a_known_limit_a_failure_is_final_once_the_cloud_has_let_its_next_try_pass(seconds_ago, is_final):
+def test_without_a_known_limit_a_failure_is_final_after_the_next_try(seconds_ago, is_final):
     # The pause after a first failure is 600 s, and the two clocks may differ by 300 s.
     wait = NodeWait(ENV, 1)
     (node,) = nodes("CREATION_FAILED")
@@ -134,7 +134,7 @@ def test_the_caller_says_how_many_failed_nodes_are_too_many():
     assert NO_SERVER in str(wait.outcome.reason)
 
 
-def test_too_many_failed_nodes_end_the_wait_even_if_nobody_can_say_why():
+def test_too_many_failed_nodes_end_the_wait():
     wait = NodeWait(ENV, 1, max_failed_nodes=0)
     wait.on_poll(Env(1, nodes("CREATION_FAILED")))
     wait.on_activities([], NOW)
@@ -153,7 +153,7 @@ def test_an_environment_that_is_being_deleted_will_have_no_nodes():
     assert isinstance(wait.outcome.error, ComputeEnvFailedError)
 
 
-def test_an_environment_that_is_not_known_is_not_visible_yet_then_not_found():
+def test_an_unknown_environment_is_not_visible_yet_then_not_found():
     wait = NodeWait(ENV, 1, grace=60)
     wait.on_error(missing(), NOW)
     wait.on_error(missing(), NOW + 59)
@@ -163,7 +163,7 @@ def test_an_environment_that_is_not_known_is_not_visible_yet_then_not_found():
     assert isinstance(wait.outcome.error, ComputeEnvNotFoundError)
 
 
-def test_an_environment_that_was_seen_meanwhile_gets_the_whole_grace_again():
+def test_an_environment_that_was_seen_gets_the_whole_grace_again():
     wait = NodeWait(ENV, 1, grace=60)
     wait.on_error(missing(), NOW)
     wait.on_poll(Env(1, nodes("CREATING")))
@@ -178,7 +178,7 @@ def test_what_could_not_be_read_is_no_fact():
     assert wait.outcome is None
 
 
-def test_a_failure_is_not_final_by_a_clock_that_nobody_knows():
+def test_a_failure_is_not_final_by_an_unknown_clock():
     wait = NodeWait(ENV, 1)
     (node,) = nodes("CREATION_FAILED")
     wait.on_poll(Env(1, [node]))
@@ -203,7 +203,7 @@ def test_a_node_that_cannot_be_read_keeps_an_exact_wait_open():
     assert wait.outcome is None
 
 
-def test_something_that_cannot_be_an_environment_s_id_is_not_found_once_that_is_confirmed():
+def test_a_malformed_id_is_not_found_once_confirmed():
     wait = NodeWait("render", 1)
     for seconds in (0, 2):
         wait.on_error(malformed(), NOW + seconds)
@@ -274,5 +274,5 @@ def test_the_cloud_s_pauses_between_creations_are_the_documented_ones(failures, 
     ("compute_env", "retries"),
     [({}, 7), ({"ResourceMaxRetryCount": 0}, 0), ({"ActionIfComputeNodeInactive": "RETAIN"}, 0)],
 )
-def test_how_often_a_node_is_created_again_is_read_from_the_environment_s_description(compute_env, retries):
+def test_creation_retries_are_read_from_the_description(compute_env, retries):
     assert creation_retries_of(compute_env) == retries

@@ -14,7 +14,7 @@ from airflow_batch_events.exceptions import (
 )
 
 
-def test_an_environment_is_drained_deleted_and_looked_for_until_it_is_gone():
+def test_an_environment_is_drained_deleted_and_polled_until_gone():
     removal = Removal(ENV, drain=True)
     assert removal.on_poll(Env(2, nodes("RUNNING", "RUNNING"))) is RemovalStep.DRAIN
     assert removal.on_poll(Env(0, nodes("DELETING", "DELETING"))) is RemovalStep.WAIT
@@ -24,7 +24,7 @@ def test_an_environment_is_drained_deleted_and_looked_for_until_it_is_gone():
     assert removal.outcome == EnvOutcome(ENV, "GONE", True)
 
 
-def test_an_environment_that_is_meant_to_have_nodes_is_left_alone_without_drain():
+def test_without_drain_an_environment_with_nodes_is_left_alone():
     removal = Removal(ENV, drain=False)
     assert removal.on_poll(Env(2, nodes("RUNNING", "RUNNING"))) is RemovalStep.DONE
     assert removal.outcome is not None
@@ -74,7 +74,7 @@ def test_a_removal_ends_only_with_a_refusal_that_is_confirmed(action):
     assert "EnvIdMalformed" in str(removal.outcome.error)
 
 
-def test_a_removal_forgets_a_refusal_of_the_id_when_it_can_be_read_after_all():
+def test_a_poll_that_succeeds_clears_a_refusal_of_the_id():
     removal = Removal(ENV, drain=True)
     for _ in range(5):
         removal.on_error(malformed())
@@ -82,5 +82,5 @@ def test_a_removal_forgets_a_refusal_of_the_id_when_it_can_be_read_after_all():
     assert removal.outcome is None
 
 
-def test_a_node_that_cannot_be_read_keeps_an_environment_from_being_deleted():
+def test_an_unreadable_node_keeps_an_environment_from_being_deleted():
     assert Removal(ENV, drain=True).on_poll(Env(0, [Node("", "", {})])) is RemovalStep.WAIT

@@ -42,7 +42,7 @@ def test_a_command_and_a_server_are_enough():
     }
 
 
-def test_everything_goes_where_the_api_looks_for_it():
+def test_everything_goes_where_the_api_takes_it():
     job = build_job(
         "render",
         "run.sh",
@@ -91,7 +91,7 @@ def test_everything_goes_where_the_api_looks_for_it():
     assert job["Tags"] == [{"Key": "team", "Value": "film"}]
 
 
-def test_several_types_are_tried_in_order_and_other_server_fields_are_kept():
+def test_several_types_are_tried_in_order():
     job = build_job("j", "c", instance_type=["S5.A", "S5.B"], env_data={"InstanceChargeType": "SPOTPAID"})
     data = job["Tasks"][0]["ComputeEnv"]["EnvData"]
     assert data == {"InstanceTypes": ["S5.A", "S5.B"], "InstanceChargeType": "SPOTPAID"}

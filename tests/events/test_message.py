@@ -321,7 +321,7 @@ def test_no_mutation_of_a_good_body_makes_the_reader_raise():
         (wrap(wrap(wrap(ENVELOPE))), "too many wrappers"),
     ],
 )
-def test_what_cannot_be_read_comes_back_as_a_reason_that_does_not_quote_the_body(body, problem):
+def test_an_unreadable_body_is_a_reason_that_does_not_quote_it(body, problem):
     parsed = parse_message(body)
     assert parsed.events == ()
     assert parsed.problem is not None
@@ -338,7 +338,7 @@ near_events = st.dictionaries(field_names, json_values | st.dictionaries(field_n
 
 
 @given(st.one_of(st.text(), st.binary(), json_values.map(json.dumps)))
-def test_no_body_whatever_makes_the_reader_raise(body):
+def test_no_body_makes_the_reader_raise(body):
     parsed = parse_message(body)
     assert parsed.events or parsed.problem
 

@@ -60,7 +60,7 @@ def test_an_event_from_before_the_wait_began_is_not_believed():
     assert job.on_event(event("JOB_FAILED", at=START - 100), START + 1) is WaitDecision.POLL_SOON
 
 
-def test_nothing_is_believed_before_the_first_poll_when_the_cloud_s_time_is_unknown():
+def test_without_the_cloud_s_time_nothing_is_believed_before_a_poll():
     job = JobWait(JOB, None)
     assert job.on_event(event(), START + 11) is WaitDecision.POLL_SOON
     job.on_poll("RUNNING", START + 5)
@@ -104,7 +104,7 @@ def test_a_state_that_is_in_no_list_is_an_active_one():
     assert job.last_state == "DAYDREAMING"
 
 
-def test_a_job_that_the_api_does_not_know_is_not_visible_yet_for_the_grace_period():
+def test_an_unknown_job_is_not_visible_yet_for_the_grace_period():
     job = wait(grace=60)
     assert job.on_poll(None, START + 1) is WaitDecision.WAIT
     assert job.is_missing
@@ -187,7 +187,7 @@ def test_a_doubtful_beginning_does_not_outlive_the_start_deadline(doubtful):
     assert job.on_start_deadline() is WaitDecision.DONE
 
 
-def test_a_refused_id_ends_the_wait_with_the_api_s_words_once_it_is_confirmed():
+def test_a_refused_id_ends_the_wait_once_confirmed():
     job = wait()
     for seconds in (0, 2):
         assert job.on_refusal("InvalidParameter.JobIdMalformed: no", START + seconds) is WaitDecision.WAIT
@@ -232,7 +232,7 @@ def test_an_event_that_cannot_be_true_says_nothing_about_a_deleted_job(doubtful)
     assert job.outcome.state == "NOT_FOUND"
 
 
-def test_an_event_from_before_the_job_was_seen_active_says_nothing_about_its_end():
+def test_an_event_from_before_an_active_poll_is_not_believed():
     job = wait(grace=10)
     job.on_event(event("JOB_FAILED", at=START - 5), START + 1)
     job.on_poll("RUNNING", START + 2)
@@ -242,7 +242,7 @@ def test_an_event_from_before_the_job_was_seen_active_says_nothing_about_its_end
     assert job.outcome.state == "NOT_FOUND"
 
 
-def test_what_was_dated_before_the_clock_has_jumped_is_not_compared_with_what_comes_after_it():
+def test_a_clock_jump_makes_earlier_dates_incomparable():
     job = wait(grace=60)
     job.on_poll(None, START + 5)
     job.on_clock_jump()
@@ -285,7 +285,7 @@ runs = st.lists(st.integers(3, 60), min_size=1, max_size=4)
 
 
 @given(runs=runs, ending=st.sampled_from(["SUCCEED", "FAILED", "FAILED_INTERRUPTED"]), data=st.data())
-def test_however_facts_are_lost_duplicated_and_reordered_the_wait_ends_with_a_state_that_was_true(runs, ending, data):
+def test_a_wait_ends_with_a_state_that_was_true(runs, ending, data):
     history = []  # (time, state), increasing
     now = int(START)
     for position, length in enumerate(runs):

@@ -29,7 +29,7 @@ def test_a_job_is_asked_for_once_and_polled_until_it_has_ended():
     assert ending.report == "job job-1 has ended: FAILED"
 
 
-def test_an_interrupted_job_is_not_over_because_it_still_holds_its_instances():
+def test_an_interrupted_job_is_not_over():
     ending = Termination("job-1")
     ending.on_asked()
     ending.on_state("FAILED_INTERRUPTED")
@@ -76,7 +76,7 @@ def test_a_refusal_of_the_id_ends_the_tries_once_it_is_confirmed():
     assert "could not be ended and may still run" in ending.report
 
 
-def test_what_cannot_be_read_after_the_request_does_not_hide_that_it_was_taken():
+def test_a_later_error_does_not_hide_that_the_request_was_taken():
     ending = Termination("job-1")
     ending.on_asked()
     ending.on_error(TransportError("cut"))

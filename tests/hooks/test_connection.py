@@ -161,11 +161,14 @@ def test_an_extra_that_is_no_object_is_named(extra, words):
 
 
 def test_an_extra_that_was_encoded_twice_is_taken():
-    assert account_from_connection(with_extra(json.dumps(json.dumps(GOOD)))).place["region"] == "ap-guangzhou"
+    assert account_from_connection(with_extra(json.dumps(json.dumps(GOOD)))).endpoints["region"] == "ap-guangzhou"
 
 
 def test_what_is_not_known_is_ignored_whatever_it_is():
-    assert account_from_connection(make(**GOOD, host=7, secret_key=["x"], unknown={})).place["region"] == "ap-guangzhou"
+    assert (
+        account_from_connection(make(**GOOD, host=7, secret_key=["x"], unknown={})).endpoints["region"]
+        == "ap-guangzhou"
+    )
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_one_answer_moves_it_by_little(clock, times, ahead):
     assert abs(clock.now() - times.wall) < 5
 
 
-def test_a_first_answer_that_contradicts_this_machine_is_not_believed_at_once(clock, times):
+def test_a_first_answer_against_this_clock_is_not_believed_at_once(clock, times):
     clock.learn(NOW + DAY, is_good=True)
     assert not clock.is_known
     assert clock.now() == NOW
@@ -117,7 +117,7 @@ def test_a_correction_that_is_refused_as_well_is_taken_back(clock, times):
     assert clock.signing_time() == times.wall
 
 
-def test_a_refusal_of_a_request_whose_time_was_right_is_about_something_else(clock, times):
+def test_a_refusal_at_the_right_time_corrects_nothing(clock, times):
     clock.learn(NOW + 3, is_good=False)
     assert not clock.correct(times.wall)
     assert clock.signing_time() == times.wall
@@ -148,7 +148,7 @@ def test_no_header_makes_it_raise(text):
     CloudClock().learn(text, is_good=True)
 
 
-def test_the_largest_of_near_samples_counts_and_falls_no_faster_than_clocks_drift(clock, times):
+def test_the_largest_of_near_samples_counts(clock, times):
     clock.learn(NOW + 2, is_good=True)
     times.pass_(1.0)
     clock.learn(times.wall, is_good=True)

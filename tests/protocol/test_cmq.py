@@ -195,7 +195,7 @@ async def test_publishing_sends_tags_or_a_routing_key(cloud: ScriptedCloud, clie
     assert (second["Action"], second["routingKey"], second["msgBody.1"]) == ("BatchPublishMessage", "1.2", "y")
 
 
-async def test_a_publish_that_nobody_wants_is_an_error(cloud: ScriptedCloud, client: CmqClient) -> None:
+async def test_a_publish_without_a_subscriber_is_an_error(cloud: ScriptedCloud, client: CmqClient) -> None:
     cloud.answer({"code": 6030, "message": "(10650)topic has no subscription"})
     with pytest.raises(CmqNoSubscriberError):
         await client.publish("events", "x")
@@ -258,7 +258,7 @@ async def test_an_answer_that_is_cut_off_is_a_transport_error(cloud: ScriptedClo
             await client.receive("jobs")
 
 
-async def test_an_address_where_nobody_listens_is_a_transport_error() -> None:
+async def test_an_address_without_a_server_is_a_transport_error() -> None:
     access = CloudAccess.at_endpoint("http://127.0.0.1:9", SECRET_ID, SECRET_KEY)
     async with CmqClient(access, retries=0) as client:
         with pytest.raises(TransportError, match=r"127\.0\.0\.1:9"):
@@ -273,9 +273,7 @@ async def test_a_server_that_hangs_is_given_up(cloud: ScriptedCloud, monkeypatch
             await client.receive("jobs", wait_seconds=0)
 
 
-async def test_a_caller_that_bounds_its_calls_itself_gives_a_slow_queue_more_time(
-    cloud: ScriptedCloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_caller_may_give_a_slow_queue_more_time(cloud: ScriptedCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_batch_events.protocol.cmq.ANSWER_TIMEOUT", 0.1)
     cloud.hang()
     async with CmqClient(cloud.access, retries=0, timeout=60) as client:
@@ -449,9 +447,7 @@ async def test_a_queue_that_refuses_a_message_that_cannot_exist_is_there(
     assert cloud.asked[0].form["receiptHandle.1"] == "0"
 
 
-async def test_a_service_that_looks_at_the_handle_first_says_nothing_of_the_queue(
-    cloud: ScriptedCloud, client: CmqClient
-) -> None:
+async def test_a_refused_handle_says_nothing_of_the_queue(cloud: ScriptedCloud, client: CmqClient) -> None:
     cloud.answer({"code": 4000, "message": "(10470)receiptHandle error"})
     await client.check_queue("jobs")
 

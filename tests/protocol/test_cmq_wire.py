@@ -161,7 +161,7 @@ HUGE = 10**400
     ],
     ids=str,
 )
-def test_a_message_that_cannot_be_read_does_not_hide_the_others_of_its_batch(fields: dict[str, object]) -> None:
+def test_an_unreadable_message_does_not_hide_its_batch(fields: dict[str, object]) -> None:
     content = json.dumps({"code": 0, "msgInfoList": [{**GOOD, **fields}, GOOD, GOOD]}).encode()
     answer = parse_answer(content)
     assert [message.body for message in answer.messages or []] == ["good", "good"]
@@ -169,7 +169,7 @@ def test_a_message_that_cannot_be_read_does_not_hide_the_others_of_its_batch(fie
 
 
 @pytest.mark.parametrize("entry", [None, 7, "x", [], [GOOD], {}])
-def test_what_is_no_message_at_all_does_not_hide_the_others_either(entry: object) -> None:
+def test_no_message_hides_the_others(entry: object) -> None:
     answer = parse_answer(json.dumps({"code": 0, "msgInfoList": [GOOD, entry, GOOD]}).encode())
     assert len(answer.messages or []) == 2
     assert answer.unreadable == 1
@@ -281,7 +281,7 @@ def test_every_code_has_its_exception(code: int, message: str, kind: type[CmqErr
     assert all(part in str(error) for part in ("BatchReceiveMessage", "'jobs'", str(code), "r-1"))
 
 
-def test_a_missing_topic_is_known_by_the_action_when_the_text_does_not_say() -> None:
+def test_a_missing_topic_is_known_by_the_action() -> None:
     assert type(error_of("BatchPublishMessage", "events", Answer(4440))) is CmqTopicNotFoundError
 
 

@@ -85,9 +85,7 @@ async def test_no_cookie_is_kept(cloud: ScriptedCloud, use: Use) -> None:
     assert [asked.headers.get("cookie") for asked in cloud.asked] == [None] * 3
 
 
-async def test_an_answer_that_drips_is_given_up_as_a_whole_and_the_bound_is_told(
-    cloud: ScriptedCloud, use: Use
-) -> None:
+async def test_an_answer_that_drips_is_given_up(cloud: ScriptedCloud, use: Use) -> None:
     cloud.answer(ANSWER, pause=0.05)
     with pytest.raises(CallTimeoutError, match=r"timed out after 0\.3 s"):
         await asyncio.wait_for(use(cloud.access, bound=0.3), 30)

@@ -32,7 +32,7 @@ async def name_of_thread() -> str:
     return threading.current_thread().name
 
 
-async def test_it_runs_beside_the_caller_s_own_loop_and_begins_anew_after_its_end() -> None:
+async def test_it_runs_beside_the_caller_s_loop_and_can_begin_anew() -> None:
     thread = LoopThread()
     for _ in range(2):
         assert thread.run(name_of_thread) == "batch-events-client"
@@ -50,7 +50,7 @@ def test_an_error_is_the_caller_s() -> None:
     thread.close()
 
 
-def test_what_belongs_to_the_loop_is_closed_in_it_also_when_nobody_closes() -> None:
+def test_the_loop_closes_what_belongs_to_it() -> None:
     closed: list[str] = []
 
     async def tidy() -> None:
@@ -114,7 +114,7 @@ def test_a_call_during_which_it_is_closed_ends_with_an_error() -> None:
     closer.join()
 
 
-def test_a_forked_process_gets_a_loop_of_its_own_and_both_end_by_themselves() -> None:
+def test_a_forked_process_gets_its_own_loop() -> None:
     script = """
 import os, sys, threading
 from airflow_batch_events.protocol.loop_thread import LoopThread

@@ -15,7 +15,7 @@ import pytest
 from airflow_batch_events import protocol
 
 SECRET = "S3CRET-S3CRET"
-NAMES = ("content", "secret_key", "token", "password", "written", "proxy", "external_id", "params", "place")
+NAMES = ("content", "secret_key", "token", "password", "written", "proxy", "external_id", "params", "endpoints")
 """Fields that hold a secret, or something with one in it."""
 
 

@@ -215,9 +215,7 @@ async def test_what_is_no_answer_is_a_transport_error(
         b"\x1f\x8b\x08",
     ],
 )
-async def test_an_answer_that_is_odd_in_any_way_is_an_error_of_ours_that_quotes_nothing(
-    cloud: ScriptedCloud, send: Send, content: bytes
-) -> None:
+async def test_an_odd_answer_is_our_error_and_quotes_nothing(cloud: ScriptedCloud, send: Send, content: bytes) -> None:
     cloud.answer(content)
     with pytest.raises(TransportError) as caught:
         await send(cloud.access, POLL)
@@ -271,7 +269,7 @@ async def test_a_call_that_must_not_be_repeated_gets_the_most_at_once(cloud: Scr
         await send(cloud.access, batch.delete_job("job-00000001"), timeout=0.1)
 
 
-async def test_an_address_where_nobody_listens_is_a_transport_error(send: Send) -> None:
+async def test_an_address_without_a_server_is_a_transport_error(send: Send) -> None:
     with pytest.raises(TransportError, match=r"127\.0\.0\.1:9"):
         await send(CloudAccess.at_endpoint("http://127.0.0.1:9", SECRET_ID, SECRET_KEY), POLL)
 
@@ -436,7 +434,7 @@ def test_importing_the_room_imports_neither_the_sdk_nor_an_http_client() -> None
     assert not loaded & {"tencentcloud", "aiohttp", "httpx", "requests", "starlette", "airflow"}
 
 
-async def test_a_slow_api_gets_longer_bounds_one_after_the_other_until_it_is_quick_again(
+async def test_a_slow_api_gets_longer_bounds_until_it_is_quick_again(
     cloud: ScriptedCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bounds: list[float] = []

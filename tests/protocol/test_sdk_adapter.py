@@ -11,7 +11,7 @@ from airflow_batch_events.protocol import sdk_adapter
 from airflow_batch_events.protocol.credentials.access import Key
 
 
-def test_the_signature_of_this_test_is_that_of_the_vendors_published_example() -> None:
+def test_our_own_signature_is_that_of_the_published_example() -> None:
     asked = Asked(
         "POST / HTTP/1.1",
         {

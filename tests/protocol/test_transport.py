@@ -128,7 +128,7 @@ async def test_a_tunnel_through_a_proxy_changes_nothing_about_that(
         assert set(proxy.targets) == {f"CONNECT {tls_cloud.endpoint.removeprefix('https://')}"}
 
 
-async def test_unencrypted_requests_that_leave_the_machine_are_warned_about_once(
+async def test_requests_in_the_clear_are_warned_about_once(
     cloud: ScriptedCloud, use: Use, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transport, "_warned", set())

@@ -60,7 +60,7 @@ def test_a_queue_without_dead_letters_needs_no_second_queue():
         (Subscription("events", "to-waits", "queue", "other"), "choose another subscription name"),
     ],
 )
-def test_what_is_there_but_would_not_work_is_reported_and_nothing_is_created(subscription, words):
+def test_what_would_not_work_is_reported_and_nothing_is_created(subscription, words):
     plan = make_plan(WANTED, None, None, None, [subscription])
     assert words in plan.problems[0]
     calls = []

@@ -40,7 +40,7 @@ def test_another_key_of_the_same_account_is_the_same_identity():
 
 
 @pytest.mark.parametrize("known", [("", ""), ("1250000001", ""), ("", "1250000001")])
-def test_another_key_of_an_account_that_is_not_known_can_be_neither_taken_nor_refused(known):
+def test_another_key_of_an_unknown_account_is_undecided(known):
     earlier, now = Identity("r", "", "AKIDfirst", known[0]), Identity("r", "", "AKIDnext", known[1])
     with pytest.raises(IdentityUnknownError, match="Nothing was submitted: run the task again when STS answers"):
         earlier.differences(now)
@@ -52,7 +52,7 @@ def test_the_same_key_needs_no_account():
     assert unknown.differences(Identity("r", "", "AKIDfirst", "1250000001")) == []
 
 
-def test_what_is_elsewhere_is_so_whoever_the_key_belongs_to():
+def test_another_place_needs_no_account():
     assert Identity("r", "", "AKIDfirst").differences(Identity("s", "", "AKIDsecond"))
 
 

@@ -66,7 +66,7 @@ def test_no_two_instances_share_a_token():
     ],
     ids=repr,
 )
-def test_a_record_that_cannot_be_read_is_an_error_with_a_way_out_and_is_never_taken_for_none(data):
+def test_an_unreadable_record_is_an_error_with_a_way_out(data):
     with pytest.raises(SubmissionRecordError, match=r"Nothing was submitted.*start a new DAG run, or delete"):
         read_record(data)
 

@@ -75,14 +75,14 @@ def test_there_are_records_of_0_1_0():
     assert len(list(STORED.glob("submission_*.json"))) == 5
 
 
-def test_a_record_with_an_identity_is_read_by_0_1_0_which_takes_what_it_knows():
+def test_version_0_1_0_finds_its_fields_in_a_new_record():
     store = Store()
     SubmissionStore(context(store)).intend(1, "digest", HERE)
     assert {"number", "token", "digest", "job_id", "final_state", "waited_under"} <= store.data[STATE_KEY].keys()
 
 
 @pytest.mark.parametrize("change", ["waits", "submitted", "found", "ended", "resumed"])
-def test_fields_of_a_later_version_are_kept_when_the_record_is_saved_again(change):
+def test_fields_of_a_later_version_are_kept(change):
     identity = {"region": "ap-guangzhou", "endpoint": "", "key_id": "AKIDfirst", "account": "", "site": "intl"}
     store = holding(stored(job_id="job-1", waited_under=1, identity=identity, cost=3))
     kept = SubmissionStore(context(store))
@@ -108,13 +108,13 @@ def test_a_new_submission_takes_over_nothing_of_the_one_before():
     assert "cost" not in store.data[STATE_KEY]
 
 
-def test_a_store_that_cannot_be_read_ends_the_try_before_anything_is_submitted():
+def test_a_store_that_cannot_be_read_ends_the_try():
     with pytest.raises(SubmissionRecordError, match=r"\(ConnectionError\)\. Nothing was submitted") as caught:
         SubmissionStore(context(Away(writes=True))).load()
     assert "hunter2" not in str(caught.value)
 
 
-def test_an_intent_that_cannot_be_written_ends_the_try_before_anything_is_submitted():
+def test_an_intent_that_cannot_be_written_ends_the_try():
     with pytest.raises(SubmissionRecordError, match="run the task again when the store answers"):
         SubmissionStore(context(Away(reads=True))).intend(1, "digest", HERE)
 

@@ -2,7 +2,7 @@
 """
 The Batch API's answers as values.
 
-States pass through as the API spells them, the ones that nobody knows yet included; ``raw`` keeps what has no field of
+States pass through as the API spells them, unknown ones included; ``raw`` keeps what has no field of
 its own. Only what identifies an object and its state has to be there: a missing time or reason costs nothing else, and
 an entry of a list that cannot be read costs only itself. What contradicts itself is no answer, because "could not read"
 is not "is not there".

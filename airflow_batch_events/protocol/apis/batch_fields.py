@@ -80,7 +80,7 @@ def with_types(path: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _typed(f"{path}.{name}", name, value) for name, value in fields.items()}
 
 
-def _typed(path: str, name: str, value: Any) -> Any:
+def _typed(path: str, name: str, value: object) -> object:
     if value is None:
         return None
     if name in TEXTS:
@@ -98,7 +98,7 @@ def _typed(path: str, name: str, value: Any) -> Any:
     return value
 
 
-def _text(path: str, value: Any) -> str:
+def _text(path: str, value: object) -> str:
     # As Jinja would have written it; an exponent may have been digits and a letter e before it became a number.
     if isinstance(value, float) and (not math.isfinite(value) or "e" in repr(value)):
         raise _refused(path, value, "text, and a number of this size may have been another text: quote it")
@@ -107,7 +107,7 @@ def _text(path: str, value: Any) -> str:
     raise _refused(path, value, "text")
 
 
-def _number(path: str, value: Any) -> int:
+def _number(path: str, value: object) -> int:
     if isinstance(value, str):
         try:
             return int(value)
@@ -120,7 +120,7 @@ def _number(path: str, value: Any) -> int:
     raise _refused(path, value, "a whole number")
 
 
-def _flag(path: str, value: Any) -> bool:
+def _flag(path: str, value: object) -> bool:
     if isinstance(value, str):
         value = _FLAG_TEXTS.get(value.strip().lower(), value)
     if isinstance(value, bool):
@@ -128,17 +128,17 @@ def _flag(path: str, value: Any) -> bool:
     raise _refused(path, value, "true or false")
 
 
-def _object(path: str, value: Any) -> dict[str, Any]:
+def _object(path: str, value: object) -> dict[str, Any]:
     value = unfold(value)
     if not isinstance(value, Mapping):
         raise _refused(path, value, "an object")
     return with_types(path, value)
 
 
-def _list(value: Any) -> list[Any]:
+def _list(value: object) -> list[Any]:
     value = unfold(value)
     return items_of(value) if is_list(value) else [value]
 
 
-def _refused(path: str, value: Any, taken: str) -> ParameterError:
+def _refused(path: str, value: object, taken: str) -> ParameterError:
     return ParameterError(f"{path} is {kind_of(value)}, must be {taken}")

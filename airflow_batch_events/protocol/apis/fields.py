@@ -68,7 +68,7 @@ def identifier(answer: Mapping[str, Any], name: str) -> str:
     """
     Return the field that holds the id of what was made.
 
-    :raises ValueError: When it cannot be one: whoever made it must learn that nothing is known of it.
+    :raises ValueError: When it cannot be one: the caller must learn that nothing is known of what it made.
     """
     value = answer.get(name)
     if not isinstance(value, str) or not _ID.fullmatch(value):

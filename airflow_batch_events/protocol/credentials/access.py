@@ -3,10 +3,10 @@
 Who we are and where: the one value from which every client is made.
 
 It never shows a secret, whatever prints it. The queue service's address is configuration and never derived from the
-region: the console prints one for each account, and guessing it would send signed requests to somebody else's host.
+region: the console prints one for each account, and guessing it would send signed requests to another account's host.
 
-A key may end, or be exchanged, while a client still works: an access that was looked up somewhere carries its
-:class:`Renewal`, and every client that is made from it asks there again (``renewal.py``).
+A key may end, or be exchanged, while a client still works: an access whose key was fetched carries its
+:class:`Renewal`, and every client that is made from it asks there again (``credential_holder.py``).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Key:
 
 
 class Renewal(Protocol):
-    """Where an access came from: whoever holds the access asks here for the present one."""
+    """Where an access came from: its holder asks here for the present one."""
 
     async def arenew(self, refused: CloudAccess | None) -> CloudAccess:
         """
@@ -151,7 +151,7 @@ class CloudAccess:
     @property
     def required_cmq_endpoint(self) -> str:
         """
-        The queue service's address, for whoever cannot do without it.
+        The queue service's address, for a caller that cannot do without it.
 
         :raises ConfigurationError: When it is not set, with the place to copy it from.
         """

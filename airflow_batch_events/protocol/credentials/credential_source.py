@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What a connection says, before anything was looked up: where, with whose key or with none, and which role to assume.
+What a connection says, before anything is fetched: where, with whose key or with none, and which role to assume.
 
 Making one touches neither network nor files; :meth:`CredentialSource.resolve` does, and is the only way to a
-:class:`CloudAccess` for whoever has no key in hand.
+:class:`CloudAccess` without a key in hand.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from airflow_batch_events.protocol.credentials.access import CloudAccess, Key
 from airflow_batch_events.protocol.retry import RetryPolicy
 
 RETRIES = RetryPolicy(retries=8)
-"""For a trigger, which would otherwise fail a wait because STS was away for a moment: three quarters of a minute."""
+"""For a trigger: a wait must not fail because STS is away for less than three quarters of a minute."""
 
 
 class EndpointConfig(TypedDict):
@@ -38,23 +38,23 @@ class CredentialSource:
     """
     Whom to be, and where.
 
-    :param place: Region, addresses and how to get there.
+    :param endpoints: Region, addresses and how to get there.
     :param key: The key; None for the machine's own, found by the vendor's default chain.
     :param role: The role that the key assumes; None to use the key itself.
     """
 
-    place: EndpointConfig = field(repr=False)
+    endpoints: EndpointConfig = field(repr=False)
     key: Key | None = None
     role: sts.Role | None = None
 
     @property
     def is_ready(self) -> bool:
-        """Whether nothing has to be looked up: a key, and no role."""
+        """Whether nothing has to be fetched: a key, and no role."""
         return self.key is not None and self.role is None
 
     def resolve(self, refused: CloudAccess | None = None) -> CloudAccess:
         """
-        Return what clients are made from; blocks for what has to be looked up.
+        Return what clients are made from; blocks while something has to be fetched.
 
         :param refused: The access whose key the cloud does not take any more.
         :raises CredentialsError: When there is no key, or the role cannot be assumed.
@@ -76,7 +76,7 @@ class CredentialSource:
         refused_key = None if refused is None else refused.key
         key, renew_at, identity = self.key, None, ""
         if key is None:
-            key, renew_at = default_credentials.find_key(self.place["source"], refused_key)
+            key, renew_at = default_credentials.find_key(self.endpoints["source"], refused_key)
             identity = f"key {key.shown} of the machine"
         access = CloudAccess(
             secret_id=key.secret_id,
@@ -84,7 +84,7 @@ class CredentialSource:
             token=key.token,
             identity=identity,
             renew_at=renew_at,
-            **self.place,
+            **self.endpoints,
         )
         if self.role is not None:
             access = sts.assume(access, self.role, refused_key)
@@ -94,13 +94,13 @@ class CredentialSource:
 @dataclass(frozen=True)
 class CredentialSourceRenewal:
     """
-    Look up the key of an account again.
+    Fetch the key of a source again.
 
-    :param account: The account.
+    :param origin: The source.
     """
 
-    account: CredentialSource
+    origin: CredentialSource
 
     async def arenew(self, refused: CloudAccess | None) -> CloudAccess:
         """Return the access as it is now."""
-        return await self.account.aresolve(refused)
+        return await self.origin.aresolve(refused)

@@ -2,8 +2,8 @@
 """
 Check single settings where they enter: one function for each kind of field.
 
-Behind these functions nobody checks again. Every error names where the setting comes from and the field, and quotes
-nothing: secrets are pasted into the wrong field, too. Blanks at the ends are refused in every field alike.
+Behind these functions nothing is checked again. Every error names where the setting comes from and the field, and
+quotes nothing: secrets are pasted into the wrong field, too. Blanks at the ends are refused in every field alike.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def endpoint_of(source: str, name: str, value: object) -> str:
 
 
 def is_host(host: str) -> bool:
-    """Whether it is a name that can be looked up, or an address."""
+    """Whether it is a name that can be resolved, or an address."""
     if host.startswith("["):
         return _is_address(host[1:-1])
     labels = host.removesuffix(".").split(".")

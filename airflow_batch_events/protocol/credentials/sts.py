@@ -3,7 +3,7 @@
 Ask STS who we are, and assume a role there: one temporary key for each role and process, renewed before it ends.
 
 How long a key lasts is measured from the cloud's own time, so a machine with a wrong clock renews neither late nor all
-the time. While STS does not answer, a key that has not ended is handed out; nobody waits for STS without need.
+the time. While STS does not answer, a key that has not ended is handed out; no call waits for STS without need.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _read(answer: dict[str, Any]) -> TemporaryKey:
 
 def get_caller_account() -> Request[str]:
     """
-    Return the request for the account that the signing key belongs to, whichever of its users or roles has made it.
+    Return the request for the account that the signing key belongs to, whichever of its users or roles made it.
 
     Source: API page 1312/66098, 20 requests a second.
     """

@@ -46,7 +46,7 @@ def states_of(answer: Any, *asked: str) -> tuple[dict[str, str], bool]:
     return found.states, found.is_complete
 
 
-def test_the_states_of_jobs_are_read_and_a_job_that_is_not_shown_is_not_there() -> None:
+def test_a_job_that_is_not_shown_is_not_there() -> None:
     assert states_of({"TotalCount": 1, "JobSet": [entry()]}) == ({"job-1": "RUNNING"}, True)
     assert states_of({"TotalCount": 0, "JobSet": []}) == ({}, True)
     # Some services write an empty list as null.
@@ -83,9 +83,7 @@ def test_the_states_of_jobs_are_read_and_a_job_that_is_not_shown_is_not_there() 
         ({"TotalCount": 2, "JobSet": [entry(), entry(state="FAILED")]}, {}),
     ],
 )
-def test_an_answer_that_contradicts_itself_tells_what_can_be_read_and_nothing_else(
-    answer: Any, states: dict[str, str]
-) -> None:
+def test_a_contradictory_answer_tells_only_what_can_be_read(answer: Any, states: dict[str, str]) -> None:
     assert states_of(answer) == (states, False)
 
 
@@ -129,7 +127,7 @@ def test_an_entry_that_cannot_be_read_costs_only_itself() -> None:
     assert [task.name for task in batch.describe_job("job-1").parse(answer).tasks] == ["t"]
 
 
-def test_a_node_that_cannot_be_read_is_one_that_does_not_run_and_not_one_that_is_missing() -> None:
+def test_an_unreadable_node_is_neither_running_nor_missing() -> None:
     nodes = [None, {}, {"ComputeNodeId": "node-1"}, {"ComputeNodeId": "node-2", "ComputeNodeState": "RUNNING"}]
     answer = {
         "EnvId": "env-1",

@@ -88,7 +88,7 @@ def test_text_and_numbers_become_what_the_api_takes(given, taken):
         ({"Enabled": 1}, "job.Enabled is an int"),
     ],
 )
-def test_what_is_ambiguous_is_refused_with_its_place_and_type_but_not_shown(given, words):
+def test_an_ambiguous_value_is_refused_and_not_shown(given, words):
     with pytest.raises(ParameterError, match=words) as caught:
         with_types("job", given)
     assert "secret" not in str(caught.value)

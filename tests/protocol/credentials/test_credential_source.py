@@ -9,7 +9,7 @@ from airflow_batch_events.protocol.credentials.credential_source import Credenti
 def test_an_account_without_a_key_is_the_machine(metadata: Metadata) -> None:
     metadata.role = "worker"
     account = CredentialSource(
-        place={
+        endpoints={
             "region": "ap-guangzhou",
             "cmq_endpoint": None,
             "batch_endpoint": None,

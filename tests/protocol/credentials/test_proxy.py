@@ -193,16 +193,14 @@ def test_one_function_finds_the_environment_s_proxy_for_both_stacks(
 
 
 @pytest.mark.parametrize("exception", ["::1", "[::1]", "cloud, ::1"])
-def test_an_ipv6_address_is_excepted_from_the_environment_s_proxy_however_it_is_written(
-    environment: pytest.MonkeyPatch, exception: str
-) -> None:
+def test_no_proxy_knows_every_spelling_of_an_ipv6_address(environment: pytest.MonkeyPatch, exception: str) -> None:
     environment.setenv("http_proxy", "http://p:1")
     environment.setenv("no_proxy", exception)
     assert proxy_for("connection 'c'", None, "http://[::1]:8700") is None
     assert proxy_for("connection 'c'", None, "http://[::2]:8700") is not None
 
 
-async def test_an_environment_s_proxy_that_cannot_be_read_is_refused_alike_and_not_quoted(
+async def test_an_unreadable_proxy_variable_is_refused_unquoted(
     emulator: Emulator, use: Use, environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     environment.setenv("http_proxy", "http://me:Sup3r#Secr3t@127.0.0.1:9")
@@ -215,7 +213,7 @@ async def test_an_environment_s_proxy_that_cannot_be_read_is_refused_alike_and_n
     assert list(secrets_of_environment()) == []
 
 
-def test_the_passwords_of_the_environment_s_proxies_are_known_in_both_forms(environment: pytest.MonkeyPatch) -> None:
+def test_proxy_passwords_are_known_in_both_forms(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("https_proxy", "http://me:a%23b@proxy:1")
     environment.setenv("no_proxy", "me@example")
     assert set(secrets_of_environment()) == {"a%23b", "a#b"}

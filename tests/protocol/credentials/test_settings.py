@@ -118,7 +118,7 @@ def test_an_address_is_written_as_it_is_signed(endpoint: str, written: str) -> N
         "https://host\\x",
     ],
 )
-def test_an_address_that_is_more_or_less_than_scheme_host_and_port_is_refused_and_not_quoted(endpoint: str) -> None:
+def test_another_form_of_address_is_refused_unquoted(endpoint: str) -> None:
     with pytest.raises(ConfigurationError, match="connection 'c': cmq_endpoint must be http:// or https://") as caught:
         endpoint_of(SOURCE, "cmq_endpoint", endpoint)
     assert "S3CRET" not in str(caught.value)

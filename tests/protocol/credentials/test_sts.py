@@ -57,7 +57,7 @@ class Roles:
     def account(self, arn: str | None = None, **settings: object) -> CredentialSource:
         endpoint = self._home.endpoint
         return CredentialSource(
-            place={
+            endpoints={
                 "region": self._home.region,
                 "cmq_endpoint": endpoint,
                 "batch_endpoint": endpoint,
