@@ -226,7 +226,7 @@ class CmqTooLargeError(CmqError):
 
 
 class CmqQueueFullError(CmqError):
-    """The queue holds as many messages as it may; a retry helps once somebody has read some."""
+    """The queue holds as many messages as it may; a retry helps once some were read."""
 
 
 class CmqThrottledError(CmqError):

@@ -62,7 +62,7 @@ def printable_lines(text: object, limit: int = MAX_TEXT) -> list[str]:
     """
     Return each line of a text as one that can be shown; tabs become spaces, and blanks at the end go.
 
-    :param text: What somebody has written, for example a job's output; a carriage return ends a line, too.
+    :param text: What others have written, for example a job's output; a carriage return ends a line, too.
     :param limit: Characters of a line at the most.
     """
     lines = _as_text(text).rstrip().splitlines()

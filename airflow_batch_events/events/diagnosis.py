@@ -93,7 +93,7 @@ class FailedInstance(msgspec.Struct, frozen=True):
         reason = printable(self.reason, _MAX_REASON)
         if self.exit_code:
             parts.append(_describe_exit(self.exit_code))
-            # The API's reason often repeats the code in a clause of its own.
+            # The API's reason often repeats the code in a separate clause.
             reason = re.sub(rf"(^|; )[^;()]*\bexit code {self.exit_code}\b", "", reason).strip("; ")
         if reason:
             parts.append(reason)

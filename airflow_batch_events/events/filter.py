@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which events somebody wants: by name, object and custom parameters. Pure, and cheap to ask thousands of times."""
+"""Which events are wanted: by name, object and custom parameters. Pure, and cheap to ask thousands of times."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class CmqClient:
     :param signature_method: ``HmacSHA256`` or ``HmacSHA1``.
     :param retries: Repeats after a failure that may pass, with growing pauses; 0 makes every call once.
     :param timeout: Seconds that the whole of an answer may take beyond the time for which it was asked to wait; by
-        default 10. A caller that has a bound of its own gives more.
+        default 10. A caller with its own bound gives more.
     :param sleep: Waits between repeats.
     :param clock: The cloud's time, to sign with; learns from every answer.
     :raises ConfigurationError: When ``access`` has no ``cmq_endpoint``.
@@ -347,7 +347,7 @@ async def _exchange(
 
 
 def batches(bodies: Sequence[str]) -> Iterator[list[str]]:
-    """Cut bodies, in order, into batches of at most 16 and 64 KB; a larger body gets a batch of its own."""
+    """Cut bodies, in order, into batches of at most 16 and 64 KB; a larger body gets its own batch."""
     batch: list[str] = []
     size = 0
     for body in bodies:

@@ -2,7 +2,7 @@
 """
 One address of an API over httpx: a request out, a whole answer in, within a bound of time and of bytes.
 
-It uses httpx's transport without its client, which has ideas of its own (redirects, cookies, ``.netrc``, the
+It uses httpx's transport without its client, which does things unasked (redirects, cookies, ``.netrc``, the
 environment, log lines with URLs). Import this module late and off the event loop.
 """
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-An event loop in a thread of its own, so that code that blocks can drive code that does not.
+An event loop in its own thread, so that code that blocks can drive code that does not.
 
 The caller's thread may run a loop itself, and a signal handler may raise in it (Airflow ends a task that takes too long
-so): then the call under way is cancelled. A process that was forked gets a loop of its own.
+so): then the call under way is cancelled. A process that was forked gets its own loop.
 """
 
 from __future__ import annotations

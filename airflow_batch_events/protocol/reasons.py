@@ -51,7 +51,7 @@ def reason_of(error: BaseException) -> str:
     parts = list(_chain(error))
     refusals = [part for part in parts if isinstance(part, ssl.SSLCertVerificationError)]
     if refusals:
-        # aiohttp has a class of its own below this one, without a code.
+        # aiohttp's own class below this one has no code.
         codes = [code for part in refusals if (code := getattr(part, "verify_code", None)) is not None]
         return f"the certificate {_CERTIFICATE_FAULTS.get(next(iter(codes), 0), 'is not accepted')}"
     for part in parts:

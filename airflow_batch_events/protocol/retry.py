@@ -103,8 +103,11 @@ class RetryPolicy:
                 made += 1
                 if made > self._allowed_repeats(error, repeatable):
                     raise
-            longest = min(self.max_pause, self.first_pause * 2.0 ** min(made - 1, 16))
-            pause = longest * random.uniform(0.5, 1.0)
+            pause = self._pause(made)
+
+    def _pause(self, repeat: int) -> float:
+        longest = min(self.max_pause, self.first_pause * 2.0 ** min(repeat - 1, 16))
+        return longest * random.uniform(0.5, 1.0)
 
     def _allowed_repeats(self, error: CloudError, repeatable: bool) -> int:
         if isinstance(error, ApiThrottledError | CmqThrottledError):

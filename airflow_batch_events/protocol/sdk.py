@@ -178,7 +178,7 @@ class SdkClient:
     """
     Send requests and block until they are answered; for one thread, which may run an event loop.
 
-    Runs an :class:`AsyncSdkClient` in a thread of its own, so that there is one way to talk to the APIs. The thread
+    Runs an :class:`AsyncSdkClient` in its own thread, so that there is one way to talk to the APIs. The thread
     ends with :meth:`close`, with the last reference to the client, or with the interpreter. The parameters are those
     of :class:`AsyncSdkClient`.
     """

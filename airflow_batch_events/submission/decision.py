@@ -60,7 +60,7 @@ def decide(
 
 def moved_from(submission: Submission | None, now: Identity | None) -> list[str]:
     """
-    Say in which points a try would seek an earlier submission in the wrong place; nothing when it would not.
+    Say in which points a try would search for an earlier submission in the wrong place; nothing when it would not.
 
     :param submission: What the state store holds. One that surely has no job that counts is nowhere; one without an
         identity is taken to be here.

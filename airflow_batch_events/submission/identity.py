@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Where and as whom something was submitted, so that a later try seeks it there and nowhere else.
+Where and as whom something was submitted, so that a later try searches there and nowhere else.
 
 A job's id means nothing in another region, at another endpoint or to another account: the answer there is "no such
 job", upon which the work would be submitted a second time. A key is no such place: keys are exchanged, and the new one
@@ -98,8 +98,8 @@ def has_sts(access: CloudAccess) -> bool:
     """
     Whether it is known which STS knows the keys of this access.
 
-    A Batch API of one's own without an STS of its own (an emulator, a proxy) has keys that are nothing to the public
-    one, which perhaps cannot be reached from there either.
+    A private Batch API without a private STS (an emulator, a proxy) has keys that are nothing to the public one,
+    which perhaps cannot be reached from there either.
     """
     if access.sts_endpoint is not None:
         return True

@@ -2,10 +2,10 @@
 """
 The Batch API's answers as values.
 
-States pass through as the API spells them, unknown ones included; ``raw`` keeps what has no field of
-its own. Only what identifies an object and its state has to be there: a missing time or reason costs nothing else, and
-an entry of a list that cannot be read costs only itself. What contradicts itself is no answer, because "could not read"
-is not "is not there".
+States pass through as the API spells them, unknown ones included; ``raw`` keeps what has no field here. Only
+what identifies an object and its state has to be there: a missing time or reason costs nothing else, and an entry of a
+list that cannot be read costs only itself. What contradicts itself is no answer, because "could not read" is not "is
+not there".
 """
 
 from __future__ import annotations

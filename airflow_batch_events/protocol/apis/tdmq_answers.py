@@ -3,7 +3,7 @@
 The TDMQ API's answers about queues, topics and subscriptions as values.
 
 Only names have to be there: the documentation contradicts itself about ranges and defaults, so nothing is checked, and
-``raw`` keeps what has no field of its own.
+``raw`` keeps what has no field here.
 """
 
 from __future__ import annotations

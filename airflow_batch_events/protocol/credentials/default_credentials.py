@@ -45,7 +45,7 @@ def find_key(source: str, refused: Key | None = None) -> tuple[Key, float | None
     """
     Look up the machine's key; may block for the bound.
 
-    :param source: What has no key of its own, for messages.
+    :param source: The connection that names no key, for messages.
     :param refused: A key that the cloud does not take any more.
     :return: The key, and the monotonic seconds at which to ask again; None when only a refusal is a reason to.
     :raises CredentialsError: When nothing is found; it names the ways out.
