@@ -109,6 +109,12 @@ def get_provider_info() -> dict[str, Any]:
                     "batch_endpoint": _endpoint("Batch", "batch"),
                     "tdmq_endpoint": _endpoint("TDMQ", "tdmq"),
                     "sts_endpoint": _endpoint("STS", "sts"),
+                    "console_url": _field(
+                        "Console URL",
+                        "Where the links of tasks lead: URL/jobs/ID and so on. Empty for the vendor's console; "
+                        "http://127.0.0.1:8700/console for an emulator there.",
+                        format="url",
+                    ),
                     "token": _field("Session token", "Only with temporary keys.", format="password"),
                     "role_arn": _field(
                         "Role to assume", "For example qcs::cam::uin/100000000001:roleName/airflow; empty for none."

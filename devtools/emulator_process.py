@@ -57,7 +57,7 @@ class CloudAddress:
             "conn_type": "tencentcloud",
             "login": self.secret_id,
             "password": self.secret_key,
-            "extra": {"region": self.region, **endpoints},
+            "extra": {"region": self.region, "console_url": f"{self.endpoint}/console", **endpoints},
         }
 
 

@@ -28,7 +28,7 @@ from airflow.sdk.log import amask_secret, mask_secret
 
 from airflow_batch_events.exceptions import ConfigurationError, CredentialsError
 from airflow_batch_events.limits import DEFAULT_ROLE_DURATION
-from airflow_batch_events.protocol.credentials.settings import endpoint_of, key_part, region_of
+from airflow_batch_events.protocol.credentials.settings import console_of, endpoint_of, key_part, region_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -75,6 +75,7 @@ def account_from_connection(connection: Connection, region: str | None = None) -
             "batch_endpoint": _endpoint(extra, "batch_endpoint", source),
             "tdmq_endpoint": _endpoint(extra, "tdmq_endpoint", source),
             "sts_endpoint": _endpoint(extra, "sts_endpoint", source),
+            "console_url": _console(extra, source),
             "verify": _verification(extra, source),
             "proxy": _proxy(extra, source),
             "source": source,
@@ -275,6 +276,11 @@ def _key(connection: Connection, extra: Mapping[str, Any], source: str) -> Key |
 def _endpoint(extra: Mapping[str, Any], name: str, source: str) -> str | None:
     value = extra.get(name)
     return endpoint_of(source, name, value) if _is_given(value) else None
+
+
+def _console(extra: Mapping[str, Any], source: str) -> str | None:
+    value = extra.get("console_url")
+    return console_of(source, "console_url", value) if _is_given(value) else None
 
 
 def _proxy(extra: Mapping[str, Any], source: str) -> str | None:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Links from a task to the cloud's console, or to the emulator's page.
+Links from a task to the cloud's console, or to the pages that the connection names.
 
-The cloud documents the addresses of its lists, never those of an object's own page, so a link leads to the list; the
-emulator's page has one for each object. A link is written to XCom before a task waits, so that it is there meanwhile.
+The vendor documents the addresses of its lists, never those of an object's own page, so a link leads to the list. With
+``console_url`` in the connection it leads to the object's page there, as the emulator serves them. A link is written to
+XCom before a task waits, so that it is there meanwhile; what was written stays, whatever the connection says later.
 
 Source: https://console.cloud.tencent.com addresses printed on pages 599/15905, 1496/61025.
 """
@@ -11,7 +12,7 @@ Source: https://console.cloud.tencent.com addresses printed on pages 599/15905, 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from airflow.sdk import BaseOperatorLink
 from airflow.sdk.execution_time.xcom import XCom
@@ -27,29 +28,26 @@ if TYPE_CHECKING:
 
 CONSOLE = "https://console.cloud.tencent.com"
 
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-
 
 class ConsoleLink(BaseOperatorLink):
     """
     A link to one kind of object; the subclasses say where it is.
 
-    ``name`` is the button's text, ``console_path`` the list in the cloud's console, ``emulator_path`` the folder of the
-    object's page in the emulator.
+    ``name`` is the button's text, ``list_path`` the list in the vendor's console, ``page_path`` the folder of the
+    object's page below ``console_url``.
     """
 
     name: ClassVar[str] = ""
-    console_path: ClassVar[str] = ""
-    emulator_path: ClassVar[str] = ""
+    list_path: ClassVar[str] = ""
+    page_path: ClassVar[str] = ""
 
     @classmethod
     def url(cls, access: CloudAccess, identity: str) -> str:
         """Return the address of the object's page, or of the list that it is in."""
-        endpoint = access.batch_endpoint
-        if endpoint is not None and urlsplit(endpoint).hostname in _LOOPBACK:
-            # What cannot be encoded is no object's name; a link that leads nowhere must not end the task.
-            return f"{endpoint}/console/{cls.emulator_path}/{quote(identity, safe='', errors='replace')}"
-        return f"{CONSOLE}/{cls.console_path}"
+        if access.console_url is None:
+            return f"{CONSOLE}/{cls.list_path}"
+        # What cannot be encoded is no object's name; a link that leads nowhere must not end the task.
+        return f"{access.console_url}/{cls.page_path}/{quote(identity, safe='', errors='replace')}"
 
     @classmethod
     def persist(cls, context: Context, access: CloudAccess, identity: str) -> None:
@@ -65,24 +63,24 @@ class BatchJobLink(ConsoleLink):
     """Link to a job."""
 
     name = "Batch job"
-    console_path = "batch/job"
-    emulator_path = "jobs"
+    list_path = "batch/job"
+    page_path = "jobs"
 
 
 class BatchComputeEnvLink(ConsoleLink):
     """Link to a compute environment."""
 
     name = "Compute environment"
-    console_path = "batch/env"
-    emulator_path = "envs"
+    list_path = "batch/env"
+    page_path = "envs"
 
 
 class CmqQueueLink(ConsoleLink):
     """Link to a queue."""
 
     name = "Queue"
-    console_path = "tdmq/cmq-queue"
-    emulator_path = "queues"
+    list_path = "tdmq/cmq-queue"
+    page_path = "queues"
 
     @classmethod
     def persist(cls, context: Context, access: CloudAccess, identity: str) -> None:
@@ -95,5 +93,5 @@ class CmqTopicLink(ConsoleLink):
     """Link to a topic."""
 
     name = "Topic"
-    console_path = "tdmq/cmq-topic"
-    emulator_path = "topics"
+    list_path = "tdmq/cmq-topic"
+    page_path = "topics"

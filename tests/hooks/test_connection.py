@@ -72,6 +72,19 @@ def test_a_connection_says_how_to_get_there():
     assert access_from_connection(make(region="r", verify="true")).verify is True
 
 
+def test_a_connection_says_where_links_lead():
+    assert access_from_connection(make(region="r")).console_url is None
+    assert access_from_connection(make(region="r", console_url="")).console_url is None
+    access = access_from_connection(make(region="r", console_url="http://127.0.0.1:8700/console/"))
+    assert access.console_url == "http://127.0.0.1:8700/console"
+
+
+def test_a_console_that_is_no_address_is_named_with_the_connection_and_not_quoted():
+    with pytest.raises(ConfigurationError, match="connection 'c': console_url must be http:// or https://") as caught:
+        account_from_connection(make(region="r", console_url="https://me:S3CRET@host/console"))
+    assert "S3CRET" not in str(caught.value)
+
+
 def test_a_connection_chooses_no_file_but_the_deployment_does(monkeypatch):
     with pytest.raises(ConfigurationError, match=r"verify must be true or false.*\[batch_events\] ca_bundle"):
         access_from_connection(make(region="r", verify="/etc/shadow"))
@@ -94,7 +107,16 @@ def test_a_connection_that_does_not_exist_is_named_with_the_way_to_create_it():
 
 
 GOOD = {"region": "ap-guangzhou"}
-TEXT_FIELDS = ("region", "token", "proxy", *ENDPOINT_FIELDS, "role_arn", "role_session_name", "role_external_id")
+TEXT_FIELDS = (
+    "region",
+    "token",
+    "proxy",
+    *ENDPOINT_FIELDS,
+    "console_url",
+    "role_arn",
+    "role_session_name",
+    "role_external_id",
+)
 
 
 @pytest.mark.parametrize("value", [7, 1.5, True, False, ["S3CRET"], {"S3CRET": 1}], ids=repr)

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from airflow_batch_events.exceptions import ConfigurationError
 from airflow_batch_events.protocol.credentials.proxy import parse_proxy
-from airflow_batch_events.protocol.credentials.settings import endpoint_of, key_part, region_of
+from airflow_batch_events.protocol.credentials.settings import console_of, endpoint_of, key_part, region_of
 
 ENDPOINT_FIELDS = ("cmq_endpoint", "batch_endpoint", "tdmq_endpoint", "sts_endpoint")
 
@@ -70,6 +70,7 @@ class CloudAccess:
     :param batch_endpoint: ``scheme://host[:port]`` of the Batch API; None for the public one.
     :param tdmq_endpoint: ``scheme://host[:port]`` of the TDMQ API; None for the public one.
     :param sts_endpoint: ``scheme://host[:port]`` of STS, where a role is assumed; None for the public one.
+    :param console_url: Where links to the pages of jobs, queues and so on lead; None for the vendor's console.
     :param verify: Whether to check TLS certificates, or the path of a CA bundle to check them with.
     :param proxy: URL of a proxy, as :func:`parse_proxy` takes it; None leaves the choice to the environment.
     :param source: Where these settings come from, for messages.
@@ -92,6 +93,7 @@ class CloudAccess:
     proxy: str | None = field(default=None, repr=False)
     source: str = "the given settings"
     sts_endpoint: str | None = None
+    console_url: str | None = field(default=None, compare=False)
     role_arn: str | None = None
     identity: str = field(default="", compare=False)
     renew_at: float | None = field(default=None, repr=False, compare=False)
@@ -107,6 +109,8 @@ class CloudAccess:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, endpoint_of(self.source, name, value))
+        if self.console_url is not None:
+            object.__setattr__(self, "console_url", console_of(self.source, "console_url", self.console_url))
         if self.proxy is not None:
             parse_proxy(self.source, "proxy", self.proxy)
         if not isinstance(self.verify, bool | str):

@@ -16,9 +16,10 @@ from airflow_batch_events.exceptions import ConfigurationError, CredentialsError
 _KEY = re.compile(r"[!-~]+")
 _REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _ENDPOINT = re.compile(r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:(?P<port>[0-9]{1,5}))?/?", re.I)
+_PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*/?")
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+", re.I)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_MAX_REGION, _MAX_HOST, _MAX_LABEL = 64, 253, 63
+_MAX_REGION, _MAX_HOST, _MAX_LABEL, _MAX_URL = 64, 253, 63, 1000
 
 
 def text_of(source: str, name: str, value: object, error: type[ConfigurationError] = ConfigurationError) -> str:
@@ -93,6 +94,29 @@ def endpoint_of(source: str, name: str, value: object) -> str:
     scheme, port = found["scheme"].lower(), found["port"]
     is_default = port is None or int(port) == _DEFAULT_PORTS[scheme]
     return f"{scheme}://{found['host'].lower()}" + ("" if is_default else f":{int(port)}")
+
+
+def console_of(source: str, name: str, value: object) -> str:
+    """
+    Take the address of a console's pages, and write it without a slash at its end.
+
+    The parameters are those of :func:`text_of`.
+
+    :raises ConfigurationError: For anything but http or https, a host, perhaps a port and perhaps a path.
+    """
+    text = text_of(source, name, value)
+    scheme, separator, rest = text.partition("://")
+    host, slash, path = rest.partition("/")
+    try:
+        address = endpoint_of(source, name, f"{scheme}{separator}{host}")
+    except ConfigurationError:
+        address = ""
+    if not address or len(text) > _MAX_URL or not _PATH.fullmatch(f"{slash}{path}"):
+        raise ConfigurationError(
+            f"{source}: {name} must be http:// or https://, a host, perhaps a port and perhaps a path, and nothing "
+            f"else: no user, no question mark, no #, and at most {_MAX_URL} characters"
+        )
+    return f"{address}{slash}{path}".rstrip("/")
 
 
 def is_host(host: str) -> bool:

@@ -12,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_batch_events.exceptions import ConfigurationError, CredentialsError
-from airflow_batch_events.protocol.credentials.settings import endpoint_of, is_loopback, key_part, region_of, text_of
+from airflow_batch_events.protocol.credentials.settings import (
+    console_of,
+    endpoint_of,
+    is_loopback,
+    key_part,
+    region_of,
+    text_of,
+)
 
 SOURCE = "connection 'c'"
 WRONG_TYPES = [1, 1.5, True, ["x"], {"x": 1}, b"x", ("x",)]
@@ -135,6 +142,44 @@ def test_every_library_reads_an_address_that_is_taken(endpoint: str) -> None:
         assert url.scheme == scheme
     assert httpx.Request("POST", taken).url.netloc.decode() == netloc
     assert endpoint_of(SOURCE, "cmq_endpoint", taken) == taken
+
+
+@pytest.mark.parametrize(
+    ("url", "written"),
+    [
+        ("http://127.0.0.1:8700/console", "http://127.0.0.1:8700/console"),
+        ("HTTPS://Pages.Example:443/Batch/", "https://pages.example/Batch"),
+        ("https://pages.example", "https://pages.example"),
+        ("https://pages.example/", "https://pages.example"),
+        ("http://[::1]:8700/a/b", "http://[::1]:8700/a/b"),
+    ],
+)
+def test_a_console_is_an_address_and_perhaps_a_path(url: str, written: str) -> None:
+    assert console_of(SOURCE, "console_url", url) == written
+    assert console_of(SOURCE, "console_url", written) == written
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "S3CRET",
+        "javascript:S3CRET",
+        "ftp://host/S3CRET",
+        "https://me:S3CRET@host/console",
+        "https://host/console?S3CRET",
+        "https://host/console#S3CRET",
+        "https://host/a b",
+        "https://host//a",
+        "https://host/%2e",
+        "https:///console",
+        "https://host:0/console",
+        "https://host/" + "a" * 1000,
+    ],
+)
+def test_what_is_no_console_s_address_is_refused_and_not_quoted(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="connection 'c': console_url must be http:// or https://") as caught:
+        console_of(SOURCE, "console_url", url)
+    assert "S3CRET" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

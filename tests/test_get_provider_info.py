@@ -56,7 +56,7 @@ def test_the_connection_type_is_the_hook_s():
 
 
 ALLOWED = {"type", "default", "format", "enum", "minimum", "maximum", "pattern", "minLength", "maxLength"}
-READ = {*ENDPOINT_FIELDS, "region", "token", "proxy", "verify", "role_arn", "role_session_name"} | {
+READ = {*ENDPOINT_FIELDS, "console_url", "region", "token", "proxy", "verify", "role_arn", "role_session_name"} | {
     "role_duration_seconds",
     "role_external_id",
 }
