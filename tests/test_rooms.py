@@ -4,9 +4,14 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import os
+import pkgutil
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +31,7 @@ FLOORS = (
     {"events"},
     {"protocol"},
     {"dispatch", "submission", "provisioning", "jobs"},
+    {"airflow_compat"},
     {"hooks"},
     {"links"},
     {"waiting"},
@@ -93,6 +99,134 @@ def test_what_is_below_airflow_does_not_know_it(room):
     for path in PACKAGE.rglob("*.py"):
         if room_of(path) == room:
             assert not [module for module in imports_of(path) if is_within(module, "airflow")], path
+
+
+COMPAT = PACKAGE / "airflow_compat"
+OUTSIDE_COMPAT = [path for path in PACKAGE.rglob("*.py") if not path.is_relative_to(COMPAT)]
+
+# What every supported version of Airflow has in the same place, and a package of its own.
+IN_EVERY_VERSION = {
+    "airflow.sdk",
+    "airflow.sdk.bases.decorator",
+    "airflow.triggers.base",
+    "airflow.providers.common.messaging.providers.base_provider",
+}
+
+
+def is_private(name: str) -> bool:
+    # The one method of a named tuple is public in spite of its name.
+    return name.startswith("_") and not name.startswith("__") and name != "_replace"
+
+
+def airflow_imports(tree: ast.AST) -> Iterator[tuple[str, str, str]]:
+    """Yield the module, the name in it and the name here of what is imported from Airflow."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and is_within(node.module or "", "airflow"):
+            for alias in node.names:
+                yield node.module or "", alias.name, alias.asname or alias.name
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if is_within(alias.name, "airflow"):
+                    yield alias.name, "", alias.asname or "airflow"
+
+
+def private_uses(tree: ast.AST) -> Iterator[str]:
+    """Yield what is private in Airflow, or looks as if it were."""
+    for module, name, _ in airflow_imports(tree):
+        if any(map(is_private, [*module.split("."), name])):
+            yield f"{module} {name}"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and is_private(node.attr):
+            # An attribute of ourselves is looked at below, with the classes that are inherited from.
+            if not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")):
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Call):
+            yield from (f"{keyword.arg}=" for keyword in node.keywords if keyword.arg and is_private(keyword.arg))
+            for argument in node.args[1:2]:
+                is_name = isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+                if ast.unparse(node.func).endswith("attr") and is_name and is_private(argument.value):
+                    yield ast.unparse(node)
+
+
+def version_checks(tree: ast.AST) -> Iterator[str]:
+    """Yield what asks for Airflow's version."""
+    for module, name, _ in airflow_imports(tree):
+        if module.endswith(("version", "version_compat")) or name in ("__version__", "version"):
+            yield f"{module} {name}"
+    names = {here for _, _, here in airflow_imports(tree)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in ("__version__", "version"):
+            if ast.unparse(node).split(".")[0] in names:
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Call) and re.search(r"version\(.*apache-airflow", ast.unparse(node)):
+            yield ast.unparse(node)
+
+
+@pytest.mark.parametrize(
+    ("code", "is_seen"),
+    [
+        ("from airflow.sdk._shared import x", True),
+        ("from airflow.models.dag import _get", True),
+        ("import airflow.sdk._shared", True),
+        ("from airflow.sdk import XCom\nXCom.set(_mapped_length=1)", True),
+        ("def f(mapped): return mapped._expand()", True),
+        ("class A(B):\n def f(self): super()._render()", True),
+        ("getattr(task, '_BaseOperator__init_kwargs')", True),
+        ("import airflow\nairflow.__version__", True),
+        ("from airflow.version import version", True),
+        ("from importlib import metadata\nmetadata.version('apache-airflow-task-sdk')", True),
+        ("from airflow.sdk import BaseHook\nBaseHook.get_connection('c')", False),
+        ("from airflow_batch_events import __version__", False),
+    ],
+)
+def test_a_use_of_what_is_private_is_seen(code: str, is_seen: bool) -> None:
+    tree = ast.parse(code)
+    assert bool([*private_uses(tree), *version_checks(tree)]) is is_seen
+
+
+def test_only_airflow_compat_knows_what_is_private_in_airflow_or_asks_for_its_version() -> None:
+    for path in OUTSIDE_COMPAT:
+        tree = ast.parse(path.read_text())
+        if next(airflow_imports(tree), None) is not None:
+            assert [*private_uses(tree), *version_checks(tree)] == [], path
+        assert re.findall(r"airflow\.[a-z_.]*\b_[a-z]", path.read_text()) == [], path
+
+
+def test_only_airflow_compat_imports_what_another_version_has_elsewhere() -> None:
+    for path in OUTSIDE_COMPAT:
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                node.body = []
+        assert {module for module, _, _ in airflow_imports(tree)} <= IN_EVERY_VERSION, path
+
+
+def test_no_class_touches_a_private_name_of_the_class_of_airflow_that_it_extends() -> None:
+    for module in pkgutil.walk_packages([str(PACKAGE)], f"{NAME}."):
+        importlib.import_module(module.name)
+    for cls in classes_of_ours():
+        theirs = {name for base in cls.__mro__ if is_within(base.__module__, "airflow") for name in privates_of(base)}
+        for ours in cls.__mro__:
+            if is_within(ours.__module__, NAME) and not is_within(ours.__module__, f"{NAME}.airflow_compat"):
+                assert not theirs & privates_of(ours), f"{ours} and what {cls} extends"
+
+
+def classes_of_ours() -> set[type]:
+    return {
+        item
+        for module in list(sys.modules.values())
+        if is_within(module.__name__, NAME)
+        for item in vars(module).values()
+        if isinstance(item, type) and is_within(item.__module__, NAME)
+    }
+
+
+def privates_of(cls: type) -> set[str]:
+    """Return the private names that a class defines, or uses of itself."""
+    used = re.findall(r"\b(?:self|cls)\.(_[a-zA-Z]\w*)", inspect.getsource(cls))
+    return {
+        name for name in [*vars(cls), *used] if is_private(name) and not name.startswith(("_abc", f"_{cls.__name__}__"))
+    }
 
 
 def test_the_provider_does_not_need_the_emulator_nor_what_only_developers_run():

@@ -118,14 +118,12 @@ def find_access(conn_id: str, region: str | None) -> CloudAccess:
     :raises ConfigurationError: Naming the connection, and the field or how to create it.
     """
     # A command that only prints its help must not wait for Airflow.
-    from airflow.exceptions import AirflowNotFoundException
-    from airflow.models import Connection
-
+    from airflow_batch_events.airflow_compat.connections import get_connection_outside_tasks
+    from airflow_batch_events.airflow_compat.exceptions import AirflowNotFoundException
     from airflow_batch_events.hooks.connection import access_from_connection, missing
 
     try:
-        # Outside a task nothing else reaches the connections in the database.
-        connection = Connection.get_connection_from_secrets(conn_id)
+        connection = get_connection_outside_tasks(conn_id)
     except AirflowNotFoundException as error:
         raise missing(conn_id) from error
     return access_from_connection(connection, region)

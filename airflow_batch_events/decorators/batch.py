@@ -68,7 +68,7 @@ class BatchJobDecoratedOperator(DecoratedOperator, BatchSubmitJobOperator):
             )
         self.job = dict(job)
         # As the fields of a task, so that what is rendered to nothing in it is noticed.
-        self._do_render_template_fields(self, ("job",), context, self.get_template_env(), set())
+        self.render_again(context, "job")
         return super().execute(context)
 
 

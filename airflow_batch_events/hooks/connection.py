@@ -22,10 +22,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
-from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowNotFoundException
-from airflow.sdk.log import amask_secret, mask_secret
 
+from airflow_batch_events.airflow_compat.configuration import conf
+from airflow_batch_events.airflow_compat.connections import UNREADABLE, aget_connection
+from airflow_batch_events.airflow_compat.exceptions import AirflowNotFoundException
+from airflow_batch_events.airflow_compat.masking import amask_secret, mask_secret
 from airflow_batch_events.exceptions import ConfigurationError, CredentialsError
 from airflow_batch_events.limits import DEFAULT_ROLE_DURATION
 from airflow_batch_events.protocol.credentials.settings import console_of, endpoint_of, key_part, region_of
@@ -122,7 +123,7 @@ def get_access(conn_id: str, region: str | None = None, *, refused: CloudAccess 
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException as error:
         raise missing(conn_id) from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         kind = type(error).__name__
     if connection is None:
         raise _unreadable(conn_id, kind)
@@ -204,10 +205,10 @@ _reads: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str
 async def _aread(conn_id: str, region: str | None, refused: CloudAccess | None, reread_at: float) -> CloudAccess:
     connection: Connection | None = None
     try:
-        connection = await _aget_connection(conn_id)
+        connection = await aget_connection(conn_id)
     except AirflowNotFoundException as error:
         raise missing(conn_id) from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         kind = type(error).__name__
     if connection is None:
         raise _unreadable(conn_id, kind)
@@ -219,14 +220,6 @@ async def _aread(conn_id: str, region: str | None, refused: CloudAccess | None, 
         await amask_secret(secret)
     renew_at = reread_at if access.renew_at is None else min(reread_at, access.renew_at)
     return replace(access, renew_at=renew_at, renewal=ConnectionRenewal(conn_id, region))
-
-
-async def _aget_connection(conn_id: str) -> Connection:
-    try:
-        return await BaseHook.aget_connection(conn_id)
-    except AirflowNotFoundException:
-        # A task test has no asynchronous way to the connections in the database.
-        return await asyncio.to_thread(BaseHook.get_connection, conn_id)
 
 
 def _extra(connection: Connection, source: str) -> dict[str, Any]:
@@ -351,10 +344,6 @@ def _secrets_of_account(account: CredentialSource) -> Iterator[str | None]:
     if account.endpoints["proxy"] is not None:
         yield from parse_proxy(account.endpoints["source"], "proxy", account.endpoints["proxy"]).secrets
     yield from secrets_of_environment()
-
-
-_UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
-"""What Airflow raises for a connection whose JSON or URI it cannot read; the texts quote it, passwords included."""
 
 
 def _unreadable(conn_id: str, kind: str) -> ConfigurationError:

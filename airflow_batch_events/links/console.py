@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
 from airflow.sdk import BaseOperatorLink
-from airflow.sdk.execution_time.xcom import XCom
 
+from airflow_batch_events.airflow_compat.xcom import read_xcom
 from airflow_batch_events.provisioning.queue_names import HOSTNAME
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class ConsoleLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the address that the task has written, or nothing."""
-        return XCom.get_value(ti_key=ti_key, key=self.xcom_key) or ""
+        return read_xcom(ti_key, self.xcom_key) or ""
 
 
 class BatchJobLink(ConsoleLink):

@@ -9,9 +9,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, TaskDeferralError, TaskDeferralTimeout
 
+from airflow_batch_events.airflow_compat.configuration import conf
+from airflow_batch_events.airflow_compat.exceptions import (
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    TaskDeferralError,
+    TaskDeferralTimeout,
+)
+from airflow_batch_events.airflow_compat.task_state import submission_store
 from airflow_batch_events.events.catalog import JOB_EVENTS, JobState
 from airflow_batch_events.events.notifications import (
     DEFAULT_JOB_EVENTS,
@@ -211,7 +217,7 @@ class BatchSubmitJobOperator(ParameterMixin, NotifyMixin, JobWaitMixin, BaseOper
         description = self.with_notifications("job", self.job, JOB_EVENTS, DEFAULT_JOB_EVENTS)
         check_description(job=description, placement=self.placement)
         check_wait(self, reads_queue=self._reads_queue)
-        store = SubmissionStore(context, durable=self.durable)
+        store = submission_store(context, durable=self.durable)
         try:
             submission, job_id = submit_once(
                 self.hook,
@@ -240,7 +246,7 @@ class BatchSubmitJobOperator(ParameterMixin, NotifyMixin, JobWaitMixin, BaseOper
     def execute_complete(self, context: Context, event: Any = None) -> OutcomeDict:
         """Take what the trigger fired: return the outcome, or fail with what failed and why."""
         self.read_parameters(*CONNECTION)
-        SubmissionStore(context, durable=self.durable).resumed()
+        submission_store(context, durable=self.durable).resumed()
         try:
             outcomes = self.outcomes_of(event)
         except Exception as error:
@@ -285,7 +291,7 @@ class BatchSubmitJobOperator(ParameterMixin, NotifyMixin, JobWaitMixin, BaseOper
     def _find_submitted(self, context: Context) -> str | None:
         """Return the job of a task that was deferred."""
         try:
-            submission = SubmissionStore(context, durable=self.durable).load()
+            submission = submission_store(context, durable=self.durable).load()
         except SubmissionRecordError as error:
             self.log.warning("%s", error)
             submission = None
@@ -331,7 +337,7 @@ class BatchSubmitJobOperator(ParameterMixin, NotifyMixin, JobWaitMixin, BaseOper
         )
         if outcome.state not in doomed:
             return
-        store = SubmissionStore(context, durable=self.durable)
+        store = submission_store(context, durable=self.durable)
         try:
             submission = store.load()
             if submission is not None and submission.job_id == outcome.job_id:

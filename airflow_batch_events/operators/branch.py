@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk.bases.branch import BaseBranchOperator
-from airflow.sdk.configuration import conf
-
+from airflow_batch_events.airflow_compat.branch import BaseBranchOperator
+from airflow_batch_events.airflow_compat.configuration import conf
 from airflow_batch_events.events.catalog import JobState
 from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, Outcome
 from airflow_batch_events.events.values import is_list, items_of, job_id_of

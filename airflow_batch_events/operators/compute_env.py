@@ -16,9 +16,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
+from airflow_batch_events.airflow_compat.configuration import conf
+from airflow_batch_events.airflow_compat.exceptions import TaskDeferralError, TaskDeferralTimeout
+from airflow_batch_events.airflow_compat.task_state import submission_store
 from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS
 from airflow_batch_events.events.duration import seconds_of
 from airflow_batch_events.events.environment import EnvOutcome, NodeWait, creation_retries_of
@@ -31,7 +32,6 @@ from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink
 from airflow_batch_events.operators.compute_env_mixin import EnvWaitMixin, check_node_count
 from airflow_batch_events.operators.job_wait_mixin import timeout_of
 from airflow_batch_events.protocol.apis import batch
-from airflow_batch_events.submission.store import SubmissionStore
 from airflow_batch_events.waiting.create_once import create_once, saying_what_is_left
 from airflow_batch_events.waiting.notifying import NotifyMixin
 from airflow_batch_events.waiting.parameters import (
@@ -171,7 +171,7 @@ class BatchCreateComputeEnvOperator(ParameterMixin, NotifyMixin, EnvWaitMixin, B
         reads_queue = self.deferrable and wanted > 0
         check_description(compute_env=description, placement=self.placement)
         check_wait(self, reads_queue=reads_queue)
-        store = SubmissionStore(context)
+        store = submission_store(context)
         env_id = create_once(
             self.hook, store, description, self.placement, check=partial(check_queue, self, reads_queue=reads_queue)
         )

@@ -14,6 +14,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from airflow_batch_events.airflow_compat.deferral import handover_seconds
 from airflow_batch_events.events.confirmation import CONFIRM_INTERVAL
 from airflow_batch_events.events.environment import EnvOutcome, NodeWait
 from airflow_batch_events.events.environment_removal import Removal, RemovalStep
@@ -25,7 +26,6 @@ from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink
 from airflow_batch_events.operators.job_wait_mixin import DEFERRAL_MARGIN, deadline_of, error_of
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.text import printable
-from airflow_batch_events.waiting.handover import handover
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator as _Operator
@@ -80,7 +80,7 @@ class EnvWaitMixin(_Operator):
                     poll_interval=self.poll_interval,
                     timeout=timeout,
                     deadline=deadline_of(timeout, self.hook),
-                    hold=handover(),
+                    hold=handover_seconds(),
                     queue_name=self.queue_name,
                 ),
                 timeout,
@@ -106,7 +106,7 @@ class EnvWaitMixin(_Operator):
                     poll_interval=self.poll_interval,
                     timeout=timeout,
                     deadline=deadline_of(timeout, self.hook),
-                    hold=handover(),
+                    hold=handover_seconds(),
                     queue_name=self.queue_name,
                 ),
                 timeout,

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.configuration import conf
 
+from airflow_batch_events.airflow_compat.configuration import conf
 from airflow_batch_events.events.duration import seconds_of
 from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, Outcome
 from airflow_batch_events.events.values import job_id_of, some_job_ids_of

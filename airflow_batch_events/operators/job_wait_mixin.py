@@ -9,33 +9,29 @@ the trigger's event and the operator's own parameters is known: the object is a 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 from inspect import isfunction
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, get_args
 
 from airflow.sdk import Asset
-from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 from airflow_batch_events import exceptions
+from airflow_batch_events.airflow_compat.deferral import handover_seconds
+from airflow_batch_events.airflow_compat.links import keep_links
 from airflow_batch_events.events.outcome import Outcome
 from airflow_batch_events.events.values import is_list
 from airflow_batch_events.exceptions import BatchEventsError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
 from airflow_batch_events.text import printable
-from airflow_batch_events.waiting.handover import handover
 from airflow_batch_events.waiting.task_result import end_lines, explain
 from airflow_batch_events.waiting.trigger_start import DEFERRAL_MARGIN
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator as _Operator
-    from airflow.sdk import BaseSensorOperator
     from airflow.sdk.definitions.context import Context
-
-    from airflow_batch_events.protocol.sdk import SdkClient
 else:
     _Operator = object
 
@@ -68,12 +64,7 @@ class JobWaitMixin(_Operator):
             CmqTopicLink.persist(context, self.hook.access, topic_name)
         if self.queue_name is not None:
             CmqQueueLink.persist(context, self.hook.access, self.queue_name)
-        self._keep_links()
-
-    def _keep_links(self) -> None:
-        # At the end of each run on a worker Airflow reads and writes every link again, though all are written by then:
-        # for a task that is resumed, that takes longer than what it was resumed for.
-        self.operator_extra_links = ()
+        keep_links(self)
 
     def wait_for_jobs(self, job_ids: Sequence[str], *, timeout: float | None) -> list[Outcome]:
         """
@@ -110,7 +101,7 @@ class JobWaitMixin(_Operator):
                 deadline=deadline_of(timeout, self.hook),
                 start_timeout=self.start_timeout,
                 start_deadline=deadline_of(self.start_timeout, self.hook),
-                hold=handover(),
+                hold=handover_seconds(),
                 cancel_on_kill=self.cancel_on_kill,
                 end=self.task_end() if self.end_from_trigger else None,
             ),
@@ -139,7 +130,7 @@ class JobWaitMixin(_Operator):
         """
         if not isinstance(event, Mapping) or event.get("status") not in ("ended", "error"):
             raise ValueError(f"the trigger fired something else than the end of a wait: {printable(repr(event), 500)}")
-        self._keep_links()
+        keep_links(self)
         if event["status"] == "error":
             raise error_of(event)
         outcomes = event.get("outcomes")
@@ -169,9 +160,7 @@ def deadline_of(seconds: float | None, hook: BatchHook) -> float | None:
     :param seconds: How long the wait may last; None waits without end.
     :param hook: What this task has asked the cloud with; None is returned while no answer has told the time.
     """
-    # A hook that has asked nothing has no client yet, and making one takes a third of a second.
-    client: SdkClient | None = vars(hook).get("client")
-    now = None if client is None else client.clock.known_now()
+    now = hook.known_now()
     if seconds is None or now is None:
         return None
     # Too late costs some waiting after a restart of the triggerer; too early ends a wait.
@@ -180,20 +169,6 @@ def deadline_of(seconds: float | None, hook: BatchHook) -> float | None:
 
 # What the triggerer of an older version still calls them.
 _OLD_NAMES = {"QueueMissingError": "WaitQueueNotFoundError", "QueueNotFoundError": "CmqQueueNotFoundError"}
-
-
-@contextmanager
-def skipping_errors(sensor: BaseSensorOperator) -> Iterator[None]:
-    """Skip a resumed sensor that must never fail for any error, as Airflow does while a sensor pokes."""
-    try:
-        yield
-    except AirflowException:
-        # These Airflow itself takes for soft_fail and never_fail.
-        raise
-    except Exception as error:
-        if not sensor.never_fail:
-            raise
-        raise AirflowSkipException(f"Skipping, because never_fail is set: {error}") from error
 
 
 def error_of(event: Mapping[str, Any]) -> BatchEventsError:

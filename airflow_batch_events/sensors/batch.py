@@ -8,9 +8,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue, XComArg
-from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
+from airflow_batch_events.airflow_compat.configuration import conf
+from airflow_batch_events.airflow_compat.deferral import handover_seconds, skipping_errors
+from airflow_batch_events.airflow_compat.exceptions import AirflowSensorTimeout, AirflowSkipException
+from airflow_batch_events.airflow_compat.trigger_start import with_start_args
 from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, TIMEOUT, JobWait, Outcome
 from airflow_batch_events.events.values import (
     filter_vars_of,
@@ -25,9 +27,8 @@ from airflow_batch_events.events.values import (
 from airflow_batch_events.exceptions import BatchJobTimeoutError, CredentialsError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, get_access
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
-from airflow_batch_events.operators.job_wait_mixin import DEFERRAL_MARGIN, JobWaitMixin, error_of, skipping_errors
+from airflow_batch_events.operators.job_wait_mixin import DEFERRAL_MARGIN, JobWaitMixin, error_of
 from airflow_batch_events.text import printable
-from airflow_batch_events.waiting.handover import handover
 from airflow_batch_events.waiting.parameters import (
     CONNECTION,
     ParameterMixin,
@@ -148,10 +149,7 @@ class BatchJobSensor(ParameterMixin, JobWaitMixin, BaseSensorOperator):
         """
         output = jobs if isinstance(jobs, XComArg) else XComArg(jobs)
         sensor = cls.partial(**{"start_from_trigger": True, "end_from_trigger": True, **kwargs}).expand(job_id=output)
-        # Airflow defers the instances of a mapped task with arguments that belong to all of them.
-        template = template_for_each(sensor, output)
-        sensor.start_trigger_args = sensor.unmap({"job_id": template}).start_trigger_args
-        return sensor
+        return with_start_args(sensor, {"job_id": template_for_each(sensor, output)})
 
     def execute(self, context: Context) -> Any:
         """Wait in the triggerer or, as every sensor, by poking."""
@@ -342,7 +340,7 @@ class BatchEventSensor(ParameterMixin, BaseSensorOperator):
                 wanted=wanted,
                 count=self.count,
                 timeout=self.timeout,
-                hold=handover(),
+                hold=handover_seconds(),
                 tencentcloud_conn_id=self.tencentcloud_conn_id,
                 region=self.region,
             ),

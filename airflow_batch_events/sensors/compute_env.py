@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
-from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
+from airflow_batch_events.airflow_compat.configuration import conf
+from airflow_batch_events.airflow_compat.deferral import skipping_errors
+from airflow_batch_events.airflow_compat.exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow_batch_events.events.confirmation import CONFIRM_INTERVAL
 from airflow_batch_events.events.environment import EnvOutcome, EnvOutcomeDict, NodeWait
 from airflow_batch_events.events.values import name_of
@@ -19,7 +20,6 @@ from airflow_batch_events.hooks.batch import VISIBILITY_CHECK
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink
 from airflow_batch_events.operators.compute_env_mixin import EnvWaitMixin, check_node_count
-from airflow_batch_events.operators.job_wait_mixin import skipping_errors
 from airflow_batch_events.waiting.parameters import (
     CONNECTION,
     ParameterMixin,

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What all triggers share: how they are stored, read back, and how what they say leaves them.
+What all triggers share: how they are stored and read back, and how an error ends one.
 
 Airflow makes a trigger again from what its database holds, also from what another version of this package has stored,
 and an exception on that way ends the triggerer with every wait in it. So the rules that must not be relaxed: a
 constructor takes whatever it is given and only keeps it; arguments that it does not know are let go; :meth:`serialize`
 never raises for a trigger that was stored. What makes no sense ends that one wait, when it runs.
-
-Everything that a trigger fires is made by :func:`fire`.
 """
 
 from __future__ import annotations
@@ -19,6 +17,7 @@ from typing import Any, TypeVar
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
+from airflow_batch_events.airflow_compat.triggerer import was_stored
 from airflow_batch_events.dispatch.message_subscriber import Delivery
 from airflow_batch_events.dispatch.metrics import Metrics
 from airflow_batch_events.dispatch.recent_set import RecentSet
@@ -27,15 +26,11 @@ from airflow_batch_events.events.values import is_list, items_of
 from airflow_batch_events.exceptions import BatchEventsError, ConfigurationError, NotStorableError
 from airflow_batch_events.text import printable
 from airflow_batch_events.times import MAX_UNIX
-from airflow_batch_events.waiting.storable import storable
 
 T = TypeVar("T")
 
 MAX_REASON = 2_000
 """Characters of an error's message in a payload; what the cloud says may be of any length."""
-
-MAX_SHOWN = 2_000
-"""Characters of a payload in a log line."""
 
 
 class StoredTrigger(BaseTrigger):
@@ -119,12 +114,12 @@ class WatcherTrigger(StoredTrigger, BaseEventTrigger):
         Return what the triggerer needs to make this trigger again.
 
         There is no operator that could refuse wrong arguments, so they are refused here, while the DAG file is read. A
-        trigger that was stored never raises: the triggerer numbers it before it does anything else with it.
+        trigger that was stored never raises.
 
         :raises TypeError: For a parameter that does not exist.
         :raises ConfigurationError: For arguments that make no sense.
         """
-        if self.trigger_id is None:
+        if not was_stored(self):
             self.check()
         return super().serialize()
 
@@ -182,27 +177,6 @@ class LeftMessages:
             reason = str(error) if isinstance(error, NotStorableError) else type(error).__name__
             shown = printable(message_id, 200)
             self._log.warning("Left message %s in its queue, it cannot be fired: %s", shown, reason)
-
-
-class Payload(dict[str, Any]):
-    """
-    A payload of which a log shows no more than a line.
-
-    Airflow logs each event in full, and its triggerer reads its log 4 KiB at a time, between queries of the database: a
-    hundred large events would keep it from everything else for minutes, and its triggers would be given to another one.
-    """
-
-    def __repr__(self) -> str:
-        return printable(super().__repr__(), MAX_SHOWN)
-
-
-def fire(payload: Mapping[str, Any]) -> TriggerEvent:
-    """
-    Return the event with this payload, as Airflow can carry it.
-
-    :raises NotStorableError: When it cannot.
-    """
-    return TriggerEvent(Payload(storable(payload)))
 
 
 def hashable(value: object) -> Hashable:

@@ -10,13 +10,14 @@ opened in ``__init__``, because the triggerer makes the object on its event loop
 from __future__ import annotations
 
 import asyncio
-import contextvars
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
+from airflow_batch_events.airflow_compat.deferral import Handover
+from airflow_batch_events.airflow_compat.triggerer import finish_although_cancelled, in_own_log, is_still_deferred
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import DEFAULT_GRACE, RECONCILE_INTERVAL, Outcome
 from airflow_batch_events.events.values import NOTHING, job_ids_of, name_of
@@ -24,34 +25,14 @@ from airflow_batch_events.exceptions import NotStorableError, ParameterError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
 from airflow_batch_events.text import MAX_TEXT, printable
-from airflow_batch_events.triggers.base import StoredTrigger, fire
+from airflow_batch_events.triggers.base import StoredTrigger
 from airflow_batch_events.triggers.shared_stream import queue_consumer
-from airflow_batch_events.waiting.handover import Hold
 from airflow_batch_events.waiting.job_termination import end_jobs
+from airflow_batch_events.waiting.storable import fire
 from airflow_batch_events.waiting.task_completion import end_task, write_link
 
 ENDING_BOUND = 60.0
 """Seconds that ending the jobs of a killed task may take altogether."""
-
-_terminations: set[asyncio.Future[None]] = set()
-
-
-async def _finish(work: Awaitable[None]) -> None:
-    """
-    Await work to its end, although this is cancelled meanwhile.
-
-    Airflow 3.3 cancels a trigger anew at each of its rounds, a second apart, until it has ended; so it interrupts the
-    very ``on_kill`` that the first of these calls has led to. The work must have a bound of its own.
-    """
-    task = asyncio.ensure_future(work)
-    _terminations.add(task)
-    task.add_done_callback(_terminations.discard)
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if task.cancelled():
-                raise
 
 
 def check_rendered(trigger: BatchJobTrigger) -> None:
@@ -144,12 +125,12 @@ class BatchJobTrigger(StoredTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire ``{"status": "ended", "outcomes": [...]}`` or ``{"status": "error", ...}``, or end it all."""
         self.note_unknown()
-        hold = Hold(self.hold, self.not_before)
+        handover = Handover(self.hold, self.not_before)
         try:
             event = self._event(await self._wait())
         except Exception as error:  # noqa: BLE001 - it ends this wait, and its task hears why
             event = self._error_event(error)
-        await hold.passed()
+        await handover.passed()
         end: TriggerEvent | None = None
         if self.end is not None and self.task_instance is not None:
             hook = BatchHook(self.tencentcloud_conn_id, self.region)
@@ -160,7 +141,7 @@ class BatchJobTrigger(StoredTrigger):
     async def on_kill(self) -> None:
         """End the jobs, because a user has ended the task; not when the trigger has fired or has only moved."""
         if self.cancel_on_kill and not self._has_fired:
-            await _finish(asyncio.wait_for(self._end_jobs(), ENDING_BOUND))
+            await finish_although_cancelled(asyncio.wait_for(self._end_jobs(), ENDING_BOUND))
 
     async def _end_jobs(self) -> None:
         if await self._is_still_wanted():
@@ -170,21 +151,7 @@ class BatchJobTrigger(StoredTrigger):
             self.log.info("The task was ended: %s", report)
 
     async def _is_still_wanted(self) -> bool:
-        # Airflow also calls on_kill on a triggerer that was silent for too long and has lost the trigger to another
-        # one; then the task still waits. The only way to ask from here is a method of the SDK's task runner.
-        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
-
-        task = self.task_instance
-        if task is None:
-            return True
-        states = await asyncio.to_thread(
-            RuntimeTaskInstance.get_task_states,
-            dag_id=task.dag_id,
-            task_ids=[task.task_id],
-            run_ids=[task.run_id],
-            map_index=task.map_index,
-        )
-        return "deferred" in states.get(task.run_id, {}).values()
+        return await is_still_deferred(self)
 
     @property
     def _job_ids(self) -> list[str]:
@@ -243,13 +210,10 @@ class BatchJobTrigger(StoredTrigger):
             return fire(payload)
 
     def _progress_logger(self) -> Any:
-        # The shared reader calls this outside the trigger's context, which says whose log a line goes to.
-        context = contextvars.copy_context()
-
         def log_event(event: BatchEvent) -> None:
             parts = [event.task_name, event.task_instance_index]
             what = "/".join(str(part) for part in parts if part is not None)
             text = f"{event.name} of job {event.job_id}" + (f", task {what}" if what else "")
-            context.run(self.log.info, "%s", printable(text, MAX_TEXT))
+            self.log.info("%s", printable(text, MAX_TEXT))
 
-        return log_event
+        return in_own_log(log_event)

@@ -7,22 +7,23 @@ from collections.abc import AsyncIterator, Hashable
 from typing import Any
 
 from airflow.triggers.base import TriggerEvent
-from airflow.triggers.shared_stream import SharedStreamProducer, reject_shared_stream_event
 
+from airflow_batch_events.airflow_compat.shared_stream import SharedStreamProducer, reject_shared_stream_event
 from airflow_batch_events.dispatch.message_subscriber import Delivery
 from airflow_batch_events.dispatch.recent_set import RecentSet
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
-from airflow_batch_events.triggers.base import LeftMessages, WatcherTrigger, fire
+from airflow_batch_events.triggers.base import LeftMessages, WatcherTrigger
 from airflow_batch_events.triggers.shared_stream import (
     QueueProducer,
     StreamItem,
     everything,
-    hold_of,
+    handover_of,
     metrics_of,
     queue_consumer,
     stream_key,
     take,
 )
+from airflow_batch_events.waiting.storable import fire
 
 
 class CmqMessageTrigger(WatcherTrigger):
@@ -64,11 +65,11 @@ class CmqMessageTrigger(WatcherTrigger):
         self.note_unknown()
         left = LeftMessages(self.log, metrics_of(self))
         fired: RecentSet[Hashable] = RecentSet()
-        is_for_task, hold = self.task_instance is not None, hold_of(self)
+        is_for_task, handover = self.task_instance is not None, handover_of(self)
         async for item in shared_stream:
             for event in left.firing(item.delivery, [item.delivery], _fire):
                 if fired.add(item.delivery.message_id):
-                    await hold.passed()
+                    await handover.passed()
                     yield event
                     if is_for_task:
                         await take(item)

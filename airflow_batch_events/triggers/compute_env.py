@@ -18,6 +18,7 @@ from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
+from airflow_batch_events.airflow_compat.deferral import Handover
 from airflow_batch_events.dispatch.deadline import Deadline
 from airflow_batch_events.dispatch.event_wakeup import EventWakeup
 from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS
@@ -29,9 +30,9 @@ from airflow_batch_events.exceptions import ApiCredentialsError, CloudError, Cre
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
-from airflow_batch_events.triggers.base import MAX_REASON, StoredTrigger, fire
+from airflow_batch_events.triggers.base import MAX_REASON, StoredTrigger
 from airflow_batch_events.triggers.shared_stream import queue_consumer
-from airflow_batch_events.waiting.handover import Hold
+from airflow_batch_events.waiting.storable import fire
 
 POLL_INTERVAL = 30.0
 """Default seconds between looks at the API."""
@@ -53,7 +54,7 @@ class EnvTrigger(StoredTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire ``{"status": "ended", "outcome": {...}}`` or ``{"status": "error", ...}``."""
         self.note_unknown()
-        hold = Hold(self.hold, self.not_before)
+        handover = Handover(self.hold, self.not_before)
         try:
             outcome = await self._wait()
         except Exception as error:  # noqa: BLE001 - it ends this wait, and its task hears why
@@ -62,7 +63,7 @@ class EnvTrigger(StoredTrigger):
             # A reason is made of the cloud's own words, of any length.
             reason = None if outcome.reason is None else outcome.reason[:MAX_REASON]
             payload = {"status": "ended", "outcome": {**outcome.to_dict(), "reason": reason}}
-        await hold.passed()
+        await handover.passed()
         yield fire({"env_id": f"{self.env_id!s:.{MAX_REASON}}", **payload})
 
     @abstractmethod

@@ -15,23 +15,24 @@ from functools import partial
 from typing import Any
 
 from airflow.triggers.base import TriggerEvent
-from airflow.triggers.shared_stream import SharedStreamProducer, reject_shared_stream_event
 
+from airflow_batch_events.airflow_compat.shared_stream import SharedStreamProducer, reject_shared_stream_event
 from airflow_batch_events.dispatch.recent_set import RecentSet
 from airflow_batch_events.events.filter import EventFilter
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.exceptions import ConfigurationError, ParameterError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
-from airflow_batch_events.triggers.base import LeftMessages, WatcherTrigger, fire
+from airflow_batch_events.triggers.base import LeftMessages, WatcherTrigger
 from airflow_batch_events.triggers.shared_stream import (
     QueueProducer,
     StreamItem,
-    hold_of,
+    handover_of,
     metrics_of,
     queue_consumer,
     stream_key,
     take,
 )
+from airflow_batch_events.waiting.storable import fire
 
 
 class BatchEventTrigger(WatcherTrigger):
@@ -105,13 +106,13 @@ class BatchEventTrigger(WatcherTrigger):
         wanted = self._checked_filter()
         left = LeftMessages(self.log, metrics_of(self))
         fired: RecentSet[Hashable] = RecentSet()
-        is_for_task, hold = self.task_instance is not None, hold_of(self)
+        is_for_task, handover = self.task_instance is not None, handover_of(self)
         async for item in shared_stream:
             item.is_left = item.is_left or is_for_task
             make = partial(_fire, wanted, item.delivery.message_id)
             for event in left.firing(item.delivery, item.delivery.events, make):
                 if fired.add(event.payload["event_id"]):
-                    await hold.passed()
+                    await handover.passed()
                     yield event
                     if is_for_task:
                         await take(item)

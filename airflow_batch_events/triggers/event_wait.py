@@ -16,6 +16,7 @@ from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
+from airflow_batch_events.airflow_compat.deferral import Handover
 from airflow_batch_events.dispatch.consumer import clock_check
 from airflow_batch_events.dispatch.deadline import Deadline
 from airflow_batch_events.dispatch.message_subscriber import MAX_OPEN, Delivery, MessageSubscriber
@@ -32,11 +33,10 @@ from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.clock import CloudClock
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
-from airflow_batch_events.triggers.base import LeftMessages, StoredTrigger, fire
+from airflow_batch_events.triggers.base import LeftMessages, StoredTrigger
 from airflow_batch_events.triggers.event import event_filter
 from airflow_batch_events.triggers.shared_stream import queue_consumer
-from airflow_batch_events.waiting.handover import Hold
-from airflow_batch_events.waiting.storable import storable
+from airflow_batch_events.waiting.storable import fire, storable
 
 MAX_TEXT = 200
 """Characters of a name or an id where many large events fire together."""
@@ -90,7 +90,7 @@ class BatchEventWaitTrigger(StoredTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire ``{"status": "ended" | "timeout" | "error", ...}``."""
         self.note_unknown()
-        hold = Hold(self.hold, self.not_before)
+        handover = Handover(self.hold, self.not_before)
         events: list[BatchEvent] = []
         try:
             collector = self._collector()
@@ -98,7 +98,7 @@ class BatchEventWaitTrigger(StoredTrigger):
             events = collector.events
         except Exception as error:  # noqa: BLE001 - it ends this wait, and its task hears why
             payload = self.error_payload(error)
-        await hold.passed()
+        await handover.passed()
         yield self._fire(payload, events)
 
     def _fire(self, payload: Mapping[str, Any], events: Sequence[BatchEvent]) -> TriggerEvent:

@@ -24,8 +24,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger
-from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 
+from airflow_batch_events.airflow_compat.deferral import Handover, handover_seconds
+from airflow_batch_events.airflow_compat.shared_stream import (
+    JOIN_GRACE,
+    AdvanceItem,
+    SharedStreamProducer,
+    until_stored,
+)
 from airflow_batch_events.dispatch.consumer import Consumer
 from airflow_batch_events.dispatch.consumer_factory import consumer_key, make_consumer
 from airflow_batch_events.dispatch.message_subscriber import Delivery, MessageSubscriber
@@ -36,22 +42,15 @@ from airflow_batch_events.exceptions import ConfigurationError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
 from airflow_batch_events.triggers.base import hashable
 from airflow_batch_events.waiting.airflow_metrics import AirflowMetrics
-from airflow_batch_events.waiting.handover import Hold, handover
 from airflow_batch_events.waiting.local_queue import queue_name_here
 
 log = logging.getLogger(__name__)
-
-JOIN_GRACE = 30.0
-"""Seconds from the start of a stream during which further watchers may join it and must not miss anything."""
 
 MAX_UNDER_WAY = 16 * 2**20
 """
 Characters of the messages that a stream holds until what they fired is stored. All that fires in a second goes to the
 triggerer's supervisor at once, which takes some 10 MiB a second, and a triggerer for dead that is silent for 30.
 """
-
-STORED_BOUND = 60.0
-"""Seconds for which a deferred task's trigger waits, after it has fired, for Airflow to have stored that and end it."""
 
 
 @dataclass
@@ -80,9 +79,9 @@ def stream_key(kind: str, trigger: BaseEventTrigger, *queue: Hashable) -> Hashab
     return (kind, *names) if task is None else (kind, *names, str(getattr(task, "id", id(trigger))))
 
 
-def hold_of(trigger: BaseEventTrigger) -> Hold:
+def handover_of(trigger: BaseEventTrigger) -> Handover:
     """Return the time during which a deferred task's trigger must not fire; none for a watcher's."""
-    return Hold(None if trigger.task_instance is None else handover())
+    return Handover(None if trigger.task_instance is None else handover_seconds())
 
 
 def metrics_of(trigger: Any) -> Metrics:
@@ -97,7 +96,7 @@ async def take(item: StreamItem) -> None:
     The message is deleted when the trigger is cancelled, and it is cancelled when its event was stored.
     """
     item.is_left = False
-    await asyncio.sleep(STORED_BOUND)
+    await until_stored()
 
 
 def everything(events: tuple[BatchEvent, ...]) -> bool:

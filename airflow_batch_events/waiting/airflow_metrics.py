@@ -6,7 +6,7 @@ from __future__ import annotations
 import socket
 from datetime import timedelta
 
-from airflow.sdk.observability import stats
+from airflow_batch_events.airflow_compat.stats import stats
 
 PREFIX = "tencent_batch."
 

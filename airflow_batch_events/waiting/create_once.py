@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowSkipException
-
+from airflow_batch_events.airflow_compat.exceptions import AirflowSkipException
 from airflow_batch_events.events.environment import DEFAULT_GRACE
 from airflow_batch_events.exceptions import (
     ApiNotFoundError,

@@ -18,7 +18,6 @@ def queue_name_here(name: str) -> str:
     if "{" not in name:
         return name
     # A command line that names a plain queue, and a DAG file, must not wait for Airflow's configuration.
-    from airflow.sdk.configuration import conf
+    from airflow_batch_events.airflow_compat.hostname import host_name
 
-    host = conf.getimport("core", "hostname_callable", fallback="airflow.utils.net.getfqdn")()
-    return fill_in(name, str(host))
+    return fill_in(name, host_name())

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from airflow.sdk import XComArg
 
+from airflow_batch_events.airflow_compat.default_args import given_argument
+from airflow_batch_events.airflow_compat.rendering import ObservedRendering, expanded_with
 from airflow_batch_events.events.catalog import EventName, parse_event_names
 from airflow_batch_events.events.duration import seconds_of
 from airflow_batch_events.events.notifications import check_topic_name
@@ -25,11 +27,6 @@ from airflow_batch_events.exceptions import ParameterError
 from airflow_batch_events.protocol.apis.batch_fields import with_types
 from airflow_batch_events.protocol.credentials.settings import region_of
 from airflow_batch_events.provisioning.queue_names import check_queue_name
-
-if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator as _Operator
-else:
-    _Operator = object
 
 _TEMPLATE = re.compile(r"{{.*?}}|{%.*?%}", re.DOTALL)
 
@@ -88,7 +85,7 @@ CONNECTION: Mapping[str, Reader] = {"tencentcloud_conn_id": name_of, "region": o
 """The readers of what every operator and sensor has."""
 
 
-class ParameterMixin(_Operator):
+class ParameterMixin(ObservedRendering):
     """
     Read the rendered parameters of a task; first among the bases of an operator.
 
@@ -149,13 +146,9 @@ class ParameterMixin(_Operator):
             raise ParameterError(f"task {self.task_id!r}: events is empty: name the events, or leave it out")
         return names
 
-    def _do_render_template_fields(
-        self, parent: Any, template_fields: Iterable[str], context: Any, jinja_env: Any, seen_oids: set[int]
-    ) -> None:
-        # Where Airflow renders a task, a mapped one included. Only here it can be seen what a value was made from.
-        fields = list(template_fields)
-        before = {name: getattr(self, name) for name in fields if name in self.readers} if parent is self else {}
-        super()._do_render_template_fields(parent, fields, context, jinja_env, seen_oids)
+    def on_rendered(self, before: Mapping[str, Any]) -> None:
+        """Note which parameters were rendered to nothing, and which tasks their values come from."""
+        before = {name: value for name, value in before.items() if name in self.readers}
         sources = {name: self._sources_of(name, value) for name, value in before.items()}
         nothing: dict[str, str] = {}
         for name, value in before.items():
@@ -173,14 +166,7 @@ class ParameterMixin(_Operator):
             found = _tasks_in(value)
             if found:
                 return found
-        # The values that a mapped task was expanded with have been read already.
-        dag: Any = self.get_dag() if getattr(self, "_BaseOperator__from_mapped", False) else None
-        mapped = dag.task_dict.get(self.task_id) if dag is not None else None
-        given = getattr(self, "_BaseOperator__init_kwargs", {})
-        if mapped is None or name in mapped.partial_kwargs or name not in given:
-            return []
-        expanded = getattr(mapped._get_specified_expand_input(), "value", None)
-        return _tasks_in(expanded.get(name) if isinstance(expanded, dict) else expanded)
+        return _tasks_in(expanded_with(self, name))
 
     def _origin(self, name: str) -> str:
         tasks = self._sources.get(name)
@@ -196,8 +182,7 @@ def sensor_arguments(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """
     read = dict(kwargs)
     for name, least in (("poke_interval", MIN_INTERVAL), ("timeout", 0.0), ("max_wait", 0.0)):
-        # Airflow hands the DAG's default_args on, and would apply them after this.
-        value = read.get(name, (read.get("default_args") or {}).get(name))
+        value = given_argument(read, name)
         if value is None:
             continue
         try:

@@ -8,6 +8,8 @@ as its own), stored in PostgreSQL's JSONB (no NUL, no lone surrogates) or MySQL'
 read by a worker. The rule that must not be relaxed: an event that one of them refuses ends the whole triggerer, so
 nothing leaves a trigger that has not passed here.
 
+Everything that a trigger fires is made by :func:`fire`.
+
 Sources: MySQL 8.4 manual, "The JSON Data Type"; PostgreSQL 17 manual, section 8.14; ``airflow.sdk.serde``.
 """
 
@@ -17,6 +19,9 @@ import re
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
+from airflow.triggers.base import TriggerEvent
+
+from airflow_batch_events.airflow_compat.serialization import RESERVED_KEYS, Payload
 from airflow_batch_events.exceptions import NotStorableError
 
 MAX_DEPTH = 32
@@ -39,10 +44,14 @@ _ITEM = 8
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _INTEGERS = range(-(2**63), 2**63)
 
-RESERVED_KEYS = frozenset(
-    {"__classname__", "__version__", "__data__", "__id__", "__cache__", "__type", "__source", "__var"}
-)
-"""Keys that Airflow's serialization takes for its own: it refuses them, or makes an object of what they stand in."""
+
+def fire(payload: Mapping[str, Any]) -> TriggerEvent:
+    """
+    Return the event with this payload, as Airflow can carry it.
+
+    :raises NotStorableError: When it cannot.
+    """
+    return TriggerEvent(Payload(storable(payload)))
 
 
 def storable(value: Any) -> Any:

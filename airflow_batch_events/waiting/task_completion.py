@@ -2,9 +2,9 @@
 """
 End a task in the triggerer, without a worker.
 
-The result is pushed through the Task SDK before the event is fired, because Airflow 3.3 stores the XComs of its
-end-of-task events as texts of texts. A triggerer that is killed between the two waits again, finds the same outcome and
-pushes it once more. What cannot be ended rightly here is left to a worker.
+The result is pushed before the event is fired; ``airflow_compat/xcom.py`` says why not with it. A triggerer that is
+killed between the two waits again, finds the same outcome and pushes it once more. What cannot be ended rightly here is
+left to a worker.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow.sdk.configuration import conf
-from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
 
+from airflow_batch_events.airflow_compat.xcom import is_too_long_to_expand, map_index_of, push_from_trigger
 from airflow_batch_events.events.outcome import NOT_STARTED, TIMEOUT, Outcome
 from airflow_batch_events.exceptions import ConfigurationError
 from airflow_batch_events.hooks.batch import BatchHook
@@ -26,9 +25,6 @@ from airflow_batch_events.protocol.credentials.access import CloudAccess
 from airflow_batch_events.text import printable
 from airflow_batch_events.waiting.storable import storable
 from airflow_batch_events.waiting.task_result import end_lines, explain, find_failure, result_of
-
-if TYPE_CHECKING:
-    pass
 
 EXPLAIN_BOUND = 60.0
 """Seconds that reading why a job failed may take."""
@@ -115,7 +111,7 @@ async def end_task(
         is_list = not isinstance(job_id, str) if end.is_list is None else end.is_list
         result = result_of(outcomes, is_list=is_list)
         is_refused = end.multiple_outputs and not isinstance(result, Mapping)
-        if is_refused or len(result) > conf.getint("core", "max_map_length"):
+        if is_refused or is_too_long_to_expand(result):
             # Airflow refuses it with an error of its own, on a worker; what is too long, where a task expands over it.
             return None
         try:
@@ -131,24 +127,12 @@ async def push_result(trigger: BaseTrigger, value: Any, *, multiple_outputs: boo
     """Push a task's return value so that a task downstream can pull it and expand over it, as a worker does."""
     if multiple_outputs:
         for key, item in value.items():
-            await push_xcom(trigger, key, item)
-    await push_xcom(trigger, RETURN_VALUE, value, mapped_length=len(value) if _map_index(trigger) < 0 else None)
+            await _push(trigger, key, item)
+    await _push(trigger, RETURN_VALUE, value, mapped_length=len(value) if map_index_of(trigger) < 0 else None)
 
 
-async def push_xcom(trigger: BaseTrigger, key: str, value: Any, *, mapped_length: int | None = None) -> None:
-    """Push an XCom of a trigger's task."""
-    task = trigger.task_instance
-    if task is None:
-        raise RuntimeError("only a trigger in a triggerer has a task to push for")
-    await XCom.aset(
-        key=key,
-        value=storable(value),
-        dag_id=task.dag_id,
-        task_id=task.task_id,
-        run_id=task.run_id,
-        map_index=_map_index(trigger),
-        _mapped_length=mapped_length,
-    )
+async def _push(trigger: BaseTrigger, key: str, value: Any, *, mapped_length: int | None = None) -> None:
+    await push_from_trigger(trigger, key, storable(value), mapped_length=mapped_length)
 
 
 async def write_link(trigger: BaseTrigger, access: CloudAccess, job_id: str) -> None:
@@ -156,16 +140,10 @@ async def write_link(trigger: BaseTrigger, access: CloudAccess, job_id: str) -> 
     if trigger.task_instance is None:
         return
     try:
-        await asyncio.wait_for(
-            push_xcom(trigger, BatchJobLink().xcom_key, BatchJobLink.url(access, job_id)), PUSH_BOUND
-        )
+        push = _push(trigger, BatchJobLink().xcom_key, BatchJobLink.url(access, job_id))
+        await asyncio.wait_for(push, PUSH_BOUND)
     except Exception:
         trigger.log.warning("Cannot write the link to job %s", job_id, exc_info=True)
-
-
-def _map_index(trigger: BaseTrigger) -> int:
-    index = getattr(trigger.task_instance, "map_index", None)
-    return -1 if index is None else index
 
 
 async def _log_reason(trigger: BaseTrigger, failure: Outcome, hook: BatchHook) -> None:

@@ -2,18 +2,23 @@
 """
 Begin and end a wait in the triggerer: what is possible, and the refusal of what is not while the DAG is parsed.
 
-Airflow 3.3 would not refuse it: a template that pulls XComs without ``map_indexes`` hangs in the triggerer for ever, an
-XComArg arrives there unresolved, and callbacks and outlets of a task that ends there are silently left out.
+Airflow would not refuse it: ``airflow_compat/trigger_start.py`` says what it would do instead.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, XComArg
+
+from airflow_batch_events.airflow_compat.trigger_start import (
+    endless_pulls,
+    left_out_at_end,
+    left_out_at_start,
+    start_trigger_args,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import MappedOperator
@@ -25,8 +30,6 @@ DEFERRAL_MARGIN = 300.0
 MAP_INDEX = "ti.map_index"
 """The template expression for the upstream task instance with the same map index."""
 
-_PULL = re.compile(r"xcom_pull\s*\((?P<arguments>[^)]*)\)")
-
 
 def refuse_callbacks(task: BaseOperator) -> None:
     """
@@ -34,7 +37,7 @@ def refuse_callbacks(task: BaseOperator) -> None:
 
     :raises ValueError: Naming the parameters and the way out.
     """
-    ignored = [name for name in ("outlets", "on_success_callback", "on_skipped_callback") if getattr(task, name, None)]
+    ignored = left_out_at_end(task)
     if ignored:
         raise ValueError(
             f"task {task.task_id!r}: end_from_trigger=True would leave out {' and '.join(ignored)}, because Airflow "
@@ -48,7 +51,7 @@ def refuse_execute_callback(task: BaseOperator) -> None:
 
     :raises ValueError: Naming the parameter and the way out.
     """
-    if task.on_execute_callback:
+    if left_out_at_start(task):
         raise ValueError(
             f"task {task.task_id!r}: start_from_trigger=True would leave out on_execute_callback, because Airflow runs "
             f"it on a worker: take it away, or let the task start on a worker (start_from_trigger=False)"
@@ -67,13 +70,12 @@ def as_template(task: BaseOperator, parameter: str, value: Any) -> Any:
     if isinstance(value, XComArg):
         return _template_of(task, parameter, value)
     if isinstance(value, str):
-        for pull in _PULL.finditer(value):
-            if "map_indexes" not in pull["arguments"]:
-                raise ValueError(
-                    f"task {task.task_id!r}: {parameter} pulls an XCom without map_indexes, which never ends in the "
-                    f"triggerer: write xcom_pull({pull['arguments']}, map_indexes=-1), or map_indexes=ti.map_index for "
-                    f"a task of the same mapped group"
-                )
+        for arguments in endless_pulls(value):
+            raise ValueError(
+                f"task {task.task_id!r}: {parameter} pulls an XCom without map_indexes, which never ends in the "
+                f"triggerer: write xcom_pull({arguments}, map_indexes=-1), or map_indexes=ti.map_index for a task of "
+                f"the same mapped group"
+            )
         return value
     if isinstance(value, Sequence):
         return [as_template(task, parameter, item) for item in value]
@@ -126,15 +128,10 @@ def start_args(task: BaseOperator, kwargs: dict[str, Any], *, timeout: float) ->
     :param kwargs: The trigger's arguments; those that are template fields of the task are rendered in the triggerer.
     :param timeout: Seconds that the wait may last.
     """
-    # The module brings Airflow's server side, which a DAG file without such a task must not pay for.
-    from airflow.triggers.base import StartTriggerArgs
-
-    return StartTriggerArgs(
-        trigger_cls="airflow_batch_events.triggers.batch.BatchJobTrigger",
-        trigger_kwargs={**kwargs, "timeout": shorter(timeout, task.execution_timeout), "begins_here": True},
-        next_method="execute_complete",
-        next_kwargs=None,
-        timeout=timedelta(seconds=timeout + DEFERRAL_MARGIN),
+    return start_trigger_args(
+        "airflow_batch_events.triggers.batch.BatchJobTrigger",
+        {**kwargs, "timeout": shorter(timeout, task.execution_timeout), "begins_here": True},
+        timeout + DEFERRAL_MARGIN,
     )
 
 

@@ -9,8 +9,8 @@ import pytest
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.log import redact
 
+from airflow_batch_events.airflow_compat import connections
 from airflow_batch_events.exceptions import ConfigurationError, CredentialsError, TransportError
-from airflow_batch_events.hooks import connection as module
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.connection import (
     access_from_connection,
@@ -253,7 +253,7 @@ class CountingHook(BaseHook):
 
 
 def test_a_thousand_triggers_read_their_connection_once(monkeypatch):
-    monkeypatch.setattr(module, "BaseHook", CountingHook)
+    monkeypatch.setattr(connections, "BaseHook", CountingHook)
 
     async def scenario():
         accesses = await asyncio.gather(*(aget_access("c") for _ in range(1000)))

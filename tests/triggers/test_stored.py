@@ -19,6 +19,7 @@ import pytest
 from airflow.models.trigger import Trigger
 from airflow.sdk._shared.module_loading import import_string
 from airflow.sdk.exceptions import AirflowSensorTimeout
+from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 from support.small_cloud import PLACEMENT, address_of, announced_job
 
@@ -29,7 +30,6 @@ from airflow_batch_events.operators.compute_env import BatchDeleteComputeEnvOper
 from airflow_batch_events.protocol.apis import batch, tdmq
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.sensors.batch import BatchEventSensor, BatchJobSensor
-from airflow_batch_events.waiting import task_completion
 from tencent_batch_emulator.emulator import Emulator
 from tencent_batch_emulator.services.batch.settings import Delays
 
@@ -104,7 +104,7 @@ def pushed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     async def aset(*, key: str, value: Any, **_: Any) -> None:
         xcoms[key] = value
 
-    monkeypatch.setattr(task_completion.XCom, "aset", aset)
+    monkeypatch.setattr(XCom, "aset", aset)
     return xcoms
 
 

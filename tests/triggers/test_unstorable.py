@@ -18,13 +18,13 @@ from airflow_batch_events.protocol.apis import batch, tdmq
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.text import printable
 from airflow_batch_events.triggers import shared_stream
-from airflow_batch_events.triggers.base import LeftMessages, fire
+from airflow_batch_events.triggers.base import LeftMessages
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 from airflow_batch_events.triggers.cmq import CmqMessageTrigger
 from airflow_batch_events.triggers.event import BatchEventTrigger
 from airflow_batch_events.triggers.event_wait import BatchEventWaitTrigger
 from airflow_batch_events.triggers.shared_stream import QueueProducer, StreamItem
-from airflow_batch_events.waiting.storable import MAX_SIZE
+from airflow_batch_events.waiting.storable import MAX_SIZE, fire
 from tencent_batch_emulator.emulator import Emulator
 from tencent_batch_emulator.services.batch.settings import Delays
 

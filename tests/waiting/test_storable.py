@@ -11,7 +11,6 @@ from typing import Any
 import psycopg2
 import pytest
 from airflow.jobs.triggerer_job_runner import TriggerEventEntry, messages
-from airflow.sdk._shared.serialization import FORBIDDEN_XCOM_KEYS
 from airflow.sdk.execution_time.comms import _RequestFrame
 from airflow.sdk.serde import deserialize, serialize
 from airflow.serialization.serialized_objects import BaseSerialization
@@ -21,9 +20,9 @@ from hypothesis import strategies as st
 from pydantic import JsonValue, TypeAdapter
 from sqlalchemy.engine import make_url
 
+from airflow_batch_events.airflow_compat.serialization import RESERVED_KEYS
 from airflow_batch_events.exceptions import NotStorableError
-from airflow_batch_events.waiting import storable as module
-from airflow_batch_events.waiting.storable import MAX_DEPTH, MAX_KEY, MAX_SIZE, RESERVED_KEYS, storable
+from airflow_batch_events.waiting.storable import MAX_DEPTH, MAX_KEY, MAX_SIZE, storable
 from devtools.airflow_stack.postgres import PostgresServer
 
 Carry = Callable[[Any], Any]
@@ -163,7 +162,3 @@ def test_the_largest_and_the_deepest_come_through(carry: Carry) -> None:
     for value in (nested(MAX_DEPTH), "\x01" * (MAX_SIZE - 8), {"k" * MAX_KEY: 1}):
         made = storable(value)
         assert carry(made) == made
-
-
-def test_all_keys_that_airflow_takes_for_its_own_are_known() -> None:
-    assert module.RESERVED_KEYS == FORBIDDEN_XCOM_KEYS

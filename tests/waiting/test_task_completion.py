@@ -108,7 +108,7 @@ async def test_a_result_that_is_too_long_to_expand_over_is_left_to_a_worker_whic
     async def aset(*, key: str, **_: Any) -> None:
         pushed.append(key)
 
-    monkeypatch.setattr("airflow_batch_events.waiting.task_completion.XCom.aset", aset)
+    monkeypatch.setattr("airflow.sdk.execution_time.xcom.XCom.aset", aset)
     job_ids = [submit("outcome=succeed"), submit("outcome=succeed")]
 
     event = await fire(job_ids, TaskEnd(is_list=True).to_dict())

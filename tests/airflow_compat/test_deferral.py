@@ -3,12 +3,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from support.moved_time import MovedTimeLoop
 
-from airflow_batch_events.waiting.handover import MAX_HOLD, Hold, handover
+from airflow_batch_events.airflow_compat.deferral import MAX_HANDOVER, Handover, handover_seconds, skipping_errors
+from airflow_batch_events.airflow_compat.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 
 def held(seconds: Any, until: Any) -> float:
@@ -17,7 +19,7 @@ def held(seconds: Any, until: Any) -> float:
     async def wait() -> float:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        await Hold(seconds, until).passed()
+        await Handover(seconds, until).passed()
         return loop.time() - began
 
     loop = MovedTimeLoop()
@@ -28,7 +30,8 @@ def held(seconds: Any, until: Any) -> float:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "expected"), [(None, 0), (3, 3), (0.5, 0.5), (-1, 0), (1e6, MAX_HOLD), ("x", 0), ([], 0), (1e300, 0)]
+    ("seconds", "expected"),
+    [(None, 0), (3, 3), (0.5, 0.5), (-1, 0), (1e6, MAX_HANDOVER), ("x", 0), ([], 0), (1e300, 0)],
 )
 def test_an_outcome_is_held_for_seconds_and_never_for_long(seconds: Any, expected: float) -> None:
     assert held(seconds, None) == pytest.approx(expected)
@@ -36,11 +39,28 @@ def test_an_outcome_is_held_for_seconds_and_never_for_long(seconds: Any, expecte
 
 def test_the_moment_that_an_earlier_version_has_stored_is_bounded_whatever_this_machine_s_clock_says() -> None:
     assert held(None, time.time() + 3) == pytest.approx(3, abs=1)
-    assert held(None, time.time() + 3600) == pytest.approx(MAX_HOLD)
+    assert held(None, time.time() + 3600) == pytest.approx(MAX_HANDOVER)
     assert held(None, time.time() - 3600) == 0
     assert held(1, time.time() + 9) == pytest.approx(1)
 
 
 def test_a_deferral_outlasts_a_worker_s_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "3")
-    assert handover() == 4.0
+    assert handover_seconds() == 4.0
+
+
+@pytest.mark.parametrize(
+    ("never_fail", "raised", "expected"),
+    [
+        (True, ValueError("x"), AirflowSkipException),
+        (False, ValueError("x"), ValueError),
+        # These Airflow itself takes for soft_fail and never_fail.
+        (True, AirflowSensorTimeout("x"), AirflowSensorTimeout),
+    ],
+)
+def test_a_resumed_sensor_that_must_never_fail_is_skipped_for_any_error(
+    never_fail: bool, raised: Exception, expected: type[Exception]
+) -> None:
+    sensor: Any = SimpleNamespace(never_fail=never_fail)
+    with pytest.raises(expected), skipping_errors(sensor):
+        raise raised

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Airflow's exceptions.
+
+``TaskDeferralError`` and ``TaskDeferralTimeout`` are what a resumed task gets, instead of an event, when Airflow itself
+has ended its wait (``sdk/bases/operator.py``, line 1705); only ``resume_execution`` sees them. ``AirflowTaskTimeout``
+that leaves ``execute`` makes Airflow call ``on_kill`` (``sdk/execution_time/task_runner.py``, line 2188).
+
+Source: ``sdk/exceptions.py``. Since: 3.2; before, they are in ``airflow.exceptions``. It can go when 3.1 is not
+supported.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowNotFoundException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    TaskDeferralError,
+    TaskDeferralTimeout,
+)
+
+__all__ = [
+    "AirflowException",
+    "AirflowNotFoundException",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
+    "AirflowTaskTimeout",
+    "TaskDeferralError",
+    "TaskDeferralTimeout",
+]

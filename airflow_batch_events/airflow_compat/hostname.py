@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Airflow calls the machine that this runs on."""
+
+from __future__ import annotations
+
+from airflow_batch_events.airflow_compat.configuration import conf
+
+
+def host_name() -> str:
+    """
+    Return this host's name as ``[core] hostname_callable`` says it; may block to find it out.
+
+    Airflow has no public function for it that every process may import.
+
+    Source: ``utils/net.py``, line 56, which belongs to Airflow's server side; ``sdk/api/client.py``, line 154, which is
+    private. Since: 3.0. It can go when the SDK has a public function for it.
+    """
+    return str(conf.getimport("core", "hostname_callable", fallback="airflow.utils.net.getfqdn")())

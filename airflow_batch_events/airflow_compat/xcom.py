@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""XComs: those that a trigger pushes for its task, and those that a link reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.execution_time.xcom import XCom
+
+from airflow_batch_events.airflow_compat.configuration import conf
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import TaskInstanceKey
+    from airflow.triggers.base import BaseTrigger
+
+
+async def push_from_trigger(trigger: BaseTrigger, key: str, value: Any, *, mapped_length: int | None = None) -> None:
+    """
+    Push an XCom of a trigger's task.
+
+    The events that end a task take XComs, too, but store each as the text of a text; a trigger's task instance cannot
+    push; and a task downstream can expand over a list only when its length is given, which is a private argument.
+
+    Source: ``models/trigger.py``, line 691 (texts of texts); ``sdk/bases/xcom.py``, lines 101 to 144 (``aset``). Since:
+    3.2 (``aset``). It can go when ``TaskSuccessEvent(xcoms=...)`` stores what it is given, lengths included.
+
+    :param trigger: The trigger, with its task instance.
+    :param key: The XCom's key.
+    :param value: What can be stored.
+    :param mapped_length: How many items a task downstream may expand over.
+    :raises RuntimeError: When the trigger has no task.
+    """
+    task = trigger.task_instance
+    if task is None:
+        raise RuntimeError("only a trigger in a triggerer has a task to push for")
+    await XCom.aset(
+        key=key,
+        value=value,
+        dag_id=task.dag_id,
+        task_id=task.task_id,
+        run_id=task.run_id,
+        map_index=map_index_of(trigger),
+        _mapped_length=mapped_length,
+    )
+
+
+def map_index_of(trigger: BaseTrigger) -> int:
+    """
+    Return the map index of a trigger's task, -1 for one that is not mapped.
+
+    Source: ``sdk/api/datamodels/_generated.py``, line 245, which types it as a number or None. Since: 3.0. It can go
+    when it is always a number.
+    """
+    index = getattr(trigger.task_instance, "map_index", None)
+    return -1 if index is None else index
+
+
+def is_too_long_to_expand(value: Sized) -> bool:
+    """
+    Whether a result cannot be pushed with its length, because Airflow bounds what a task downstream may expand over.
+
+    Source: ``api_fastapi/execution_api/routes/xcoms.py``, line 420. Since: 3.0. It can go with
+    :func:`push_from_trigger`.
+    """
+    return len(value) > conf.getint("core", "max_map_length")
+
+
+def read_xcom(ti_key: TaskInstanceKey, key: str) -> Any:
+    """
+    Read one XCom of a task instance, in any process; None where there is none.
+
+    Source: ``sdk/bases/xcom.py``, line 184; the module that has the configured backend is not public. Since: 3.0. It
+    can go when ``airflow.sdk`` has it.
+    """
+    return XCom.get_value(ti_key=ti_key, key=key)

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, BaseSensorOperator
+
+from airflow_batch_events.airflow_compat.default_args import given_argument
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "value"),
+    [
+        ({"timeout": 5}, 5),
+        ({"default_args": {"timeout": 7}}, 7),
+        ({"timeout": 5, "default_args": {"timeout": 7}}, 5),
+        ({"default_args": None}, None),
+        ({}, None),
+    ],
+)
+def test_an_argument_is_the_task_s_or_else_the_default_one(kwargs: dict[str, Any], value: object) -> None:
+    assert given_argument(kwargs, "timeout") == value
+
+
+def test_airflow_hands_the_default_arguments_of_the_dag_on_to_a_constructor() -> None:
+    given: list[Any] = []
+
+    class Sensor(BaseSensorOperator):
+        def __init__(self, **kwargs: Any) -> None:
+            given.append(given_argument(kwargs, "timeout"))
+            super().__init__(**kwargs)
+
+    with DAG("d", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), default_args={"timeout": 7.0}):
+        sensor = Sensor(task_id="t")
+    assert given == [7.0]
+    assert sensor.timeout == 7.0
