@@ -154,7 +154,7 @@ def get_provider_info() -> dict[str, Any]:
                     "ca_bundle": {
                         "description": (
                             "Path of the CA certificates that the cloud's addresses, or a proxy on the way there, are "
-                            "checked with; empty for the usual ones. Not in a connection, because whoever edits those "
+                            "checked with; empty for the usual ones. Not in a connection: users who may edit those "
                             "must not choose files."
                         ),
                         "version_added": "0.1.0",

@@ -30,7 +30,7 @@ def was_stored(trigger: BaseTrigger) -> bool:
 
 def in_own_log(function: Callable[P, None]) -> Callable[P, None]:
     """
-    Return a function whose log lines go to the trigger that called this, whoever calls the function.
+    Return a function whose log lines go to the trigger that called this, whichever trigger calls the function.
 
     Whose log a line goes to is a matter of context variables, and a shared reader has those of the trigger that started
     it.

@@ -144,7 +144,7 @@ def run_reporting(args: argparse.Namespace, work: Work) -> int:
                 output.record({"ok": status == 0, **result})
             return status
     except BrokenPipeError:
-        # Whoever reads has read enough, and nobody is left to be told.
+        # The reader has read enough, and nobody is left to be told.
         return 1
     except OSError as error:
         # Everything else that the work raises was told already: the result itself cannot be written.

@@ -177,7 +177,7 @@ class BatchHook(JobPollingMixin, TencentCloudHook):
 
         :param job_id: A job that was submitted, perhaps a moment ago.
         :param grace: Seconds for which a job that the API does not know counts as not visible yet.
-        :param sleep: Waits between looks.
+        :param sleep: Waits between polls.
         :raises TransportError: When an answer does not tell, because it is about another job or names no state.
         """
         began = time.monotonic()
@@ -204,7 +204,7 @@ class BatchHook(JobPollingMixin, TencentCloudHook):
         Run the failed instances of failed jobs again; returns when the API shows that the jobs run, or after 15 s.
 
         :param job_ids: The jobs, at most 100.
-        :param sleep: Waits between looks.
+        :param sleep: Waits between polls.
         :raises ApiRefusedError: When a job is not FAILED.
         """
         self.send(batch.retry_jobs(job_ids))
@@ -216,14 +216,14 @@ class BatchHook(JobPollingMixin, TencentCloudHook):
                 if all(states.get(job_id, JobState.FAILED.value) != JobState.FAILED.value for job_id in job_ids):
                     return
             except (CloudError, CredentialsError) as error:
-                self.log.warning("Cannot look whether the retried jobs run, will look again: %s", error)
+                self.log.warning("Cannot poll the retried jobs, will poll again: %s", error)
             sleep(1.0)
 
     def end_job(
         self, job_id: str, *, bound: float = termination.BOUND, sleep: Callable[[float], None] = time.sleep
     ) -> termination.Termination:
         """
-        End a job: ask until the API takes the request, then look until it has ended.
+        End a job: ask until the API takes the request, then poll until it has ended.
 
         :param job_id: The job.
         :param bound: Seconds that this may take.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The queue service for tasks: send and publish test messages, look at what a queue holds."""
+"""The queue service for tasks: send and publish test messages, receive what a queue holds."""
 
 from __future__ import annotations
 

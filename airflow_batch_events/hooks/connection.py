@@ -2,7 +2,7 @@
 """
 Turn an Airflow connection of type ``tencentcloud`` into a :class:`CloudAccess`, in a task and in a trigger.
 
-Only named keys of the connection's extra are read: whoever may edit a connection must not be able to choose files or
+Only named keys of the connection's extra are read: a user who may edit connections must not be able to choose files or
 callables. That is why ``verify`` is true or false here, and the CA bundle is a setting of the deployment.
 
 In a trigger the connection is read, and its key looked up, once for all waits, because the triggerer serves such reads

@@ -11,23 +11,19 @@ never raises for a trigger that was stored. What makes no sense ends that one wa
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
-from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseEventTrigger, BaseTrigger
 
 from airflow_batch_events.airflow_compat.triggerer import was_stored
-from airflow_batch_events.dispatch.message_subscriber import Delivery
-from airflow_batch_events.dispatch.metrics import Metrics
-from airflow_batch_events.dispatch.recent_set import RecentSet
 from airflow_batch_events.events.duration import ENDLESS, seconds_of
 from airflow_batch_events.events.values import is_list, items_of
-from airflow_batch_events.exceptions import BatchEventsError, ConfigurationError, NotStorableError
+from airflow_batch_events.exceptions import BatchEventsError, ConfigurationError
 from airflow_batch_events.text import printable
 from airflow_batch_events.times import MAX_UNIX
 
-T = TypeVar("T")
 
 MAX_REASON = 2_000
 """Characters of an error's message in a payload; what the cloud says may be of any length."""
@@ -109,6 +105,10 @@ class StoredTrigger(BaseTrigger):
 class WatcherTrigger(StoredTrigger, BaseEventTrigger):
     """A trigger that DAG files make, for an asset's watcher or Airflow's own message queue sensor."""
 
+    queue_name: str
+    tencentcloud_conn_id: str
+    region: str | None
+
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """
         Return what the triggerer needs to make this trigger again.
@@ -128,55 +128,6 @@ class WatcherTrigger(StoredTrigger, BaseEventTrigger):
         if self.unknown:
             raise TypeError(f"{type(self).__name__} has no parameter {', '.join(self.unknown)}")
         self.text("queue_name")
-
-
-class LeftMessages:
-    """
-    The messages that are left to the dead-letter policy of their queue, because what they hold cannot be fired.
-
-    :param log: Says so, once for each message.
-    :param metrics: Counts each delivery of one.
-    """
-
-    def __init__(self, log: Any, metrics: Metrics) -> None:
-        self._log = log
-        self._metrics = metrics
-        self._ids: RecentSet[str] = RecentSet()
-
-    def __contains__(self, message_id: object) -> bool:
-        return message_id in self._ids
-
-    def firing(
-        self, delivery: Delivery, items: Iterable[T], make: Callable[[T], TriggerEvent | None]
-    ) -> list[TriggerEvent]:
-        """
-        Return what a delivery fires; one of which a part cannot be fired is left.
-
-        :param delivery: The delivery; one that was left before fires nothing more.
-        :param items: What is in it.
-        :param make: Makes the event of an item, if it fires; whatever it raises belongs to this item.
-        """
-        if delivery.message_id in self._ids:
-            self._metrics.count("events.unstorable")
-            return []
-        events = []
-        for item in items:
-            try:
-                event = make(item)
-            except Exception as error:  # noqa: BLE001 - a trigger is never ended by a message
-                self.add(delivery.message_id, error)
-            else:
-                if event is not None:
-                    events.append(event)
-        return events
-
-    def add(self, message_id: str, error: Exception) -> None:
-        """Leave a message; what it holds is never quoted."""
-        self._metrics.count("events.unstorable")
-        if self._ids.add(message_id):
-            reason = str(error) if isinstance(error, NotStorableError) else type(error).__name__
-            shown = printable(message_id, 200)
-            self._log.warning("Left message %s in its queue, it cannot be fired: %s", shown, reason)
 
 
 def hashable(value: object) -> Hashable:

@@ -2,7 +2,7 @@
 """
 Wait for jobs in the triggerer.
 
-Everything that is worth testing lives below this file, in ``dispatch`` and ``events``. Two rules of Airflow 3.3 shape
+Everything that is worth testing lives below this file, in ``dispatch`` and ``events``. Two rules of Airflow shape
 it: ``yield`` is the last statement of ``run``, because what a trigger does afterwards is cancelled; and nothing is
 opened in ``__init__``, because the triggerer makes the object on its event loop.
 """
@@ -63,13 +63,13 @@ class BatchJobTrigger(StoredTrigger):
     All triggers of a triggerer that name the same queue share one reader, whatever jobs they wait for.
 
     :param job_id: One job id, or a list of them.
-    :param queue_name: The queue that the jobs' topic forwards to; None waits by looking at the API alone.
+    :param queue_name: The queue that the jobs' topic forwards to; None waits by polling the API alone.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``.
     :param region: Overrides the connection's region.
-    :param reconcile_interval: Seconds between looks at the API at the most, while the queue can be read.
+    :param reconcile_interval: Seconds between polls of the API at the most, while the queue can be read.
     :param grace: Seconds for which a job that the API does not know counts as not visible yet.
     :param deadline: Unix seconds of the cloud at which the wait is over, for a triggerer that begins it anew; see
-        :class:`~airflow_batch_events.dispatch.deadline.Deadline`. None where whoever began the wait did not know them.
+        :class:`~airflow_batch_events.dispatch.deadline.Deadline`. None where it was not known when the wait began.
     :param start_deadline: As ``deadline``, for a job that has not begun to run.
     :param not_before: What version 0.1.0 has stored for ``hold``, in Unix seconds.
     :param cancel_on_kill: Whether the jobs are ended when a user marks the task or clears it.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Hashable
+from contextlib import aclosing
 from typing import Any
 
 from airflow.triggers.base import TriggerEvent
@@ -12,16 +13,17 @@ from airflow_batch_events.airflow_compat.shared_stream import SharedStreamProduc
 from airflow_batch_events.dispatch.message_subscriber import Delivery
 from airflow_batch_events.dispatch.recent_set import RecentSet
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
-from airflow_batch_events.triggers.base import LeftMessages, WatcherTrigger
+from airflow_batch_events.triggers.base import WatcherTrigger
+from airflow_batch_events.triggers.poison_messages import PoisonMessages
 from airflow_batch_events.triggers.shared_stream import (
     QueueProducer,
     StreamItem,
+    acknowledge,
     everything,
+    fire_without_stream,
     handover_of,
     metrics_of,
-    queue_consumer,
     stream_key,
-    take,
 )
 from airflow_batch_events.waiting.storable import fire
 
@@ -63,31 +65,30 @@ class CmqMessageTrigger(WatcherTrigger):
     async def filter_shared_stream(self, shared_stream: AsyncIterator[StreamItem]) -> AsyncIterator[TriggerEvent]:
         """Fire for each message, before the next one is asked for; what has fired does not fire again."""
         self.note_unknown()
-        left = LeftMessages(self.log, metrics_of(self))
+        poison = PoisonMessages(self.log, metrics_of(self))
         fired: RecentSet[Hashable] = RecentSet()
         is_for_task, handover = self.task_instance is not None, handover_of(self)
         async for item in shared_stream:
-            for event in left.firing(item.delivery, [item.delivery], _fire):
+            for event in _events_of(item.delivery, poison):
                 if fired.add(item.delivery.message_id):
                     await handover.passed()
                     yield event
                     if is_for_task:
-                        await take(item)
+                        await acknowledge(item)
                         return
-            if item.delivery.message_id in left:
+            if item.delivery.message_id in poison:
                 reject_shared_stream_event()
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire for each message, without a shared stream: in a DAG test, which takes the first one only."""
         self.note_unknown()
-        async with queue_consumer(self.tencentcloud_conn_id, self.region, self.text("queue_name")) as consumer:
-            left = LeftMessages(self.log, consumer.metrics)
-            with consumer.subscriber(everything) as subscriber:
-                async for delivery in subscriber:
-                    events = left.firing(delivery, [delivery], _fire)
-                    subscriber.settle(delivery, is_stored=delivery.message_id not in left)
-                    for event in events:
-                        yield event
+        async with aclosing(fire_without_stream(self, everything, _events_of)) as events:
+            async for event in events:
+                yield event
+
+
+def _events_of(delivery: Delivery, poison: PoisonMessages) -> list[TriggerEvent]:
+    return poison.firing(delivery, [delivery], _fire)
 
 
 def _fire(delivery: Delivery) -> TriggerEvent:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Wait for compute environments in the triggerer: look at the API now and then, and as soon as an event says something.
+Wait for compute environments in the triggerer: poll the API now and then, and as soon as an event says something.
 
-What is decided lives in ``events/environment.py``, and is decided from looks alone. Two rules of Airflow 3.3 shape this
+What is decided lives in ``events/environment.py``, and is decided from polls alone. Two rules of Airflow shape this
 file: ``yield`` is the last statement of ``run``, because what a trigger does afterwards is cancelled; and nothing is
 opened in ``__init__``, because the triggerer makes the object on its event loop. Nothing is undone when a task is
 killed: an environment that was being created goes on to be, one that was being deleted as well.
@@ -35,7 +35,7 @@ from airflow_batch_events.triggers.shared_stream import queue_consumer
 from airflow_batch_events.waiting.storable import fire
 
 POLL_INTERVAL = 30.0
-"""Default seconds between looks at the API."""
+"""Default seconds between polls of the API."""
 
 
 class EnvTrigger(StoredTrigger):
@@ -87,7 +87,7 @@ class EnvTrigger(StoredTrigger):
         async with AsyncExitStack() as resources:
             wakeup = EventWakeup()
             if self.queue_name is not None:
-                # Before the first look, so that nothing can happen unseen between the two.
+                # Before the first poll, so that nothing can happen unseen between the two.
                 consumer = await resources.enter_async_context(
                     queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name)
                 )
@@ -126,12 +126,12 @@ class BatchComputeEnvTrigger(EnvTrigger):
     :param creation_retries: How often the cloud tries again to create a node; None if that is not known.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``.
     :param region: Overrides the connection's region.
-    :param poll_interval: Seconds between looks at the API.
+    :param poll_interval: Seconds between polls of the API.
     :param grace: Seconds for which an environment that the API does not know counts as not visible yet.
     :param deadline: Unix seconds of the cloud at which the wait is over, for a triggerer that begins it anew; see
-        :class:`~airflow_batch_events.dispatch.deadline.Deadline`. None where whoever began it did not know them.
+        :class:`~airflow_batch_events.dispatch.deadline.Deadline`. None where it was not known when the wait began.
     :param not_before: What version 0.1.0 has stored for ``hold``, in Unix seconds.
-    :param queue_name: The queue with the environment's events, each of which causes a look; None looks on time alone.
+    :param queue_name: The queue with the environment's events, each of which causes a poll; None polls on time alone.
     :param timeout: Seconds from the trigger's beginning after which the wait is over; None waits without end.
     :param hold: Seconds from the trigger's beginning before which nothing is fired; ten at the most.
     """
@@ -211,11 +211,11 @@ class BatchDeleteComputeEnvTrigger(EnvTrigger):
     :param drain: Whether its nodes are taken away if it is still meant to have some.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``.
     :param region: Overrides the connection's region.
-    :param poll_interval: Seconds between tries and looks.
+    :param poll_interval: Seconds between tries and polls.
     :param deadline: Unix seconds of the cloud at which the wait is over, for a triggerer that begins it anew; see
-        :class:`~airflow_batch_events.dispatch.deadline.Deadline`. None where whoever began it did not know them.
+        :class:`~airflow_batch_events.dispatch.deadline.Deadline`. None where it was not known when the wait began.
     :param not_before: What version 0.1.0 has stored for ``hold``, in Unix seconds.
-    :param queue_name: The queue with the environment's events, each of which causes a look; None looks on time alone.
+    :param queue_name: The queue with the environment's events, each of which causes a poll; None polls on time alone.
     :param timeout: Seconds from the trigger's beginning after which nothing more is tried; None tries without end.
     :param hold: Seconds from the trigger's beginning before which nothing is fired; ten at the most.
     """

@@ -11,26 +11,29 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
 from airflow_batch_events.airflow_compat.shared_stream import SharedStreamProducer, reject_shared_stream_event
+from airflow_batch_events.dispatch.message_subscriber import Delivery
 from airflow_batch_events.dispatch.recent_set import RecentSet
 from airflow_batch_events.events.filter import EventFilter
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.exceptions import ConfigurationError, ParameterError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
-from airflow_batch_events.triggers.base import LeftMessages, WatcherTrigger
+from airflow_batch_events.triggers.base import WatcherTrigger
+from airflow_batch_events.triggers.poison_messages import PoisonMessages
 from airflow_batch_events.triggers.shared_stream import (
     QueueProducer,
     StreamItem,
+    acknowledge,
+    fire_without_stream,
     handover_of,
     metrics_of,
-    queue_consumer,
     stream_key,
-    take,
 )
 from airflow_batch_events.waiting.storable import fire
 
@@ -104,35 +107,27 @@ class BatchEventTrigger(WatcherTrigger):
     async def filter_shared_stream(self, shared_stream: AsyncIterator[StreamItem]) -> AsyncIterator[TriggerEvent]:
         """Fire for the events that match, before the next message is asked for; what has fired does not fire again."""
         wanted = self._checked_filter()
-        left = LeftMessages(self.log, metrics_of(self))
+        poison = PoisonMessages(self.log, metrics_of(self))
         fired: RecentSet[Hashable] = RecentSet()
         is_for_task, handover = self.task_instance is not None, handover_of(self)
         async for item in shared_stream:
-            item.is_left = item.is_left or is_for_task
-            make = partial(_fire, wanted, item.delivery.message_id)
-            for event in left.firing(item.delivery, item.delivery.events, make):
+            item.redeliver = item.redeliver or is_for_task
+            for event in _events_of(wanted, item.delivery, poison):
                 if fired.add(event.payload["event_id"]):
                     await handover.passed()
                     yield event
                     if is_for_task:
-                        await take(item)
+                        await acknowledge(item)
                         return
-            if item.delivery.message_id in left:
+            if item.delivery.message_id in poison:
                 reject_shared_stream_event()
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire for the events that match, without a shared stream: in a DAG test, which takes the first one only."""
         wanted = self._checked_filter()
-        async with queue_consumer(self.tencentcloud_conn_id, self.region, self.text("queue_name")) as consumer:
-            left = LeftMessages(self.log, consumer.metrics)
-            with consumer.subscriber(wanted.matches_any) as subscriber:
-                async for delivery in subscriber:
-                    make = partial(_fire, wanted, delivery.message_id)
-                    events = left.firing(delivery, delivery.events, make)
-                    # Nobody will say that anything is stored.
-                    subscriber.settle(delivery, is_stored=delivery.message_id not in left)
-                    for event in events:
-                        yield event
+        async with aclosing(fire_without_stream(self, wanted.matches_any, partial(_events_of, wanted))) as events:
+            async for event in events:
+                yield event
 
     def _checked_filter(self) -> EventFilter:
         self.note_unknown()
@@ -152,6 +147,10 @@ class BatchEventTrigger(WatcherTrigger):
             event_vars=self.event_vars,
             region=self.event_region,
         )
+
+
+def _events_of(wanted: EventFilter, delivery: Delivery, poison: PoisonMessages) -> list[TriggerEvent]:
+    return poison.firing(delivery, delivery.events, partial(_fire, wanted, delivery.message_id))
 
 
 def _fire(wanted: EventFilter, message_id: str, event: BatchEvent) -> TriggerEvent | None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Wait in the triggerer for one event, or for N of them, and look at the API where it can tell the same.
+Wait in the triggerer for one event, or for N of them, and poll the API where it can tell the same.
 
 A message that was counted is deleted only when all have come: a triggerer that dies before has lost nothing, because
 what it had counted comes back.
@@ -33,8 +33,9 @@ from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.clock import CloudClock
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
-from airflow_batch_events.triggers.base import LeftMessages, StoredTrigger
+from airflow_batch_events.triggers.base import StoredTrigger
 from airflow_batch_events.triggers.event import event_filter
+from airflow_batch_events.triggers.poison_messages import PoisonMessages
 from airflow_batch_events.triggers.shared_stream import queue_consumer
 from airflow_batch_events.waiting.storable import fire, storable
 
@@ -42,7 +43,7 @@ MAX_TEXT = 200
 """Characters of a name or an id where many large events fire together."""
 
 POLL_INTERVAL = 60.0
-"""Default seconds between looks at the API."""
+"""Default seconds between polls of the API."""
 
 
 class BatchEventWaitTrigger(StoredTrigger):
@@ -52,9 +53,9 @@ class BatchEventWaitTrigger(StoredTrigger):
     :param queue_name: The queue.
     :param wanted: What an event must be like: the parameters of ``BatchEventTrigger`` that filter, by name.
     :param count: How many different events to wait for.
-    :param poll_interval: Seconds between looks at the API, where it can be asked.
+    :param poll_interval: Seconds between polls of the API, where it can be asked.
     :param deadline: Unix seconds of the cloud at which the wait is over, for a triggerer that begins it anew; see
-        :class:`~airflow_batch_events.dispatch.deadline.Deadline`. None where whoever began the wait did not know them.
+        :class:`~airflow_batch_events.dispatch.deadline.Deadline`. None where it was not known when the wait began.
     :param not_before: What version 0.1.0 has stored for ``hold``, in Unix seconds.
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``.
     :param region: Overrides the connection's region.
@@ -131,8 +132,8 @@ class BatchEventWaitTrigger(StoredTrigger):
                 capacity=max(MAX_OPEN, collector.count),
                 name=f"the wait for {collector.count} events",
             ) as subscriber:
-                left_messages = LeftMessages(self.log, consumer.metrics)
-                waits = {asyncio.ensure_future(_collect(subscriber, collector, left_messages)): "event"}
+                poison = PoisonMessages(self.log, consumer.metrics)
+                waits = {asyncio.ensure_future(_collect(subscriber, collector, poison)): "event"}
                 if question is not None:
                     waits[asyncio.ensure_future(self._poll(question))] = "api"
                 try:
@@ -148,7 +149,7 @@ class BatchEventWaitTrigger(StoredTrigger):
         return {"status": "ended", "source": "event" if collector.is_complete else "api"}
 
     async def _poll(self, question: Question) -> None:
-        """Look at the API until it answers the question."""
+        """Poll the API until it answers the question."""
         interval = self.seconds("poll_interval") or POLL_INTERVAL
         access = await aget_access(self.tencentcloud_conn_id, self.region)
         async with AsyncSdkClient(access) as client:
@@ -159,7 +160,7 @@ class BatchEventWaitTrigger(StoredTrigger):
                 except ApiNotFoundError as error:
                     self.log.debug("Not visible (yet): %s", error)
                 except CloudError as error:
-                    self.log.warning("Cannot look at %s, will look again: %s", question.object_id, error)
+                    self.log.warning("Cannot poll %s, will poll again: %s", question.object_id, error)
                 await asyncio.sleep(interval * random.uniform(0.8, 1.0))
 
 
@@ -195,7 +196,7 @@ async def until_done(
     return done
 
 
-async def _collect(subscriber: MessageSubscriber, collector: Collector, left: LeftMessages) -> None:
+async def _collect(subscriber: MessageSubscriber, collector: Collector, poison: PoisonMessages) -> None:
     counted: list[Delivery] = []
 
     def add(event: BatchEvent) -> None:
@@ -205,8 +206,8 @@ async def _collect(subscriber: MessageSubscriber, collector: Collector, left: Le
 
     async for delivery in subscriber:
         before = len(collector.found)
-        left.firing(delivery, delivery.events, add)
-        if delivery.message_id in left:
+        poison.firing(delivery, delivery.events, add)
+        if delivery.message_id in poison:
             subscriber.settle(delivery, is_stored=False)
         elif len(collector.found) == before and counted:
             # A repeat under another message id: what it repeats is held already.

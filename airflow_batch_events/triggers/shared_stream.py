@@ -2,13 +2,14 @@
 """
 The queue as one of Airflow's shared streams: one reader for all watchers, and messages are deleted last.
 
-The stream is a tap on the same consumer that serves the waits for jobs, so a triggerer reads a queue once, whatever it
-is read for. Airflow says through :meth:`QueueProducer.advance` that everything a message has fired is in its database;
-only then is the message deleted. A watcher that failed on it leaves it to come back: delivery is at least once.
+The stream is a subscriber of the same consumer that serves the waits for jobs, so a triggerer reads a queue once,
+whatever it is read for. Airflow says through :meth:`QueueProducer.advance` that everything a message has fired is in
+its database; only then is the message deleted. A watcher that failed on it leaves it to come back: delivery is at least
+once.
 
 After a restart the watchers of a queue join its stream one after the other, and Airflow counts a message as handled
 when those that have joined have handled it. So what comes in the first half minute is left to come back once, when all
-are there; the watchers recognise what they have fired already.
+are there; the watchers recognize what they have fired already.
 
 A deferred task that uses one of these triggers wants one event. It has a stream of its own, which nobody joins, takes
 the message with that event, and leaves the others.
@@ -18,12 +19,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from airflow.triggers.base import BaseEventTrigger
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_batch_events.airflow_compat.deferral import Handover, handover_seconds
 from airflow_batch_events.airflow_compat.shared_stream import (
@@ -40,7 +41,8 @@ from airflow_batch_events.dispatch.shared_consumers import shared_consumer
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.exceptions import ConfigurationError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
-from airflow_batch_events.triggers.base import hashable
+from airflow_batch_events.triggers.base import WatcherTrigger, hashable
+from airflow_batch_events.triggers.poison_messages import PoisonMessages
 from airflow_batch_events.waiting.airflow_metrics import AirflowMetrics
 from airflow_batch_events.waiting.local_queue import queue_name_here
 
@@ -59,11 +61,11 @@ class StreamItem:
     A message in the stream.
 
     :param delivery: The message.
-    :param is_left: Whether it is left to come back, because somebody who is not here yet may want it.
+    :param redeliver: Whether it is not deleted and comes back, because somebody who is not here yet may want it.
     """
 
     delivery: Delivery
-    is_left: bool
+    redeliver: bool
 
 
 def stream_key(kind: str, trigger: BaseEventTrigger, *queue: Hashable) -> Hashable:
@@ -89,13 +91,13 @@ def metrics_of(trigger: Any) -> Metrics:
     return IsolatedMetrics(AirflowMetrics(conn_id=str(trigger.tencentcloud_conn_id), queue=str(trigger.queue_name)))
 
 
-async def take(item: StreamItem) -> None:
+async def acknowledge(item: StreamItem) -> None:
     """
-    Take a message for a deferred task, and keep its trigger from firing again; to be awaited after its event.
+    Let a message be deleted that has fired for a deferred task; to be awaited after its event.
 
-    The message is deleted when the trigger is cancelled, and it is cancelled when its event was stored.
+    It is deleted when the trigger is cancelled, and that is cancelled when its event was stored.
     """
-    item.is_left = False
+    item.redeliver = False
     await until_stored()
 
 
@@ -111,7 +113,7 @@ async def queue_consumer(conn_id: str, region: str | None, queue_name: str | Non
 
     :param conn_id: The connection, of type ``tencentcloud``.
     :param region: Overrides the connection's region.
-    :param queue_name: The queue, where ``{hostname}`` is this triggerer's, or None for waits that live on looks alone.
+    :param queue_name: The queue, where ``{hostname}`` is this triggerer's, or None for waits that only poll.
     """
     access = await aget_access(conn_id, region)
     if queue_name is not None:
@@ -127,6 +129,30 @@ async def queue_consumer(conn_id: str, region: str | None, queue_name: str | Non
 
     async with shared_consumer(consumer_key(access, queue_name), create) as consumer:
         yield consumer
+
+
+async def fire_without_stream(
+    trigger: WatcherTrigger,
+    wants: Callable[[tuple[BatchEvent, ...]], bool],
+    fire_of: Callable[[Delivery, PoisonMessages], list[TriggerEvent]],
+) -> AsyncGenerator[TriggerEvent, None]:
+    """
+    Fire for the messages of a queue without a shared stream: in a DAG test, which takes the first event only.
+
+    :param trigger: The trigger, whose queue is read.
+    :param wants: Which messages, by the events in them.
+    :param fire_of: Makes the events that a message fires.
+    """
+    name = trigger.text("queue_name")
+    async with queue_consumer(trigger.tencentcloud_conn_id, trigger.region, name) as consumer:
+        poison = PoisonMessages(trigger.log, consumer.metrics)
+        with consumer.subscriber(wants) as subscriber:
+            async for delivery in subscriber:
+                events = fire_of(delivery, poison)
+                # Nobody will say that anything is stored.
+                subscriber.settle(delivery, is_stored=delivery.message_id not in poison)
+                for event in events:
+                    yield event
 
 
 class QueueProducer(SharedStreamProducer):
@@ -165,7 +191,7 @@ class QueueProducer(SharedStreamProducer):
         loop = asyncio.get_running_loop()
         started = loop.time()
         async for delivery in self._subscriber:
-            item = StreamItem(delivery, is_left=loop.time() - started < JOIN_GRACE)
+            item = StreamItem(delivery, redeliver=loop.time() - started < JOIN_GRACE)
             yield item, item
 
     def get_advance_lane(self, broker_payload: StreamItem) -> Hashable:
@@ -181,7 +207,7 @@ class QueueProducer(SharedStreamProducer):
         for item, outcome in batch:
             try:
                 if self._subscriber is not None:
-                    self._subscriber.settle(item.delivery, is_stored=outcome.is_clean and not item.is_left)
+                    self._subscriber.settle(item.delivery, is_stored=outcome.is_clean and not item.redeliver)
             except Exception:
                 # Raised from here, it would end the stream for all watchers, and lose what follows in the batch.
                 log.exception("Cannot settle a message of %s", self._queue_name)

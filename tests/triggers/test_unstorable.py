@@ -18,11 +18,11 @@ from airflow_batch_events.protocol.apis import batch, tdmq
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.text import printable
 from airflow_batch_events.triggers import shared_stream
-from airflow_batch_events.triggers.base import LeftMessages
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 from airflow_batch_events.triggers.cmq import CmqMessageTrigger
 from airflow_batch_events.triggers.event import BatchEventTrigger
 from airflow_batch_events.triggers.event_wait import BatchEventWaitTrigger
+from airflow_batch_events.triggers.poison_messages import PoisonMessages
 from airflow_batch_events.triggers.shared_stream import QueueProducer, StreamItem
 from airflow_batch_events.waiting.storable import MAX_SIZE, fire
 from tencent_batch_emulator.emulator import Emulator
@@ -172,7 +172,7 @@ def producer(subscriber: Settling) -> QueueProducer:
 async def test_only_what_every_watcher_has_accepted_is_deleted(outcome: AdvanceOutcome, is_deleted: bool) -> None:
     subscriber, message = Settling(), SimpleNamespace(message_id="m")
 
-    await producer(subscriber).advance([AdvanceItem(StreamItem(message, is_left=False), outcome)])  # type: ignore[arg-type]
+    await producer(subscriber).advance([AdvanceItem(StreamItem(message, redeliver=False), outcome)])  # type: ignore[arg-type]
 
     assert subscriber.settled == [(message, is_deleted)]
 
@@ -180,7 +180,7 @@ async def test_only_what_every_watcher_has_accepted_is_deleted(outcome: AdvanceO
 async def test_an_item_that_cannot_be_settled_does_not_lose_those_behind_it() -> None:
     subscriber, message = Settling(), SimpleNamespace(message_id="m")
     accepted = AdvanceOutcome(acked=1, failed=0)
-    good = StreamItem(message, is_left=False)  # type: ignore[arg-type]
+    good = StreamItem(message, redeliver=False)  # type: ignore[arg-type]
 
     await producer(subscriber).advance([AdvanceItem(None, accepted), AdvanceItem(good, accepted)])
 
@@ -189,7 +189,7 @@ async def test_an_item_that_cannot_be_settled_does_not_lose_those_behind_it() ->
 
 def test_each_delivery_of_a_message_that_was_left_is_counted_but_not_looked_at_again() -> None:
     metrics, tried, said = Counts(), [], []
-    messages = LeftMessages(SimpleNamespace(warning=lambda *args: said.append(args)), metrics)
+    messages = PoisonMessages(SimpleNamespace(warning=lambda *args: said.append(args)), metrics)
 
     def make(item: str) -> Any:
         tried.append(item)
@@ -208,7 +208,7 @@ def test_what_others_have_named_is_shown_as_text_of_one_line(capsys: pytest.Capt
     hostile = "\x9b31m\x07\r\n::group::\u202e"
     said: list[str] = []
     log = SimpleNamespace(warning=lambda text, *args: said.append(text % args))
-    LeftMessages(log, Counts()).add(hostile, ValueError())
+    PoisonMessages(log, Counts()).add(hostile, ValueError())
     assert said == [printable(line) for line in said]
     BatchJobTrigger("job-1", "q", **{hostile: 1}).note_unknown()
     (line,) = capsys.readouterr().out.splitlines()
