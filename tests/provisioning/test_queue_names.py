@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import platform
 import re
 
 import pytest
@@ -11,18 +10,8 @@ from hypothesis import strategies as st
 from airflow_batch_events.exceptions import ConfigurationError
 from airflow_batch_events.provisioning.provision import DesiredState
 from airflow_batch_events.provisioning.queue_names import check_queue_name, fill_in
-from airflow_batch_events.waiting.local_queue import queue_name_here
 
 HOSTS = st.text(st.sampled_from("abcXYZ019.-_ é"), min_size=1, max_size=120).filter(lambda host: host.strip(". -_é"))
-
-
-def test_a_plain_name_is_left_alone():
-    assert queue_name_here("airflow-batch-events") == "airflow-batch-events"
-
-
-def test_the_host_is_what_airflow_calls_it(monkeypatch):
-    monkeypatch.setenv("AIRFLOW__CORE__HOSTNAME_CALLABLE", "platform.node")
-    assert queue_name_here("airflow-{hostname}") == fill_in("airflow-{hostname}", platform.node())
 
 
 def test_what_a_queue_s_name_cannot_hold_becomes_a_hyphen():

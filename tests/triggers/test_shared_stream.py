@@ -6,8 +6,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from airflow.triggers.shared_stream import AdvanceItem, AdvanceOutcome
 from support.small_cloud import PLACEMENT, address_of, announced_job
 from support.triggerer import Triggerer
 
@@ -20,6 +23,7 @@ from airflow_batch_events.triggers import shared_stream
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 from airflow_batch_events.triggers.cmq import CmqMessageTrigger
 from airflow_batch_events.triggers.event import BatchEventTrigger
+from airflow_batch_events.triggers.shared_stream import QueueProducer, StreamItem
 from tencent_batch_emulator.emulator import Emulator
 from tencent_batch_emulator.services.batch.settings import Delays
 
@@ -244,3 +248,50 @@ async def watch(cloud, enough, known):
         fired = triggerer.run(BatchEventTrigger("watched"))
         await triggerer.until(lambda: len(known | set(ids(fired))) >= enough)
     return set(ids(fired))
+
+
+# What an item that was rejected or failed becomes.
+
+
+class Settling:
+    """The subscriber of a stream, which keeps what was settled."""
+
+    def __init__(self) -> None:
+        self.settled: list[tuple[Any, bool]] = []
+
+    def settle(self, delivery: Any, *, is_stored: bool) -> None:
+        self.settled.append((delivery, is_stored))
+
+
+def producer(subscriber: Settling) -> QueueProducer:
+    producer = QueueProducer("c", None, "q")
+    producer._subscriber = subscriber  # type: ignore[assignment]
+    return producer
+
+
+@pytest.mark.parametrize(
+    ("outcome", "is_deleted"),
+    [
+        (AdvanceOutcome(acked=2, failed=0, rejected=0), True),
+        (AdvanceOutcome(acked=1, failed=0, rejected=1), False),
+        (AdvanceOutcome(acked=0, failed=0, rejected=1), False),
+        (AdvanceOutcome(acked=1, failed=1, rejected=0), False),
+        (AdvanceOutcome(acked=0, failed=0, rejected=0), False),
+    ],
+)
+async def test_only_what_every_watcher_has_accepted_is_deleted(outcome: AdvanceOutcome, is_deleted: bool) -> None:
+    subscriber, message = Settling(), SimpleNamespace(message_id="m")
+
+    await producer(subscriber).advance([AdvanceItem(StreamItem(message, redeliver=False), outcome)])  # type: ignore[arg-type]
+
+    assert subscriber.settled == [(message, is_deleted)]
+
+
+async def test_an_item_that_cannot_be_settled_does_not_lose_those_behind_it() -> None:
+    subscriber, message = Settling(), SimpleNamespace(message_id="m")
+    accepted = AdvanceOutcome(acked=1, failed=0)
+    good = StreamItem(message, redeliver=False)  # type: ignore[arg-type]
+
+    await producer(subscriber).advance([AdvanceItem(None, accepted), AdvanceItem(good, accepted)])
+
+    assert subscriber.settled == [(message, True)]

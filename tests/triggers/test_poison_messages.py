@@ -9,7 +9,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.triggers.shared_stream import AdvanceItem, AdvanceOutcome
 from support.small_cloud import PLACEMENT, address_of, announced_job, first_payload
 from support.triggerer import Triggerer
 
@@ -21,9 +20,7 @@ from airflow_batch_events.triggers import shared_stream
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 from airflow_batch_events.triggers.cmq import CmqMessageTrigger
 from airflow_batch_events.triggers.event import BatchEventTrigger
-from airflow_batch_events.triggers.event_wait import BatchEventWaitTrigger
 from airflow_batch_events.triggers.poison_messages import PoisonMessages
-from airflow_batch_events.triggers.shared_stream import QueueProducer, StreamItem
 from airflow_batch_events.waiting.storable import MAX_SIZE, fire
 from tencent_batch_emulator.emulator import Emulator
 from tencent_batch_emulator.services.batch.settings import Delays
@@ -97,22 +94,6 @@ async def test_a_deferred_task_is_not_ended_by_a_message_that_cannot_be_fired(em
     assert left(emulator) == 1
 
 
-async def test_an_event_that_cannot_be_stored_is_not_counted(emulator: Emulator) -> None:
-    await emulator.broker.send("q", [body(event("job-1", x=DEEP)), body(event("job-2")), body(event("job-3", x=2**70))])
-    payload = await first_payload(BatchEventWaitTrigger("q", {"job_name": None}, 2, timeout=20))
-    assert sorted(ids(payload["events"])) == ["job-2", "job-3"]
-
-
-async def test_events_that_are_too_large_together_keep_their_names_and_ids(
-    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("airflow_batch_events.waiting.storable.MAX_SIZE", 3_000)
-    await emulator.broker.send("q", [body(event(f"job-{number}", x="x" * 1_000)) for number in range(3)])
-    payload = await first_payload(BatchEventWaitTrigger("q", {}, 3, timeout=20))
-    assert sorted(ids(payload["events"])) == ["job-0", "job-1", "job-2"]
-    assert [(found["event_name"], found["batch"]) for found in payload["events"]] == [("JOB_SUCCEED", {})] * 3
-
-
 @pytest.mark.parametrize(
     ("value", "expected"), [("a\0b", "a\ufffdb"), ("x" * MAX_SIZE, None)], ids=["storable", "too large"]
 )
@@ -138,53 +119,6 @@ async def test_a_wait_for_what_cannot_be_fired_at_all_ends_with_an_error(emulato
     """A trigger's constructor takes it all: an id of any length, which another version has stored."""
     payload = await first_payload(BatchJobTrigger("j" * (MAX_SIZE + 1)))
     assert (payload["status"], payload["error"]) == ("error", "ParameterError")
-
-
-# What an item that was rejected or failed becomes.
-
-
-class Settling:
-    """The tap of a stream, which keeps what was settled."""
-
-    def __init__(self) -> None:
-        self.settled: list[tuple[Any, bool]] = []
-
-    def settle(self, delivery: Any, *, is_stored: bool) -> None:
-        self.settled.append((delivery, is_stored))
-
-
-def producer(subscriber: Settling) -> QueueProducer:
-    producer = QueueProducer("c", None, "q")
-    producer._subscriber = subscriber  # type: ignore[assignment]
-    return producer
-
-
-@pytest.mark.parametrize(
-    ("outcome", "is_deleted"),
-    [
-        (AdvanceOutcome(acked=2, failed=0, rejected=0), True),
-        (AdvanceOutcome(acked=1, failed=0, rejected=1), False),
-        (AdvanceOutcome(acked=0, failed=0, rejected=1), False),
-        (AdvanceOutcome(acked=1, failed=1, rejected=0), False),
-        (AdvanceOutcome(acked=0, failed=0, rejected=0), False),
-    ],
-)
-async def test_only_what_every_watcher_has_accepted_is_deleted(outcome: AdvanceOutcome, is_deleted: bool) -> None:
-    subscriber, message = Settling(), SimpleNamespace(message_id="m")
-
-    await producer(subscriber).advance([AdvanceItem(StreamItem(message, redeliver=False), outcome)])  # type: ignore[arg-type]
-
-    assert subscriber.settled == [(message, is_deleted)]
-
-
-async def test_an_item_that_cannot_be_settled_does_not_lose_those_behind_it() -> None:
-    subscriber, message = Settling(), SimpleNamespace(message_id="m")
-    accepted = AdvanceOutcome(acked=1, failed=0)
-    good = StreamItem(message, redeliver=False)  # type: ignore[arg-type]
-
-    await producer(subscriber).advance([AdvanceItem(None, accepted), AdvanceItem(good, accepted)])
-
-    assert subscriber.settled == [(message, True)]
 
 
 def test_each_delivery_of_a_message_that_was_left_is_counted_but_not_looked_at_again() -> None:
