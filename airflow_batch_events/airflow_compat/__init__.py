@@ -8,6 +8,6 @@ room alone.
 
 There is one module for each subject, named by what it can do and not by a version. Each function says what it is for,
 where in Airflow's source its reason is (files below ``site-packages/airflow``, lines of 3.3.2), since when, and when it
-can go. The modules are separate because a DAG file that imports an operator imports some of them and must not pay for
-the others.
+can go; "before 3.1" is every supported version. The modules are separate because a DAG file that imports an operator
+imports some of them and must not pay for the others.
 """

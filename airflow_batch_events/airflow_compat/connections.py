@@ -17,8 +17,8 @@ UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
 """
 What Airflow raises for a connection whose JSON or URI it cannot read; the texts quote it, passwords included.
 
-Source: ``sdk/definitions/connection.py``, line 385, which lets through whatever parsing raises. Since: 3.0. It can go
-when Airflow raises one exception for it, without the text.
+Source: ``sdk/definitions/connection.py``, line 385, which lets through whatever parsing raises. Since: before 3.1. It
+can go when Airflow raises one exception for it, without the text.
 """
 
 
@@ -28,7 +28,7 @@ async def aget_connection(conn_id: str) -> Connection:
 
     In ``dag.test()`` the asynchronous way does not reach the connections in the database, and says that there are none.
 
-    Source: ``sdk/execution_time/context.py``, lines 259 to 296. Since: 3.2, which has the asynchronous way. It can go
+    Source: ``sdk/execution_time/context.py``, lines 259 to 296. Since: before 3.1. It can go
     when ``dag.test()`` reads them.
 
     :param conn_id: The connection.
@@ -46,7 +46,8 @@ def get_connection_outside_tasks(conn_id: str) -> Any:
 
     The SDK's own way reaches the database only through a supervisor, which a command line has not.
 
-    Source: ``models/connection.py``, line 462. Since: 3.0. It can go when the SDK reads connections outside tasks.
+    Source: ``models/connection.py``, line 462. Since: before 3.1. It can go when the SDK reads connections outside
+    tasks.
 
     :param conn_id: The connection.
     :raises AirflowNotFoundException: When there is none.

@@ -13,7 +13,8 @@ def given_argument(kwargs: Mapping[str, Any], name: str) -> Any:
 
     Airflow fills in only what a constructor names itself, and hands ``default_args`` on to the parent's.
 
-    Source: ``sdk/bases/operator.py``, lines 535 to 567. Since: 2.0. It can go when all defaults are filled in at once.
+    Source: ``sdk/bases/operator.py``, lines 535 to 567. Since: before 3.1. It can go when all defaults are filled in at
+    once.
 
     :param kwargs: What the constructor hands on.
     :param name: The argument.

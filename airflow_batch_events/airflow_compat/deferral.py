@@ -26,7 +26,8 @@ def handover_seconds() -> float:
     """
     Return the seconds from its beginning during which a deferral must not end; see :class:`Handover`.
 
-    Source: ``sdk/execution_time/supervisor.py``, lines 183 and 1702. Since: 3.0. It can go with :class:`Handover`.
+    Source: ``sdk/execution_time/supervisor.py``, lines 183 and 1702. Since: before 3.1. It can go with
+    :class:`Handover`.
     """
     return conf.getint("workers", "min_heartbeat_interval", fallback=5) + HANDOVER_MARGIN
 
@@ -38,8 +39,8 @@ class Handover:
     Airflow may notice only at the next heartbeat that the process of a deferred task has ended. A task that is queued
     again before that is failed: "finished with state success, but the task instance's state attribute is queued".
 
-    Source: ``jobs/scheduler_job_runner.py``, line 1505. Since: 3.0. It can go when the scheduler lets a task be queued
-    again while the end of its earlier process is under way.
+    Source: ``jobs/scheduler_job_runner.py``, line 1505. Since: before 3.1. It can go when the scheduler lets a task be
+    queued again while the end of its earlier process is under way.
 
     :param seconds: How long; None does not hold.
     :param until: Unix seconds of this machine instead, as triggers of version 0.1.0 have stored it.
@@ -63,8 +64,8 @@ def skipping_errors(sensor: BaseSensorOperator) -> Iterator[None]:
 
     A resumed sensor is skipped by Airflow for its own exceptions only, whatever ``never_fail`` promises.
 
-    Source: ``sdk/bases/sensor.py``, lines 213 to 225 (poking) and 260 to 265 (resumed). Since: 3.0. It can go when both
-    treat the same exceptions.
+    Source: ``sdk/bases/sensor.py``, lines 213 to 225 (poking) and 260 to 265 (resumed). Since: before 3.1. It can go
+    when both treat the same exceptions.
 
     :param sensor: The sensor.
     """

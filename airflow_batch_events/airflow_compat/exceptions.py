@@ -6,7 +6,7 @@ Airflow's exceptions.
 has ended its wait (``sdk/bases/operator.py``, line 1705); only ``resume_execution`` sees them. ``AirflowTaskTimeout``
 that leaves ``execute`` makes Airflow call ``on_kill`` (``sdk/execution_time/task_runner.py``, line 2188).
 
-Source: ``sdk/exceptions.py``. Since: 3.2; before, they are in ``airflow.exceptions``. It can go when 3.1 is not
+Source: ``sdk/exceptions.py``. Since: 3.2; before, most of them are in ``airflow.exceptions``. It can go when 3.1 is not
 supported.
 """
 

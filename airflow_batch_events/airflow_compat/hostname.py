@@ -13,6 +13,6 @@ def host_name() -> str:
     Airflow has no public function for it that every process may import.
 
     Source: ``utils/net.py``, line 56, which belongs to Airflow's server side; ``sdk/api/client.py``, line 154, which is
-    private. Since: 3.0. It can go when the SDK has a public function for it.
+    private. Since: before 3.1. It can go when the SDK has a public function for it.
     """
     return str(conf.getimport("core", "hostname_callable", fallback="airflow.utils.net.getfqdn")())

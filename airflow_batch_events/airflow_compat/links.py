@@ -16,8 +16,8 @@ def keep_links(task: BaseOperator) -> None:
     At the end of each run on a worker Airflow reads and writes every link again, though all are written by then: for a
     task that is resumed, that takes longer than what it was resumed for.
 
-    Source: ``sdk/execution_time/task_runner.py``, line 2315. Since: 3.0. It can go when Airflow writes a link only
-    where there is none.
+    Source: ``sdk/execution_time/task_runner.py``, line 2315. Since: before 3.1. It can go when Airflow writes a link
+    only where there is none.
 
     :param task: The operator of the running task, whose links are all written.
     """

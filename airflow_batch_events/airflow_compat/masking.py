@@ -4,7 +4,7 @@ Keep secrets out of the logs: in a task with ``mask_secret``, in a trigger with 
 
 Two functions, because the first sends to the supervisor and waits for it, which blocks a triggerer's event loop.
 
-Source: ``sdk/log.py``, lines 250 and 269. Since: ``amask_secret`` 3.2. It can go when 3.1 is not supported.
+Source: ``sdk/log.py``, lines 250 and 269. Since: ``amask_secret`` 3.3. It can go when 3.2 is not supported.
 """
 
 from __future__ import annotations

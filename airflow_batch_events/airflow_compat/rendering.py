@@ -22,7 +22,7 @@ class ObservedRendering(_Operator):
     method is called for both.
 
     Source: ``sdk/definitions/_internal/templater.py``, line 162; ``sdk/definitions/mappedoperator.py``, line 848.
-    Since: 2.0. It can go when a public method renders mapped tasks and others.
+    Since: before 3.1. It can go when a public method renders mapped tasks and others.
     """
 
     def on_rendered(self, before: Mapping[str, Any]) -> None:
@@ -58,8 +58,8 @@ def expanded_with(task: BaseOperator, name: str) -> Any:
 
     The instances of a mapped task have the value only, which was read already.
 
-    Source: ``sdk/bases/operator.py``, lines 563 to 570; ``sdk/definitions/mappedoperator.py``, line 802. Since: 2.3. It
-    can go when an instance of a mapped task knows publicly what it was expanded with.
+    Source: ``sdk/bases/operator.py``, lines 563 to 570; ``sdk/definitions/mappedoperator.py``, line 802. Since: before
+    3.1. It can go when an instance of a mapped task knows publicly what it was expanded with.
 
     :param task: The instance's operator.
     :param name: The parameter.

@@ -17,7 +17,7 @@ RESERVED_KEYS = frozenset(
 Keys that Airflow's serialization takes for its own: it refuses them, or makes an object of what they stand in.
 
 Source: ``sdk/serde/__init__.py``, lines 222 and 348, with the old form at line 409; ``serialization/enums.py``, line
-31. Since: 2.5. It can go when payloads are carried as plain JSON.
+31. Since: before 3.1. It can go when payloads are carried as plain JSON.
 """
 
 
@@ -28,8 +28,8 @@ class Payload(dict[str, Any]):
     Airflow logs each event in full, and its triggerer reads its log 4 KiB at a time, between queries of the database: a
     hundred large events would keep it from everything else for minutes, and its triggers would be given to another one.
 
-    Source: ``jobs/triggerer_job_runner.py``, line 1630; ``sdk/execution_time/supervisor.py``, line 210. Since: 3.0. It
-    can go when an event is logged without its payload, or in a few characters.
+    Source: ``jobs/triggerer_job_runner.py``, line 1630; ``sdk/execution_time/supervisor.py``, line 210. Since: before
+    3.1. It can go when an event is logged without its payload, or in a few characters.
     """
 
     def __repr__(self) -> str:

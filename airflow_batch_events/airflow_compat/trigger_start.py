@@ -42,7 +42,7 @@ def left_out_at_end(task: BaseOperator) -> list[str]:
     Return the parameters of a task that have no effect when it ends in the triggerer.
 
     Source: ``models/trigger.py``, lines 640 to 712, which submits callbacks for failures only and emits no asset
-    events. Since: 3.0. It can go when the end there has all the effects of an end on a worker.
+    events. Since: before 3.1. It can go when the end there has all the effects of an end on a worker.
     """
     return [name for name in ("outlets", "on_success_callback", "on_skipped_callback") if getattr(task, name, None)]
 
@@ -51,7 +51,8 @@ def left_out_at_start(task: BaseOperator) -> list[str]:
     """
     Return the parameters of a task that have no effect when it begins in the triggerer.
 
-    Source: ``models/taskinstance.py``, line 1797, which runs nothing. Since: 3.0. It can go when it runs the callback.
+    Source: ``models/taskinstance.py``, line 1797, which runs nothing. Since: before 3.1. It can go when it runs the
+    callback.
     """
     return ["on_execute_callback"] if task.on_execute_callback else []
 
@@ -89,7 +90,7 @@ def with_start_args(mapped: MappedOperator, values: Mapping[str, Any]) -> Mapped
     Airflow defers all of them with arguments that belong to the mapped task itself and has not expanded anything by
     then; so these must be templates that name the instance's map index.
 
-    Source: ``serialization/definitions/mappedoperator.py``, line 495. Since: 3.0. It can go when
+    Source: ``serialization/definitions/mappedoperator.py``, line 495. Since: before 3.1. It can go when
     ``expand_start_trigger_args`` expands.
 
     :param mapped: The mapped task.

@@ -22,8 +22,8 @@ def was_stored(trigger: BaseTrigger) -> bool:
 
     The triggerer numbers a trigger before it does anything else with it.
 
-    Source: ``triggers/base.py``, ``trigger_id``. Since: 2.2. It can go when a trigger of a DAG file is checked by
-    something else than ``serialize``.
+    Source: ``triggers/base.py``, ``trigger_id``. Since: before 3.1. It can go when a trigger of a DAG file is checked
+    by something else than ``serialize``.
     """
     return trigger.trigger_id is not None
 
@@ -35,7 +35,7 @@ def in_own_log(function: Callable[P, None]) -> Callable[P, None]:
     Whose log a line goes to is a matter of context variables, and a shared reader has those of the trigger that started
     it.
 
-    Source: ``jobs/triggerer_job_runner.py``, line 1580. Since: 3.0. It can go when a trigger's logger knows its
+    Source: ``jobs/triggerer_job_runner.py``, line 1580. Since: before 3.1. It can go when a trigger's logger knows its
     trigger.
 
     :param function: What logs.

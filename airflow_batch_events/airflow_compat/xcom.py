@@ -23,7 +23,7 @@ async def push_from_trigger(trigger: BaseTrigger, key: str, value: Any, *, mappe
     push; and a task downstream can expand over a list only when its length is given, which is a private argument.
 
     Source: ``models/trigger.py``, line 691 (texts of texts); ``sdk/bases/xcom.py``, lines 101 to 144 (``aset``). Since:
-    3.2 (``aset``). It can go when ``TaskSuccessEvent(xcoms=...)`` stores what it is given, lengths included.
+    3.3 (``aset``). It can go when ``TaskSuccessEvent(xcoms=...)`` stores what it is given, lengths included.
 
     :param trigger: The trigger, with its task instance.
     :param key: The XCom's key.
@@ -49,8 +49,8 @@ def map_index_of(trigger: BaseTrigger) -> int:
     """
     Return the map index of a trigger's task, -1 for one that is not mapped.
 
-    Source: ``sdk/api/datamodels/_generated.py``, line 245, which types it as a number or None. Since: 3.0. It can go
-    when it is always a number.
+    Source: ``sdk/api/datamodels/_generated.py``, line 245, which types it as a number or None. Since: before 3.1. It
+    can go when it is always a number.
     """
     index = getattr(trigger.task_instance, "map_index", None)
     return -1 if index is None else index
@@ -60,7 +60,7 @@ def is_too_long_to_expand(value: Sized) -> bool:
     """
     Whether a result cannot be pushed with its length, because Airflow bounds what a task downstream may expand over.
 
-    Source: ``api_fastapi/execution_api/routes/xcoms.py``, line 420. Since: 3.0. It can go with
+    Source: ``api_fastapi/execution_api/routes/xcoms.py``, line 420. Since: before 3.1. It can go with
     :func:`push_from_trigger`.
     """
     return len(value) > conf.getint("core", "max_map_length")
@@ -70,7 +70,7 @@ def read_xcom(ti_key: TaskInstanceKey, key: str) -> Any:
     """
     Read one XCom of a task instance, in any process; None where there is none.
 
-    Source: ``sdk/bases/xcom.py``, line 184; the module that has the configured backend is not public. Since: 3.0. It
-    can go when ``airflow.sdk`` has it.
+    Source: ``sdk/bases/xcom.py``, line 184; the module that has the configured backend is not public. Since: before
+    3.1. It can go when ``airflow.sdk`` has it.
     """
     return XCom.get_value(ti_key=ti_key, key=key)

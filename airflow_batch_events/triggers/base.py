@@ -24,7 +24,6 @@ from airflow_batch_events.exceptions import BatchEventsError, ConfigurationError
 from airflow_batch_events.text import printable
 from airflow_batch_events.times import MAX_UNIX
 
-
 MAX_REASON = 2_000
 """Characters of an error's message in a payload; what the cloud says may be of any length."""
 
