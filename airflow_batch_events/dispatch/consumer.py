@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-One reader and one reconciler for one queue, shared by all waits of an event loop: list, then watch.
+One reader and one poller for one queue, shared by all waits of an event loop: list, then watch.
 
-A wait registers first and looks at the API once; from then on events end it, and seldom looks make up for events that
-were lost. While the queue cannot be read the looks become far more frequent. A consumer fails only at first contact,
-when somebody has to mend a setting; see ``reader.py`` and ``reconcile.py``. A loop that ends by anything else is
-started again; see ``supervision.py``.
+A wait registers first and polls the API once; from then on events end it, and rare polls make up for events that were
+lost. How rare says ``poll_schedule.py``. A consumer fails only at first contact, when a setting is wrong; see
+``first_contact.py``. A loop that ends by anything else is started again; see ``supervision.py``.
 """
 
 from __future__ import annotations
@@ -15,56 +14,30 @@ import contextvars
 import itertools
 import logging
 import math
-import random
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_batch_events.dispatch.deadline import Deadline
+from airflow_batch_events.dispatch import first_contact
+from airflow_batch_events.dispatch.deadline import Deadline, WaitLimits
+from airflow_batch_events.dispatch.loops.supervision import Isolation, keep_running
 from airflow_batch_events.dispatch.message_subscriber import MAX_OPEN, MessageSubscriber, Wants
 from airflow_batch_events.dispatch.metrics import Counts, IsolatedMetrics, Metrics
-from airflow_batch_events.dispatch.poller import COALESCE, DescribeJobs, Reconciler
-from airflow_batch_events.dispatch.reader import FIRST_CONTACT_ERRORS, Queue, Reader, ReaderSettings
+from airflow_batch_events.dispatch.poll_schedule import PollSchedule
+from airflow_batch_events.dispatch.poller import DescribeJobs, Poller
+from airflow_batch_events.dispatch.reader import Queue, Reader, ReaderSettings
 from airflow_batch_events.dispatch.recent_set import RecentSet
-from airflow_batch_events.dispatch.schedule import PollSchedule
-from airflow_batch_events.dispatch.supervision import Isolation, keep_running
 from airflow_batch_events.dispatch.wait_registry import EventListener, WaitGroup, WaitRegistry
 from airflow_batch_events.events.catalog import SETTLING_EVENTS
-from airflow_batch_events.events.confirmation import CONFIRM_INTERVAL
 from airflow_batch_events.events.duration import ENDLESS, seconds_of
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import DEFAULT_GRACE, RECONCILE_INTERVAL, JobWait, Outcome, WaitDecision
-from airflow_batch_events.exceptions import (
-    ApiCredentialsError,
-    BatchEventsError,
-    CmqCredentialsError,
-    CmqParameterError,
-    CmqQueueNotFoundError,
-    CredentialsError,
-    WaitQueueNotFoundError,
-)
+from airflow_batch_events.exceptions import BatchEventsError
 from airflow_batch_events.protocol.apis.batch_answers import JobStates
 from airflow_batch_events.protocol.clock import CloudClock
 
 log = logging.getLogger(__name__)
-
-CLOCK_CHECK = 60.0
-"""Seconds after which the time left until a deadline is measured again; a clock may have been corrected."""
-
-FIRST_CLOCK_CHECK = 5.0
-"""The same as long as no answer has told the cloud's time, without which no deadline has passed."""
-
-LAST_POLL = 30.0
-"""Seconds for which a deadline waits for a last look at the API: also for one that answers slowly."""
-
-MIN_INTERVAL = 1.0
-"""Seconds between looks for one wait at the least, whatever it asks for: the calls are everybody's."""
-
-
-def clock_check(clock: CloudClock) -> float:
-    """Return the seconds after which to measure again how much time is left."""
-    return CLOCK_CHECK if clock.is_known else FIRST_CLOCK_CHECK
 
 
 @dataclass(frozen=True)
@@ -72,7 +45,7 @@ class Backends:
     """
     Where the facts come from.
 
-    :param queue: The queue, or None for waits that live on looks alone.
+    :param queue: The queue, or None for waits that are only polled.
     :param describe: One DescribeJobs call for up to 100 ids, without retries of its own.
     """
 
@@ -80,7 +53,7 @@ class Backends:
     describe: DescribeJobs
 
 
-OpenSource = Callable[[CloudClock], AbstractAsyncContextManager[Backends]]
+OpenBackends = Callable[[CloudClock], AbstractAsyncContextManager[Backends]]
 
 
 class Consumer:
@@ -88,7 +61,7 @@ class Consumer:
     Wait for jobs, any number of them at once.
 
     :param name: What log lines and errors call the queue: its name, region, endpoint and connection.
-    :param open_source: Opens the clients, which teach the clock that they are given; called once, in the consumer's
+    :param open_backends: Opens the clients, which teach the clock that they are given; called once, in the consumer's
         own task.
     :param settings: How the queue is read.
     :param metrics: Where counts and measurements go.
@@ -99,7 +72,7 @@ class Consumer:
     def __init__(
         self,
         name: str,
-        open_source: OpenSource,
+        open_backends: OpenBackends,
         settings: ReaderSettings | None = None,
         metrics: Metrics | None = None,
         region: str | None = None,
@@ -109,20 +82,20 @@ class Consumer:
         self.clock = clock or CloudClock(monotonic=asyncio.get_running_loop().time)
         self.metrics: Metrics = Counts() if metrics is None else IsolatedMetrics(metrics)
         self.isolation = Isolation(self.metrics)
-        self.registry = WaitRegistry(self.isolation)
-        self.reconciler = Reconciler(name, self._describe, self, self.metrics, self.isolation)
+        self.registry = WaitRegistry(self.isolation, self._on_left)
+        self._schedule = PollSchedule()
+        self._poller = Poller(name, self._describe, self, self._schedule, self.metrics, self.isolation)
         self._region = region
         self._jumps = self.clock.jumps
         self._subscriber_numbers = itertools.count(1)
         self._settings = settings or ReaderSettings()
-        self._open_source = open_source
-        self._source: Backends | None = None
+        self._open_backends = open_backends
+        self._backends: Backends | None = None
         self._task: asyncio.Task[None] | None = None
         self._error: BatchEventsError | None = None
         self._subscribers: set[MessageSubscriber] = set()
-        self._schedule = PollSchedule()
         self._finished: RecentSet[str] = RecentSet()
-        self._seen: RecentSet[int] = RecentSet()
+        self._received: RecentSet[int] = RecentSet()
 
     @property
     def is_usable(self) -> bool:
@@ -130,7 +103,7 @@ class Consumer:
         return self._error is None
 
     def start(self) -> None:
-        """Start to read and to look; whoever starts the consumer stops it."""
+        """Start to read and to poll; the caller stops what it has started."""
         # An empty context, because log lines of the shared reader must not go to the task that happened to be first.
         loop = asyncio.get_running_loop()
         self._task = contextvars.Context().run(loop.create_task, self._run())
@@ -150,7 +123,7 @@ class Consumer:
 
         :param wants: Says by a message's events whether the message is wanted; by default, if it has any.
         :param capacity: Messages that are held before the reader has to wait: at least as many as are settled together.
-        :param name: What log lines call the one who sees them.
+        :param name: What log lines call the subscriber.
         :param max_size: Characters of bodies that are held before the reader has to wait; by default, of any length.
         :raises ConfigurationError: In the iteration, when the queue does not exist or the keys are refused at first
             contact.
@@ -189,7 +162,7 @@ class Consumer:
         :param start_timeout: Seconds that the wait lasts for a job that has not begun to run.
         :param start_deadline: The same as a time of the cloud's.
         :param grace: Seconds for which a job that the API does not know counts as not visible yet.
-        :param reconcile_interval: Seconds between looks at the API at the most, while the queue can be read.
+        :param reconcile_interval: Seconds between polls at the most, while the queue can be read.
         :param listener: Called with each event about one of the jobs.
         :return: One outcome for each job, in the order of ``job_ids``.
         :raises ConfigurationError: When the queue does not exist or the keys are refused at first contact, and for what
@@ -199,12 +172,11 @@ class Consumer:
             raise self._error
         if not job_ids:
             return []
-        limits = [
-            (Deadline.read("start_", start_timeout, start_deadline), JobWait.on_start_deadline),
-            (Deadline.read("", timeout, deadline), JobWait.on_deadline),
-        ]
+        limits = WaitLimits(
+            start=Deadline.read("start_", start_timeout, start_deadline), end=Deadline.read("", timeout, deadline)
+        )
         grace = seconds_of("grace", grace, most=ENDLESS)
-        interval = max(MIN_INTERVAL, seconds_of("reconcile_interval", reconcile_interval, most=ENDLESS))
+        interval = seconds_of("reconcile_interval", reconcile_interval, most=ENDLESS)
         self._note_clock()
         began = self.clock.latest() if self.clock.is_known else None
         waits = [JobWait(job_id, began, grace, region=self._region) for job_id in job_ids]
@@ -212,66 +184,37 @@ class Consumer:
         self.registry.add(group)
         self.metrics.level("waits", len(self.registry))
         try:
-            for job_id in job_ids:
-                self.reconciler.ask(job_id)
-            await self._wait_within([(limit, end) for limit, end in limits if limit.is_set], group)
+            self._wake_if(self._schedule.add(job_ids, _now()))
+            await limits.keep(group, self.registry, self.clock, self._poll_now)
             await group.done
         finally:
             self.registry.remove(group)
-            for job_id in job_ids:
-                self._finished.add(job_id)
-                if job_id not in self.registry:
-                    self.reconciler.forget(job_id)
             self.metrics.level("waits", len(self.registry))
         return group.outcomes
 
-    async def _wait_within(
-        self, limits: Sequence[tuple[Deadline, Callable[[JobWait], WaitDecision]]], group: WaitGroup
-    ) -> None:
-        """Wait until the group is done or every limit has passed, each of which ends what it is about."""
-        began = asyncio.get_running_loop().time()
-        open_limits = list(limits)
-        while open_limits and not group.done.done():
-            left = [limit.left_since(began, self.clock) for limit, _ in open_limits]
-            if 0.0 not in left:
-                await asyncio.wait([group.done], timeout=min([clock_check(self.clock), *filter(None, left)]))
-                continue
-            await self._poll_before_ending(group)
-            # The look may have told that the clock was wrong, and there is time left.
-            for limit, end in list(open_limits):
-                if limit.left_since(began, self.clock) == 0.0:
-                    open_limits.remove((limit, end))
-                    for wait in group.waits:
-                        if not wait.is_done and end(wait) is WaitDecision.DONE:
-                            self.registry.settle(wait, group)
-
-    async def _poll_before_ending(self, group: WaitGroup) -> None:
-        """Let the API say whether a job has ended or begun while its event was lost."""
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + LAST_POLL
-        before = [(wait, wait.polls) for wait in group.waits if not wait.is_done]
-        for wait, _ in before:
-            self.reconciler.ask(wait.job_id)
-        while loop.time() < ends and any(not wait.is_done and wait.polls == polls for wait, polls in before):
-            await asyncio.wait([group.done], timeout=0.1)
+    def _on_left(self, job_id: str) -> None:
+        self._finished.add(job_id)
+        self._schedule.forget(job_id)
 
     async def _run(self) -> None:
         try:
             await keep_running("consumer", self._serve, self.metrics, ends=(BatchEventsError,))
         except BatchEventsError as error:
-            self._error = self._explain(error)
+            self._error = first_contact.explain(self.name, error)
             for group in self.registry.groups():
                 group.fail(self._error)
             for subscriber in self._subscribers:
                 subscriber.fail(self._error)
 
     async def _serve(self) -> None:
-        async with self._open_source(self.clock) as self._source:
-            loops = [self._keep("reconciler", self.reconciler.run, ApiCredentialsError)]
-            if self._source.queue is not None:
+        async with self._open_backends(self.clock) as self._backends:
+            queue = self._backends.queue
+            self._schedule.has_queue = queue is not None
+            loops = [self._keep("poller", self._poller.run, *first_contact.POLLER_ERRORS)]
+            if queue is not None:
                 reader = Reader(
                     self.name,
-                    self._source.queue,
+                    queue,
                     self._take,
                     self._on_health,
                     self.clock,
@@ -280,7 +223,7 @@ class Consumer:
                     self.isolation,
                     self._subscribers,
                 )
-                loops.append(self._keep("reader", reader.run, *FIRST_CONTACT_ERRORS))
+                loops.append(self._keep("reader", reader.run, *first_contact.READER_ERRORS))
             try:
                 # Not gather: it would cancel the loops a first time, and the reader, which then deletes what it has
                 # handed out, must be cancelled only once.
@@ -297,22 +240,10 @@ class Consumer:
     ) -> asyncio.Task[None]:
         return asyncio.ensure_future(keep_running(f"{name} of {self.name}", loop, self.metrics, ends=ends))
 
-    def _explain(self, error: BatchEventsError) -> BatchEventsError:
-        if isinstance(error, CmqQueueNotFoundError):
-            return WaitQueueNotFoundError(
-                f"{self.name} does not exist: create it, subscribe it to the topic that the jobs notify "
-                f"(NotifyContentFormat SIMPLIFIED), or correct queue_name"
-            )
-        if isinstance(error, CmqParameterError):
-            return WaitQueueNotFoundError(f"{self.name} cannot exist: correct queue_name ({error})")
-        if isinstance(error, ApiCredentialsError | CmqCredentialsError):
-            return CredentialsError(f"The cloud refused the keys for {self.name}: {error}")
-        return error
-
     async def _describe(self, job_ids: Sequence[str]) -> JobStates:
-        if self._source is None:
-            raise RuntimeError("the reconciler runs only while the source is open")
-        return await self._source.describe(job_ids)
+        if self._backends is None:
+            raise RuntimeError("the poller runs only while the backends are open")
+        return await self._backends.describe(job_ids)
 
     # What the reader reports.
 
@@ -327,17 +258,16 @@ class Consumer:
         self.metrics.count("events.dispatched")
         if wanted is WaitDecision.POLL_SOON and event.job_id:
             self.metrics.count("events.stale")
-            self.reconciler.ask(event.job_id)
+            self._poll_now([event.job_id])
         return True
 
     def _note_foreign(self, event: BatchEvent) -> None:
-        """Look more often while events of other triggerers' jobs arrive here, because ours may arrive there."""
-        if event.known_name not in SETTLING_EVENTS or event.job_id in self._finished:
-            return
-        self._poll_within(self._schedule.on_foreign_event(asyncio.get_running_loop().time()))
+        """Poll more often while events of other triggerers' jobs arrive here, because ours may arrive there."""
+        if event.known_name in SETTLING_EVENTS and event.job_id not in self._finished:
+            self._wake_if(self._schedule.on_foreign_event(_now()))
 
     def _measure(self, event: BatchEvent, now: float) -> None:
-        if not self._seen.add(hash(event.identity)):
+        if not self._received.add(hash(event.identity)):
             self.metrics.count("events.duplicate")
             return
         if event.time is not None:
@@ -346,48 +276,46 @@ class Consumer:
     def _on_health(self, is_readable: bool) -> None:
         # An empty receive may have moved the clock: the events that come next are to be believed by then.
         self._note_clock()
-        self._poll_within(self._schedule.on_health(is_readable))
+        self._wake_if(self._schedule.on_health(is_readable, _now()))
 
-    def _poll_within(self, seconds: float | None) -> None:
-        if seconds is not None:
-            for job_id in self.registry:
-                self.reconciler.ask(job_id, seconds * random.random())
-
-    # What the reconciler reports.
-
-    def wants(self, job_id: str) -> bool:
-        """Whether anybody still waits for the job."""
-        return job_id in self.registry
+    # What the poller reports.
 
     def on_poll(self, job_id: str, state: str | None) -> None:
-        """Take what a look at the API brought, and plan the next one."""
+        """Take what a poll has told about a job, and plan its next one."""
         self._note_clock()
         self.registry.on_poll(job_id, state, self.clock.latest())
-        if job_id not in self.registry:
-            return
-        interval = self._schedule.interval(
-            self.registry.reconcile_interval(job_id),
-            jobs=len(self.registry),
-            has_queue=self._source is not None and self._source.queue is not None,
-            is_missing=self.registry.is_missing(job_id),
-            now=asyncio.get_running_loop().time(),
-        )
-        self.reconciler.ask(job_id, interval * random.uniform(0.8, 1.0))
+        if job_id in self.registry:
+            self._schedule.on_poll(
+                job_id,
+                interval=self.registry.reconcile_interval(job_id),
+                is_missing=self.registry.is_missing(job_id),
+                now=_now(),
+            )
 
     def on_refusal(self, job_id: str, reason: str) -> None:
         """Take the API's refusal to read this as a job id, and ask again until that is confirmed."""
         self._note_clock()
         self.registry.on_refusal(job_id, reason, self.clock.latest())
-        if job_id in self.registry:
-            self.reconciler.ask(job_id, CONFIRM_INTERVAL)
+        self._schedule.on_refusal(job_id, _now())
 
     def _note_clock(self) -> None:
-        """Let the waits forget the times they know when the clock has jumped, and look where their jobs are."""
+        """Let the waits forget the times they know when the clock has jumped, and poll where their jobs are."""
         if self.clock.jumps == self._jumps:
             return
         self._jumps = self.clock.jumps
         log.warning(
-            "The cloud's time, as its answers tell it to %s, has jumped; waits look at the API again", self.name
+            "The cloud's time, as its answers tell it to %s, has jumped; the waits poll the API again", self.name
         )
         self.registry.on_clock_jump()
-        self._poll_within(COALESCE)
+        self._wake_if(self._schedule.on_clock_jump(_now()))
+
+    def _poll_now(self, job_ids: Iterable[str]) -> None:
+        self._wake_if(self._schedule.ask(job_ids, _now()))
+
+    def _wake_if(self, is_sooner: bool) -> None:
+        if is_sooner:
+            self._poller.wake()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Hashable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from airflow_batch_events.dispatch import call_bound
-from airflow_batch_events.dispatch.consumer import Backends, Consumer, OpenSource
+from airflow_batch_events.dispatch.consumer import Backends, Consumer, OpenBackends
+from airflow_batch_events.dispatch.loops import call_bound
 from airflow_batch_events.dispatch.metrics import Metrics
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.clock import CloudClock
@@ -28,7 +28,7 @@ def make_consumer(access: CloudAccess, queue_name: str | None, metrics: Metrics 
     Make a consumer, without opening anything yet.
 
     :param access: Who we are and where.
-    :param queue_name: The queue, or None for waits that live on looks alone.
+    :param queue_name: The queue, or None for waits that are only polled.
     :param metrics: Where counts and measurements go.
     """
     where = f"in {access.region} ({access.source})"
@@ -50,11 +50,11 @@ class _CloudQueue:
         return await self._client.delete(self._queue_name, receipt_handles)
 
 
-def _opener(access: CloudAccess, queue_name: str | None) -> OpenSource:
+def _opener(access: CloudAccess, queue_name: str | None) -> OpenBackends:
     @asynccontextmanager
-    async def open_source(clock: CloudClock) -> AsyncIterator[Backends]:
+    async def open_backends(clock: CloudClock) -> AsyncIterator[Backends]:
         async with AsyncExitStack() as stack:
-            # The bounds of the calls as a whole are the reader's and the reconciler's.
+            # The bounds of the calls as a whole are the reader's and the poller's.
             api = await stack.enter_async_context(
                 AsyncSdkClient(access, timeout=call_bound.MOST, retry=NO_RETRY, clock=clock)
             )
@@ -70,4 +70,4 @@ def _opener(access: CloudAccess, queue_name: str | None) -> OpenSource:
 
             yield Backends(queue, describe)
 
-    return open_source
+    return open_backends

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Delete messages last and in batches.
+Decide which messages are deleted, and delete them last and in batches.
+
+Who deletes a message is decided by :func:`standing_of` and :func:`may_delete`, and nowhere else. The rule that must not
+be relaxed: what is not ours is never deleted, and what is ours only when it has done its work.
 
 A message that could not be deleted comes back after its visibility timeout and is handed out again, which changes
 nothing for a wait that has ended; so a failure here is counted and forgotten, never retried by hand.
@@ -12,10 +15,13 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from enum import Enum
 from typing import Any
 
-from airflow_batch_events.dispatch.call_bound import CallBound
+from airflow_batch_events.dispatch.loops.call_bound import CallBound
+from airflow_batch_events.dispatch.message_subscriber import Offer
 from airflow_batch_events.dispatch.metrics import Metrics
+from airflow_batch_events.events.message import ParsedMessage
 from airflow_batch_events.limits import MAX_MESSAGES
 from airflow_batch_events.text import MAX_TEXT, printable
 
@@ -29,6 +35,51 @@ MAX_WAITING = 100_000
 
 CONCURRENCY = 8
 """Delete calls under way at once at the most."""
+
+
+class Standing(Enum):
+    """What a message is to this process, and so what becomes of it."""
+
+    SUBSCRIBED = "a subscriber took it: deleted when every subscriber that did has stored what came of it"
+    BLOCKED = "a subscriber wants it and cannot take it now: left, and comes back"
+    TAKEN = "every event in it was taken by waits here: deleted"
+    ORPHAN = (
+        "a Batch event that nobody here waits for: left for another triggerer, and deleted once it is older than "
+        "orphan_ttl, because every later wait polls the API first"
+    )
+    FOREIGN = "not a Batch event, or unreadable: left for the queue's dead-letter policy"
+
+
+def standing_of(parsed: ParsedMessage, offer: Offer, takers: Sequence[bool]) -> Standing:
+    """
+    Return what a message is to this process.
+
+    :param parsed: What is in it.
+    :param offer: What became of it with the subscribers.
+    :param takers: For each event in it, whether a wait here took it.
+    """
+    if offer is not Offer.UNWANTED:
+        return Standing.SUBSCRIBED if offer is Offer.TAKEN else Standing.BLOCKED
+    if parsed.problem is not None:
+        return Standing.FOREIGN
+    if all(takers):
+        return Standing.TAKEN
+    is_batch = all(event.known_name or event.batch for event in parsed.events)
+    return Standing.ORPHAN if is_batch else Standing.FOREIGN
+
+
+def may_delete(standing: Standing, *, age: float, orphan_ttl: float) -> bool:
+    """
+    Say whether the reader deletes a message now.
+
+    :param standing: What it is to this process.
+    :param age: Seconds, for an orphan: the lesser of its age by the cloud's clock and of the time since it was received
+        here first, by a clock that never steps. So a wrong clock deletes nothing, and a reader that has just started
+        gives another triggerer as much time as ever.
+    :param orphan_ttl: Seconds that an orphan is left for another triggerer.
+    """
+    return standing is Standing.TAKEN or (standing is Standing.ORPHAN and age >= orphan_ttl)
+
 
 DeleteCall = Callable[[Sequence[str]], Coroutine[Any, Any, Sequence[object]]]
 

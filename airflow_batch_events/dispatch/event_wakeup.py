@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Sleep between two looks at the API, until an event says that there is something to see.
+Sleep between two polls of the API, until an event says that something has changed.
 
-An event only wakes; what is true, the look says. So a message may be deleted as soon as it has woken somebody: whoever
-dies before the look looks first when it begins anew. Many events at once, as when a hundred nodes start, must cost few
-looks: the account has two calls a second for all that it does.
+An event only wakes; the poll tells what is true. So a message may be deleted as soon as it has woken a wait: one that
+is interrupted before its poll begins with a poll when it is started anew. Many events at once, as when a hundred nodes
+start, must cost few polls, because an account may have no more than two calls a second.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from airflow_batch_events.dispatch.consumer import Consumer
+from airflow_batch_events.dispatch.loops.supervision import keep_running
 from airflow_batch_events.dispatch.message_subscriber import MessageSubscriber
-from airflow_batch_events.dispatch.supervision import keep_running
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.exceptions import BatchEventsError
 
@@ -33,7 +33,7 @@ class EventWakeup:
 
     def __init__(self, min_sleep: float = MIN_SLEEP) -> None:
         self._min_sleep = min_sleep
-        self._rung = asyncio.Event()
+        self._woken = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
 
     async def sleep(self, seconds: float) -> bool:
@@ -46,26 +46,26 @@ class EventWakeup:
         """
         loop = asyncio.get_running_loop()
         ends = loop.time() + seconds
-        rests = min(ends, loop.time() + self._min_sleep)
-        ringing = asyncio.ensure_future(self._rung.wait())
-        waits: list[asyncio.Task[Any]] = [ringing] if self._reader is None else [ringing, self._reader]
+        earliest = min(ends, loop.time() + self._min_sleep)
+        waking = asyncio.ensure_future(self._woken.wait())
+        waits: list[asyncio.Task[Any]] = [waking] if self._reader is None else [waking, self._reader]
         try:
             await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            ringing.cancel()
-            await asyncio.gather(ringing, return_exceptions=True)
+            waking.cancel()
+            await asyncio.gather(waking, return_exceptions=True)
         if self._reader is not None and self._reader.done():
             self._reader.result()
-        if not self._rung.is_set():
+        if not self._woken.is_set():
             return False
-        await asyncio.sleep(max(0.0, rests - loop.time()))
-        self._rung.clear()
+        await asyncio.sleep(max(0.0, earliest - loop.time()))
+        self._woken.clear()
         return True
 
     @asynccontextmanager
-    async def rung_by(self, consumer: Consumer, wants: Callable[[Iterable[BatchEvent]], bool]) -> AsyncIterator[None]:
+    async def woken_by(self, consumer: Consumer, wants: Callable[[Iterable[BatchEvent]], bool]) -> AsyncIterator[None]:
         """
-        Ring for events of a queue, as long as the context lasts.
+        End sleeps for events of a queue, as long as the context lasts.
 
         :param consumer: The queue's reader.
         :param wants: Says by a message's events whether one of them is wanted.
@@ -82,5 +82,5 @@ class EventWakeup:
 
     async def _read(self, subscriber: MessageSubscriber) -> None:
         async for delivery in subscriber:
-            self._rung.set()
+            self._woken.set()
             subscriber.settle(delivery, is_stored=True)

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-End many jobs at the pace that the API allows: one queue of jobs, a few askers, one look for a hundred jobs.
+End many jobs at the pace that the API allows: one queue of jobs, a few requests at once, one poll for a hundred jobs.
 
 TerminateJob takes 10 calls a second of an account, or 2 (API pages 599/30660, 599/30458), and Airflow gives a killed
 trigger half a minute; so a thousand jobs cannot all be ended while their triggers wait. The terminator therefore
 outlives them: it belongs to the event loop, is shared by all triggers with the same connection, and ends by itself when
 its queue is empty, or when the API has taken nothing for :data:`GIVE_UP_AFTER`. A job is asked for until the API has
 taken the request, and never again; whatever is left when the loop ends is logged, because nobody will end it. What goes
-wrong with one job is no other's affair, and what could not be read of one says nothing about it.
+wrong with one job costs no other job anything, and what could not be read of one says nothing about it.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-import weakref
 from collections.abc import Callable, Coroutine, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_batch_events.dispatch.call_bound import CallBound
+from airflow_batch_events.dispatch.adaptive_rate import AdaptiveRate
+from airflow_batch_events.dispatch.loops.call_bound import CallBound
+from airflow_batch_events.dispatch.loops.supervision import Isolation, keep_running
 from airflow_batch_events.dispatch.metrics import Counts, IsolatedMetrics, Metrics
-from airflow_batch_events.dispatch.poller import AdaptiveRate, DescribeJobs
-from airflow_batch_events.dispatch.supervision import Isolation, keep_running
+from airflow_batch_events.dispatch.poller import DescribeJobs
 from airflow_batch_events.events.catalog import JobState
 from airflow_batch_events.events.termination import ASK_EVERY, BOUND, Termination
 from airflow_batch_events.exceptions import (
@@ -35,7 +35,10 @@ from airflow_batch_events.exceptions import (
     CloudError,
 )
 from airflow_batch_events.limits import TERMINATE_JOB_RATE
+from airflow_batch_events.protocol.apis.batch_answers import JobStates
 from airflow_batch_events.protocol.apis.id_batches import IdBatches
+from airflow_batch_events.protocol.apis.job_poll import poll_jobs, run
+from airflow_batch_events.protocol.per_loop import PerLoop
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +52,13 @@ MOST_RATE = 200.0
 """Requests a second at the most."""
 
 POLL_RATE = 2.0
-"""Looks a second at the most; the waits that go on need some, too."""
+"""Polls a second at the most; the waits that go on need some, too."""
 
 GIVE_UP_AFTER = 600.0
 """Seconds without any request that the API has taken, after which the rest is given up."""
 
 MAX_REFUSALS = 5
-"""Refusals of one job, each after a look that showed that it may be ended, after which it is given up."""
+"""Refusals of one job, each after a poll that showed that it may be ended, after which it is given up."""
 
 MAX_IDS_IN_LOG = 20
 """Job ids that a log line about many of them shows."""
@@ -177,7 +180,7 @@ class JobTerminator:
         try:
             while self._terminations:
                 await asyncio.sleep(ASK_EVERY)
-                with self._isolation.of("look at jobs that are being ended"):
+                with self._isolation.of("poll of jobs that are being ended"):
                     await self._poll(api)
                 if asyncio.get_running_loop().time() - self._progressed_at > GIVE_UP_AFTER:
                     self._give_up(f"the API has taken no request for {GIVE_UP_AFTER:.0f} s")
@@ -196,14 +199,14 @@ class JobTerminator:
             try:
                 await self._ask(api, ending)
             except Exception:
-                # The next look takes it up again.
+                # The next poll takes it up again.
                 ending.is_queued = False
                 raise
 
     async def _ask(self, api: TerminationApi, ending: _Termination) -> None:
         loop = asyncio.get_running_loop()
         began = self._next_turn = max(loop.time(), self._next_turn)
-        self._next_turn += 1.0 / self._asking.rate
+        self._next_turn += self._asking.interval
         await asyncio.sleep(began - loop.time())
         self._metrics.count("api.calls", action="TerminateJob")
         try:
@@ -234,59 +237,67 @@ class JobTerminator:
         if ending.is_over:
             self._close(ending)
         else:
-            # A look tells what became of it: whether it has ended, and if it was refused, whether to ask again.
+            # A poll tells what became of it: whether it has ended, and if it was refused, whether to ask again.
             ending.is_queued = False
 
     async def _poll(self, api: TerminationApi) -> None:
-        batches = IdBatches(
-            [job_id for job_id, ending in self._terminations.items() if not ending.is_queued], self._refused
-        )
-        while (ids := batches.take()) is not None:
-            batch = [self._terminations[job_id] for job_id in ids if job_id in self._terminations]
+        async def describe(ids: list[str]) -> JobStates:
             self._metrics.count("api.calls", action="DescribeJobs")
-            try:
-                answer = await self._describe_bound.call(api.describe(ids))
-            except CloudError as error:
-                self._count_error("DescribeJobs", error)
-                if isinstance(error, ApiThrottledError):
-                    self._polling.throttled()
-                if not isinstance(error, ApiParameterError):
-                    self._ask_unread(batch)
-                elif batches.refused(ids) is not None:
-                    for ending in batch:
-                        self._refused[ending.job_id] = 1
-                        ending.on_error(error)
-                    self._ask_unread(batch)
-            else:
-                self._polling.succeeded()
-                unread = set(answer.unread(ids))
-                self._ask_unread([ending for ending in batch if ending.job_id in unread])
-                for ending in batch:
-                    if ending.job_id not in unread:
-                        self._on_state(ending, answer.states.get(ending.job_id))
-            await self._let_go(batch)
+            return await self._describe_bound.call(api.describe(ids))
 
-    def _ask_unread(self, batch: Sequence[_Termination]) -> None:
+        asked = [job_id for job_id, ending in self._terminations.items() if not ending.is_queued]
+        await run(poll_jobs(IdBatches(asked, self._refused), self), describe, self._let_go)
+
+    def on_poll(self, job_id: str, state: str | None) -> None:
+        """Take what a poll has told; a job that runs on is asked for again."""
+        for ending in self._known([job_id]):
+            with self._isolation.of("ending of job", job_id):
+                ending.on_state(state)
+                if not ending.was_asked and not ending.is_over and state != JobState.SUBMITTED.value:
+                    ending.is_queued = True
+                    self._queue.put_nowait(ending)
+
+    def on_refusal(self, job_id: str, error: ApiParameterError) -> None:
+        """Take the API's refusal to read this as a job id: it is polled alone from now on."""
+        self._count_error("DescribeJobs", error)
+        for ending in self._known([job_id]):
+            self._refused[job_id] = 1
+            ending.on_error(error)
+        self._ask_unread([job_id])
+
+    def on_answer(self, batches: IdBatches, ids: list[str], unread: Sequence[str]) -> bool:
+        """Take that a poll was answered; a job about which it tells nothing is asked for again."""
+        self._polling.succeeded()
+        self._ask_unread(unread)
+        return True
+
+    def on_error(self, batches: IdBatches, ids: list[str], error: Exception) -> bool:
+        """Take that a poll failed; its jobs are asked for again."""
+        if not isinstance(error, CloudError):
+            raise error
+        self._count_error("DescribeJobs", error)
+        if isinstance(error, ApiThrottledError):
+            self._polling.throttled()
+        self._ask_unread(ids)
+        return True
+
+    def _known(self, ids: Sequence[str]) -> list[_Termination]:
+        return [self._terminations[job_id] for job_id in ids if job_id in self._terminations]
+
+    def _ask_unread(self, ids: Sequence[str]) -> None:
         """Ask again for jobs about which the API says nothing; those that it refused to end wait until it does."""
-        for ending in batch:
+        for ending in self._known(ids):
             if not ending.was_asked and not ending.is_over and not ending.refusals:
                 ending.is_queued = True
                 self._queue.put_nowait(ending)
 
-    def _on_state(self, ending: _Termination, state: str | None) -> None:
-        with self._isolation.of("ending of job", ending.job_id):
-            ending.on_state(state)
-            if not ending.was_asked and not ending.is_over and state != JobState.SUBMITTED.value:
-                ending.is_queued = True
-                self._queue.put_nowait(ending)
-
-    async def _let_go(self, batch: Sequence[_Termination]) -> None:
+    async def _let_go(self, ids: list[str]) -> None:
         """Close what is over, or was asked for so long ago that the rest is the cloud's; then keep the pace."""
         now = asyncio.get_running_loop().time()
-        for ending in batch:
+        for ending in self._known(ids):
             if ending.is_over or (ending.was_asked and now - ending.asked_at > BOUND):
                 self._close(ending)
-        await asyncio.sleep(1.0 / self._polling.rate)
+        await asyncio.sleep(self._polling.interval)
 
     def _close(self, ending: _Termination) -> None:
         del self._terminations[ending.job_id]
@@ -314,9 +325,7 @@ class JobTerminator:
         self._metrics.count("api.errors", action=action, error=type(error).__name__)
 
 
-_terminators: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, JobTerminator]] = (
-    weakref.WeakKeyDictionary()
-)
+_terminators: PerLoop[Hashable, JobTerminator] = PerLoop()
 
 
 def shared_terminator(key: Hashable, open_api: OpenTerminationApi, metrics: Metrics | None = None) -> JobTerminator:
@@ -327,14 +336,9 @@ def shared_terminator(key: Hashable, open_api: OpenTerminationApi, metrics: Metr
     :param open_api: Opens the API for a new one.
     :param metrics: Where a new one's counts go.
     """
-    terminators = _terminators.setdefault(asyncio.get_running_loop(), {})
-    terminator = terminators.get(key)
-    if terminator is None or not terminator.is_open:
 
-        def forget() -> None:
-            # Its task refers to the loop, so an entry that stayed would keep a loop that has ended.
-            if terminators.get(key) is created:
-                del terminators[key]
+    def create() -> JobTerminator:
+        terminator = JobTerminator(open_api, metrics, lambda: _terminators.discard(key, terminator))
+        return terminator
 
-        terminator = terminators[key] = created = JobTerminator(open_api, metrics, forget)
-    return terminator
+    return _terminators.get(key, create, lambda terminator: terminator.is_open)

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Let somebody see every message that the shared reader receives, and say when each may be deleted.
+Let a subscriber see every message that the shared reader receives, and say when each may be deleted.
 
-Waits need the message about their job; a watcher that starts DAGs needs them all, and a message that it has seen must
-not be deleted before what it fired is stored. So a delivery is deleted when every tap that took it has said so, and
-left to come back when one of them has not.
+A wait needs the message about its job. A watcher that starts DAGs needs every message, and a message that it has taken
+must not be deleted before what it fired is stored. So a delivery is deleted when every subscriber that took it has said
+so, and left to come back when one of them has not.
 
-A message that a tap holds comes back after each visibility timeout. It is not held again: only its receipt handle is
-new, and the newest one deletes it. A tap that is full makes the reader wait for a moment, because Airflow takes a
-hundred events a second from a watcher; one that stays full is blocked, is offered nothing until it is half empty, and
-the others go on.
+A message that a subscriber holds comes back after each visibility timeout. It is not held again: only its receipt
+handle is new, and the newest one deletes it. A subscriber that is full makes the reader wait for a moment, because
+Airflow takes a hundred events a second from a watcher. One that stays full is blocked: it is offered nothing until it
+is half empty, and the others go on.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from airflow_batch_events.events.message import BatchEvent
 Wants = Callable[[tuple[BatchEvent, ...]], bool]
 
 MAX_OPEN = 512
-"""Deliveries that a tap holds before it is full, by default; Airflow fails a watcher that has 1,024 waiting."""
+"""Deliveries that a subscriber holds before it is full, by default; Airflow fails a watcher that has 1,024 waiting."""
 
 BACK_PRESSURE = 5.0
-"""Seconds for which the reader waits for a full tap, in all, until it has been half empty again."""
+"""Seconds for which the reader waits for a full subscriber, in all, until it has been half empty again."""
 
 
 class Offer(Enum):
-    """What became of a delivery that a tap was offered."""
+    """What became of a delivery that a subscriber was offered."""
 
     UNWANTED = "unwanted"
     TAKEN = "taken"
@@ -42,7 +42,7 @@ class Offer(Enum):
 @dataclass(eq=False)
 class Delivery:
     """
-    A message on its way to taps.
+    A message on its way to subscribers.
 
     :param message_id: The queue's id of the message.
     :param body: The message's body.
@@ -65,31 +65,31 @@ class Delivery:
 
     @property
     def is_held(self) -> bool:
-        """Whether a tap holds it."""
+        """Whether a subscriber holds it."""
         return bool(self._holders)
 
     def is_known_to(self, subscriber: MessageSubscriber) -> bool:
-        """Whether the tap holds it, or has stored what came of it."""
+        """Whether the subscriber holds it, or has stored what came of it."""
         return subscriber in self._holders or subscriber in self._done
 
     def received_again(self, receipt_handle: str) -> None:
-        """Take the handle that deletes it from now on; who has left it may have it again."""
+        """Take the handle that deletes it from now on; a subscriber that has left it may have it again."""
         self.receipt_handle = receipt_handle
         self._is_left = False
 
     def hold(self, subscriber: MessageSubscriber) -> None:
-        """Note that a tap holds it."""
+        """Note that a subscriber holds it."""
         self._holders.add(subscriber)
 
     def leave(self) -> None:
-        """Let it come back, because somebody who wants it cannot take it now."""
+        """Let it come back, because a subscriber that wants it cannot take it now."""
         self._is_left = True
 
     def settle(self, subscriber: MessageSubscriber, *, is_stored: bool) -> None:
         """
-        Note that a tap is done with it.
+        Note that a subscriber is done with it.
 
-        :param tap: The tap.
+        :param subscriber: The subscriber.
         :param is_stored: Whether what came of it is stored; otherwise the message is left and comes back.
         """
         self._holders.discard(subscriber)
@@ -103,7 +103,7 @@ class Delivery:
 
 class MessageSubscriber:
     """
-    One who sees the messages; iterate over it for deliveries and settle each of them.
+    Sees the messages; iterate over it for deliveries and settle each of them.
 
     :param wants: Says by a message's events whether the message is wanted; by default, if it has any.
     :param capacity: Deliveries that it holds before it is full: at least as many as it settles together.
@@ -124,7 +124,7 @@ class MessageSubscriber:
         self._held: set[Delivery] = set()
         self._has_room = asyncio.Event()
         self._has_room.set()
-        self._patience = BACK_PRESSURE
+        self._time_left = BACK_PRESSURE
         self._full_since = 0.0
 
     @property
@@ -138,7 +138,7 @@ class MessageSubscriber:
         return max(len(self._held) / self._capacity, self._size / self._max_size)
 
     def offer(self, delivery: Delivery) -> Offer:
-        """Take the delivery if it is wanted and was not taken before, unless the tap is blocked."""
+        """Take the delivery if it is wanted and was not taken before, unless the subscriber is blocked."""
         if delivery.is_known_to(self):
             return Offer.TAKEN
         if not self._wants(delivery.events):
@@ -159,13 +159,13 @@ class MessageSubscriber:
         self._deliveries.put_nowait(error)
 
     async def wait_for_room(self) -> None:
-        """Wait until the tap can hold more, unless that takes too long in all, which blocks it."""
+        """Wait until the subscriber can hold more, unless that takes too long in all, which blocks it."""
         if not self.is_full or self.is_blocked:
             return
         waiting = asyncio.ensure_future(self._has_room.wait())
         try:
             full_for = asyncio.get_running_loop().time() - self._full_since
-            await asyncio.wait([waiting], timeout=max(0.0, self._patience - full_for))
+            await asyncio.wait([waiting], timeout=max(0.0, self._time_left - full_for))
         finally:
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
@@ -178,10 +178,10 @@ class MessageSubscriber:
         self._held.discard(delivery)
         self._size -= len(delivery.body)
         if self._load < 1 and self.is_full:
-            self._patience = max(0.0, self._patience - (asyncio.get_running_loop().time() - self._full_since))
+            self._time_left = max(0.0, self._time_left - (asyncio.get_running_loop().time() - self._full_since))
             self._has_room.set()
         if self._load <= 0.5:
-            self._patience = BACK_PRESSURE
+            self._time_left = BACK_PRESSURE
             self.is_blocked = False
         delivery.settle(self, is_stored=is_stored)
 

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What a consumer counts and measures; whoever makes the consumer says where it goes, and for which queue.
+What a consumer counts and measures; the caller that makes the consumer says where it goes, and for which queue.
 
 The names, all below ``tencent_batch.`` where Airflow's stats take them:
 
 ==========================  =======  ==============================================================================
 ``events.received``         counter  messages that a receive brought
 ``events.dispatched``       counter  events that a wait here took
-``events.duplicate``        counter  deliveries of an event that was seen before
-``events.stale``            counter  events that only caused a look: old, from the future or another region, without a
+``events.duplicate``        counter  deliveries of an event that was received before
+``events.stale``            counter  events that only caused a poll: old, from the future or another region, without a
                                      time, or contradicting themselves
 ``events.orphaned``         counter  messages with an event for nobody here
 ``events.unreadable``       counter  messages that are no Batch events
@@ -50,7 +50,7 @@ class Metrics(Protocol):
 
 
 class Counts:
-    """Keep the counters and the last gauges, and nothing else; what a consumer has when nobody gave it another."""
+    """Keep the counters and the last gauges, and nothing else; a consumer's default."""
 
     def __init__(self) -> None:
         self.counters: Counter[str] = Counter()

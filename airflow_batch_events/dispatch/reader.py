@@ -1,18 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Read one queue for ever: long poll, hand out, delete last, back off.
+Read one queue as long as anybody waits: long poll, hand out, delete last, back off.
 
-Nothing but cancellation stops the loop once a receive has succeeded; before that, a queue that does not exist, a name
-that cannot exist and keys that are refused end it, because then somebody has to mend a setting. A message whose
-handling fails is left, and the next one is handled. Who deletes a message is decided in :meth:`Reader._handle`, and
-nowhere else:
-
-* a tap took it: deleted when every tap that did has said so; left where another wants it and cannot take it now;
-* every event in it was taken by waits here: deleted;
-* a Batch event that nobody here waits for: left for another triggerer, deleted once it is older than ``orphan_ttl``,
-  because every later wait looks at the API first: older by the cloud's clock, and by a clock that never steps since it
-  was seen here first, so that a wrong clock deletes nothing;
-* anything else: left for the queue's dead-letter policy.
+Nothing but cancellation stops the loop once a receive has succeeded; what stops it before that, see
+``first_contact.py``. A message whose handling fails is left, and the next one is handled. What becomes of a message is
+decided in ``message_handler.py`` and ``deleter.py``.
 """
 
 from __future__ import annotations
@@ -24,14 +16,14 @@ from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from airflow_batch_events.dispatch.call_bound import CallBound
 from airflow_batch_events.dispatch.deleter import Deleter
-from airflow_batch_events.dispatch.message_subscriber import Delivery, MessageSubscriber, Offer
+from airflow_batch_events.dispatch.first_contact import READER_ERRORS
+from airflow_batch_events.dispatch.loops.call_bound import CallBound
+from airflow_batch_events.dispatch.loops.supervision import Isolation
+from airflow_batch_events.dispatch.message_handler import Message, MessageHandler
+from airflow_batch_events.dispatch.message_subscriber import MessageSubscriber
 from airflow_batch_events.dispatch.metrics import Metrics
-from airflow_batch_events.dispatch.recent_set import FirstSeen, RecentSet
-from airflow_batch_events.dispatch.supervision import Isolation
-from airflow_batch_events.events.message import BatchEvent, parse_message
-from airflow_batch_events.exceptions import CmqCredentialsError, CmqParameterError, CmqQueueNotFoundError
+from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.limits import MAX_MESSAGES
 from airflow_batch_events.protocol.clock import CloudClock
 from airflow_batch_events.text import MAX_TEXT, printable
@@ -42,7 +34,7 @@ MAX_PAUSE = 30.0
 """Seconds between tries at the most while the queue cannot be read."""
 
 GATHER = 0.02
-"""Seconds for which messages that come one after the other are let gather, so that a call brings more than one."""
+"""Seconds that messages which come one after the other have to gather, so that a call brings more than one."""
 
 MAX_FRUITLESS_PAUSE = 0.25
 """Seconds between receives at the most while the queue is full of messages that are not ours, or cannot be taken."""
@@ -55,28 +47,6 @@ CROWDED_FOR = 60.0
 
 WARN_EVERY = 60.0
 """Seconds between two warnings about the same outage."""
-
-FIRST_CONTACT_ERRORS = (CmqQueueNotFoundError, CmqCredentialsError, CmqParameterError)
-"""What ends the reader when it is the answer to its first call: somebody has to mend a setting."""
-
-
-class Message(Protocol):
-    """A received message, as far as the reader cares."""
-
-    @property
-    def body(self) -> str: ...
-
-    @property
-    def message_id(self) -> str: ...
-
-    @property
-    def receipt_handle(self) -> str: ...
-
-    @property
-    def enqueue_time(self) -> float: ...
-
-    @property
-    def dequeue_count(self) -> int | None: ...
 
 
 class Queue(Protocol):
@@ -96,7 +66,7 @@ class ReaderSettings:
 
     :param poll_wait: Seconds of a long poll; above 3 TDMQ delivers markedly more duplicates.
     :param orphan_ttl: Seconds after which an event that nobody here waits for is deleted, counted from its enqueue time
-        and from when the reader has seen it first.
+        and from when the reader has received it first.
     :param max_receives: Receive calls under way at once at the most, while they come back full.
     :param drain_timeout: Seconds that the end of the reader may take to delete what was handed out.
     """
@@ -120,7 +90,7 @@ class Reader:
     :param settings: How to behave.
     :param metrics: Where counts and measurements go.
     :param isolation: Keeps what goes wrong with one message, or in one callback, from the others.
-    :param taps: Who sees every message; the set may change at any time.
+    :param subscribers: Who sees every message; the set may change at any time.
     """
 
     def __init__(
@@ -140,21 +110,18 @@ class Reader:
         self._subscribers = subscribers
         self._name = name
         self._queue = queue
-        self._take = take
         self._on_health = on_health
-        self._clock = clock
         self._settings = settings
         self._deleter = Deleter(queue.delete, metrics)
+        self._handler = MessageHandler(
+            name, take, self._deleter, clock, settings.orphan_ttl, metrics, isolation, subscribers
+        )
         self._bound = CallBound()
         self._has_received = False
-        self._held: dict[str, Delivery] = {}
-        self._orphans: FirstSeen[str] = FirstSeen()
         self._drains: set[asyncio.Task[None]] = set()
         self._fruitless = 0
-        self._has_left = False
         self._crowded_until: float | None = None
         self._is_streaming = False
-        self._unreadable: RecentSet[str] = RecentSet()
         self._warned_at = float("-inf")
         self._warned_of_subscribers_at = float("-inf")
 
@@ -172,7 +139,7 @@ class Reader:
                 try:
                     await self._poll()
                 except Exception as error:
-                    if isinstance(error, FIRST_CONTACT_ERRORS) and not self._has_received:
+                    if isinstance(error, READER_ERRORS) and not self._has_received:
                         raise
                     failures += 1
                     await self._back_off(error, failures)
@@ -226,14 +193,15 @@ class Reader:
         self._has_received = True
         if messages:
             self._metrics.count("events.received", len(messages))
-        taken = 0
-        self._has_left = False
+        is_ours = is_left = False
         for message in messages:
             with self._isolation.of("message", message.message_id):
-                taken += self._handle(message)
+                handled = self._handler.handle(message, is_crowded=self._fruitless > 0)
+                is_ours |= handled.is_ours
+                is_left |= handled.is_left
         is_full = len(messages) == MAX_MESSAGES
-        # What a blocked tap wants comes back, and each time brings it nearer to the dead-letter queue: slowly, then.
-        is_fruitful = taken > 0 and not self._has_left
+        # What a blocked subscriber wants comes back, and each time is nearer to the dead-letter queue: slowly, then.
+        is_fruitful = is_ours and not is_left
         self._fruitless = self._fruitless + 1 if is_full and not is_fruitful else 0
         self._note_crowd(loop.time())
         self._tell_health(self._crowded_until is None)
@@ -244,7 +212,7 @@ class Reader:
             self._on_health(is_readable)
 
     async def _wait_for_subscribers(self) -> None:
-        """Let full taps make room, for a moment; say once a minute which are blocked."""
+        """Give full subscribers a moment to make room; say once a minute which are blocked."""
         for subscriber in list(self._subscribers):
             await subscriber.wait_for_room()
         now = asyncio.get_running_loop().time()
@@ -255,7 +223,8 @@ class Reader:
                 self._warned_of_subscribers_at = now
                 self._metrics.count("subscribers.blocked")
                 log.warning(
-                    "%s takes no more messages of %s: they are left in the queue and come back; everybody else goes on",
+                    "%s takes no more messages of %s: they stay in the queue and come back; the waits and the other "
+                    "subscribers go on",
                     subscriber.name,
                     self._name,
                 )
@@ -265,92 +234,14 @@ class Reader:
             if self._crowded_until is None:
                 log.warning(
                     "%s is full of messages that nobody here waits for, or can take: our events come late, so waiting "
-                    "jobs are looked at more often. Give these waits a queue of their own (airflow-batch-events "
-                    "provision), or find out who sends the others (airflow-batch-events doctor)",
+                    "jobs are polled more often. Give these waits their own queue (airflow-batch-events provision), or "
+                    "find out who sends the others (airflow-batch-events doctor)",
                     self._name,
                 )
             self._crowded_until = now + CROWDED_FOR
         elif self._crowded_until is not None and now >= self._crowded_until:
             self._crowded_until = None
             log.info("%s is not full of others' messages any more", self._name)
-
-    def _handle(self, message: Message) -> bool:
-        """Hand out what is in the message and see to its deletion; return whether anybody here took it."""
-        parsed = parse_message(message.body)
-        takers = [self._is_taken(event, message.message_id) for event in parsed.events]
-        now = self._clock.now()
-        self._metrics.time("lag.enqueue", max(0.0, now - message.enqueue_time))
-        offer = self._hand_to_subscribers(message, parsed.events)
-        if offer is not Offer.UNWANTED:
-            return offer is Offer.TAKEN
-        if parsed.problem is not None:
-            self._report_unreadable(message, parsed.problem)
-            return False
-        if all(takers):
-            self._deleter.add(message.receipt_handle)
-            return True
-        self._metrics.count("events.orphaned")
-        if not all(event.known_name or event.batch for event in parsed.events):
-            return False
-        waited = self._orphans.age(message.message_id, asyncio.get_running_loop().time())
-        if min(waited, now - message.enqueue_time) < self._settings.orphan_ttl:
-            return False
-        self._orphans.forget(message.message_id)
-        self._deleter.add(message.receipt_handle)
-        return True
-
-    def _is_taken(self, event: BatchEvent, message_id: str) -> bool:
-        with self._isolation.of("event in message", message_id):
-            return self._take(event)
-        return False
-
-    def _hand_to_subscribers(self, message: Message, events: tuple[BatchEvent, ...]) -> Offer:
-        if not self._subscribers:
-            return Offer.UNWANTED
-        # Two messages without an id are two messages.
-        key = message.message_id or message.receipt_handle
-        delivery = self._held.get(key)
-        if delivery is not None:
-            delivery.received_again(message.receipt_handle)
-        else:
-            delivery = Delivery(
-                message_id=message.message_id,
-                body=message.body,
-                enqueue_time=message.enqueue_time,
-                dequeue_count=message.dequeue_count,
-                events=events,
-                receipt_handle=message.receipt_handle,
-                _on_done=lambda delivery, is_stored: self._on_handed(key, delivery, is_stored),
-            )
-        result = Offer.UNWANTED
-        for subscriber in list(self._subscribers):
-            # What fails on the message may want it.
-            offer = Offer.LEFT
-            with self._isolation.of(f"question whether {subscriber.name} wants message", message.message_id):
-                offer = subscriber.offer(delivery)
-            if offer is Offer.LEFT:
-                delivery.leave()
-                self._has_left = True
-            if result is Offer.UNWANTED:
-                result = offer
-        if delivery.is_held:
-            self._held[key] = delivery
-            return Offer.TAKEN
-        return result
-
-    def _on_handed(self, key: str, delivery: Delivery, is_stored: bool) -> None:
-        self._held.pop(key, None)
-        if is_stored:
-            self._deleter.add(delivery.receipt_handle)
-
-    def _report_unreadable(self, message: Message, problem: str) -> None:
-        self._metrics.count("events.unreadable")
-        if not self._unreadable.add(message.message_id):
-            return
-        # A queue full of others' messages is worth one line, not one for each of them.
-        level = logging.DEBUG if self._fruitless else logging.WARNING
-        log.log(level, "Left message %s in %s: %s", printable(message.message_id, 200), self._name, problem)
-        log.debug("Body of message %s: %s", printable(message.message_id, 200), printable(message.body, 2000))
 
     async def _back_off(self, error: Exception, failures: int) -> None:
         self._metrics.count("api.errors", action="BatchReceiveMessage", error=type(error).__name__)
@@ -362,7 +253,7 @@ class Reader:
         if now - self._warned_at >= WARN_EVERY:
             self._warned_at = now
             log.warning(
-                "Cannot read %s (try %d); waits go on by looking at the Batch API: %s",
+                "Cannot read %s (try %d); the waits go on by polling the Batch API: %s",
                 self._name,
                 failures,
                 printable(error, MAX_TEXT),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was seen lately, up to a number: for everything that must know again what comes twice."""
+"""What came lately, up to a number: for everything that must recognize what comes twice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REMEMBERED = 10_000
 """How much is remembered."""
 
 FORGOTTEN_AFTER = 3600.0
-"""Seconds after which it is forgotten when something was seen first."""
+"""Seconds after which it is forgotten when something came first."""
 
 
 class RecentSet(Generic[T]):
@@ -36,7 +36,7 @@ class RecentSet(Generic[T]):
 
 class FirstSeen(Generic[T]):
     """
-    When each of ten thousand things was seen first.
+    When each of ten thousand things came first.
 
     What is there stays, and more is not remembered: of a crowd that is too large some grow old, and make room.
     """
@@ -45,7 +45,7 @@ class FirstSeen(Generic[T]):
         self._times: dict[T, float] = {}
 
     def age(self, item: T, now: float) -> float:
-        """Return the seconds since the item was seen first; 0 as long as it is not remembered."""
+        """Return the seconds since the item came first; 0 as long as it is not remembered."""
         first = self._times.get(item)
         if first is not None:
             return now - first

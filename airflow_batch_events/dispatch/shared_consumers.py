@@ -2,18 +2,16 @@
 """
 One consumer per key and event loop: it starts with the first wait and stops after the last.
 
-Nothing outlives the waits, because a task test runs each wait in a loop of its own and must leave nothing pending. The
-registry is keyed by the loop itself, never by its id, which the next loop may get again.
+Nothing outlives the waits, because a task test runs each wait in its own loop and must leave nothing pending.
 """
 
 from __future__ import annotations
 
-import asyncio
-import weakref
 from collections.abc import Callable, Hashable
 from contextlib import AbstractAsyncContextManager
 
 from airflow_batch_events.dispatch.consumer import Consumer
+from airflow_batch_events.protocol.per_loop import PerLoop
 
 
 class _Shared:
@@ -21,9 +19,10 @@ class _Shared:
         self.key = key
         self.consumer = consumer
         self.users = 0
+        consumer.start()
 
 
-_shared: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, _Shared]] = weakref.WeakKeyDictionary()
+_shared: PerLoop[Hashable, _Shared] = PerLoop()
 
 
 class _Use(AbstractAsyncContextManager[Consumer]):
@@ -37,29 +36,22 @@ class _Use(AbstractAsyncContextManager[Consumer]):
         self._shared: _Shared | None = None
 
     async def __aenter__(self) -> Consumer:
-        consumers = _shared.setdefault(asyncio.get_running_loop(), {})
-        shared = consumers.get(self._key)
-        create, self._create = self._create, None
+        key, create, self._create = self._key, self._create, None
         if create is None:
             raise RuntimeError("a use of a shared consumer can be entered once")
-        if shared is None or not shared.consumer.is_usable:
-            shared = consumers[self._key] = _Shared(self._key, create())
-            shared.consumer.start()
+        shared = _shared.get(key, lambda: _Shared(key, create()), lambda shared: shared.consumer.is_usable)
         shared.users += 1
         # The key that all uses share, instead of one for each.
         self._shared, self._key = shared, shared.key
         return shared.consumer
 
     async def __aexit__(self, *exc_info: object) -> None:
-        shared = self._shared
+        shared, self._shared = self._shared, None
         if shared is None:
             return
-        self._shared = None
         shared.users -= 1
         if shared.users == 0:
-            consumers = _shared[asyncio.get_running_loop()]
-            if consumers.get(shared.key) is shared:
-                del consumers[shared.key]
+            _shared.discard(shared.key, shared)
             await shared.consumer.stop()
 
 

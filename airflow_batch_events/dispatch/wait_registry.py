@@ -2,16 +2,16 @@
 """
 Who waits for which job: several waits on one job, one wait for several jobs.
 
-The board hands events and looks to the waits and remembers nothing about a job for which nobody waits: a late waiter
-looks at the API, which knows better. What a wait or its listener raises stays with it.
+The registry hands events and the API's answers to the waits and remembers nothing about a job for which nobody waits: a
+late wait polls the API, which knows better. What a wait or its listener raises stays with it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from airflow_batch_events.dispatch.supervision import Isolation
+from airflow_batch_events.dispatch.loops.supervision import Isolation
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import JobWait, Outcome, WaitDecision
 
@@ -23,7 +23,7 @@ class WaitGroup:
     The jobs that one task waits for; resolved when all of them have settled.
 
     :param waits: One decision for each job, in the task's order.
-    :param reconcile_interval: Seconds between looks at the API while events can be read.
+    :param reconcile_interval: Seconds between polls while events can be read.
     :param listener: Called with each event about one of the jobs, for progress in the task's log.
     """
 
@@ -60,78 +60,77 @@ class WaitRegistry:
     The open waits by job id.
 
     :param isolation: Keeps what one of them raises from the others.
+    :param on_left: Told a job's id when nobody waits for it any more.
     """
 
-    def __init__(self, isolation: Isolation) -> None:
+    def __init__(self, isolation: Isolation, on_left: Callable[[str], None]) -> None:
         self._isolation = isolation
-        self._places: dict[str, list[tuple[JobWait, WaitGroup]]] = {}
+        self._on_left = on_left
+        self._entries: dict[str, list[tuple[JobWait, WaitGroup]]] = {}
 
     def __len__(self) -> int:
-        return len(self._places)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(list(self._places))
+        return len(self._entries)
 
     def __contains__(self, job_id: str) -> bool:
-        return job_id in self._places
+        return job_id in self._entries
 
     def add(self, group: WaitGroup) -> None:
         """Let the group's waits receive what comes for their jobs."""
         for wait in group.waits:
-            self._places.setdefault(wait.job_id, []).append((wait, group))
+            self._entries.setdefault(wait.job_id, []).append((wait, group))
 
     def remove(self, group: WaitGroup) -> None:
-        """Take the group's remaining waits off the board."""
+        """Take the group's remaining waits out of the registry."""
         for wait in group.waits:
             self._leave(wait, group)
 
     def groups(self) -> list[WaitGroup]:
         """Return every group that has an open wait."""
-        return list({id(group): group for places in self._places.values() for _, group in places}.values())
+        return list({id(group): group for entries in self._entries.values() for _, group in entries}.values())
 
     def is_missing(self, job_id: str) -> bool:
         """Whether a wait for the job has been told that the API does not know it."""
-        return any(wait.is_missing for wait, _ in self._places.get(job_id, ()))
+        return any(wait.is_missing for wait, _ in self._entries.get(job_id, ()))
 
     def reconcile_interval(self, job_id: str) -> float:
         """Return the shortest interval that a wait for the job asks for, in seconds."""
-        return min(group.reconcile_interval for _, group in self._places[job_id])
+        return min(group.reconcile_interval for _, group in self._entries[job_id])
 
     def on_event(self, event: BatchEvent, now: float) -> WaitDecision | None:
         """Hand an event to the waits for its job; None when there are none."""
-        places = self._places.get(event.job_id or "")
-        if not places:
+        entries = self._entries.get(event.job_id or "")
+        if not entries:
             return None
-        for _, group in places:
+        for _, group in entries:
             if group.listener is not None:
                 with self._isolation.of("listener of job", event.job_id):
                     group.listener(event)
-        return self._apply(places, lambda wait: wait.on_event(event, now))
+        return self._apply(entries, lambda wait: wait.on_event(event, now))
 
     def on_poll(self, job_id: str, state: str | None, as_of: float) -> WaitDecision:
         """Hand the API's answer to the waits for the job."""
-        return self._apply(self._places.get(job_id, ()), lambda wait: wait.on_poll(state, as_of))
+        return self._apply(self._entries.get(job_id, ()), lambda wait: wait.on_poll(state, as_of))
 
     def on_refusal(self, job_id: str, reason: str, as_of: float) -> None:
         """Hand the API's refusal of the id to the waits for the job."""
-        self._apply(self._places.get(job_id, ()), lambda wait: wait.on_refusal(reason, as_of))
+        self._apply(self._entries.get(job_id, ()), lambda wait: wait.on_refusal(reason, as_of))
 
     def on_clock_jump(self) -> None:
         """Let every wait forget the times that it knows."""
-        for places in self._places.values():
-            for wait, _ in places:
+        for entries in self._entries.values():
+            for wait, _ in entries:
                 wait.on_clock_jump()
 
     def settle(self, wait: JobWait, group: WaitGroup) -> None:
-        """Take a wait that has ended off the board."""
+        """Take a wait that has ended out of the registry."""
         self._leave(wait, group)
         group.settle_one()
 
     def _apply(
-        self, places: Iterable[tuple[JobWait, WaitGroup]], decide: Callable[[JobWait], WaitDecision]
+        self, entries: Iterable[tuple[JobWait, WaitGroup]], decide: Callable[[JobWait], WaitDecision]
     ) -> WaitDecision:
         wanted = WaitDecision.DONE
-        for wait, group in list(places):
+        for wait, group in list(entries):
             with self._isolation.of("wait for job", wait.job_id):
                 decision = decide(wait)
                 if decision is WaitDecision.DONE:
@@ -141,9 +140,10 @@ class WaitRegistry:
         return wanted
 
     def _leave(self, wait: JobWait, group: WaitGroup) -> None:
-        places = self._places.get(wait.job_id)
-        if places is None:
+        entries = self._entries.get(wait.job_id)
+        if entries is None:
             return
-        places[:] = [place for place in places if place[0] is not wait]
-        if not places:
-            del self._places[wait.job_id]
+        entries[:] = [entry for entry in entries if entry[0] is not wait]
+        if not entries:
+            del self._entries[wait.job_id]
+            self._on_left(wait.job_id)

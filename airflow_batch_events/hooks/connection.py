@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -30,6 +29,7 @@ from airflow_batch_events.airflow_compat.masking import amask_secret, mask_secre
 from airflow_batch_events.exceptions import ConfigurationError, CredentialsError
 from airflow_batch_events.limits import DEFAULT_ROLE_DURATION
 from airflow_batch_events.protocol.credentials.settings import console_of, endpoint_of, key_part, region_of
+from airflow_batch_events.protocol.per_loop import PerLoop
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -143,11 +143,9 @@ async def aget_access(conn_id: str, region: str | None = None, *, refused: Cloud
     for name, value in (("tencentcloud_conn_id", conn_id), ("region", region or "")):
         if not isinstance(value, str):
             raise ConfigurationError(f"{name} is a {type(value).__name__}, must be text")
-    reads = _reads.setdefault(asyncio.get_running_loop(), {})
-    known = reads.get((conn_id, region))
-    if known is None or known.is_stale(refused):
-        known = reads[conn_id, region] = _Read(conn_id, region, refused)
-    return await asyncio.shield(known.task)
+    key = (conn_id, region)
+    read = _reads.get(key, lambda: _Read(conn_id, region, refused), lambda read: not read.is_stale(refused))
+    return await asyncio.shield(read.task)
 
 
 @dataclass(frozen=True)
@@ -197,9 +195,7 @@ class _Read:
         return refused is not None and refused.key == access.key and now - self._began >= sts.MIN_AGE
 
 
-_reads: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str | None], _Read]] = (
-    weakref.WeakKeyDictionary()
-)
+_reads: PerLoop[tuple[str, str | None], _Read] = PerLoop()
 
 
 async def _aread(conn_id: str, region: str | None, refused: CloudAccess | None, reread_at: float) -> CloudAccess:

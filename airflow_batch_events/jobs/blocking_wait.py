@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_batch_events.events.confirmation import CONFIRM_INTERVAL
@@ -18,6 +18,7 @@ from airflow_batch_events.exceptions import ApiParameterError, CloudError, Crede
 from airflow_batch_events.limits import MAX_IDS
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.apis.id_batches import IdBatches
+from airflow_batch_events.protocol.apis.job_poll import poll_jobs, run_blocking
 
 if TYPE_CHECKING:
     from airflow_batch_events.protocol.apis.request import Request
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 VISIBILITY_CHECK = 5.0
-"""Seconds between looks at a job that is not visible yet."""
+"""Seconds between polls of a job that is not visible yet."""
 
 
 class JobPollingMixin(ABC):
-    """The part of a hook that looks at jobs."""
+    """The part of a hook that polls jobs."""
 
     log: Any
 
@@ -70,50 +71,28 @@ class JobPollingMixin(ABC):
         """
         open_waits = {wait.job_id: wait for wait in waits if not wait.is_done}
         batches = IdBatches(list(open_waits), {job_id: 1 for job_id, wait in open_waits.items() if wait.is_refused})
-        failure: CloudError | None = None
-        while (ids := batches.take()) is not None:
-            try:
-                answer = self.send(batch.describe_job_states(ids))
-            except ApiParameterError as error:
-                refused = batches.refused(ids)
-                if refused is not None:
-                    open_waits[refused].on_refusal(f"{error.code}: {error.message}", as_of)
-                continue
-            except CloudError as error:
-                failure = error
-                if not batches.failed(ids):
-                    break
-                continue
-            unread = set(answer.unread(ids))
-            if unread:
-                self.log.warning("The API's answer does not tell the state of %d of %d jobs", len(unread), len(ids))
-            if len(unread) < len(ids):
-                batches.is_answered = True
-            elif not batches.failed(ids):
-                break
-            for job_id in ids:
-                if job_id not in unread:
-                    open_waits[job_id].on_poll(answer.states.get(job_id), as_of)
-        if failure is not None:
-            raise failure
+        told = _Told(open_waits, as_of, self.log)
+        run_blocking(poll_jobs(batches, told), lambda ids: self.send(batch.describe_job_states(ids)))
+        if told.failure is not None:
+            raise told.failure
 
     def poll_at_once(
         self, waits: Sequence[JobWait], *, sleep: Callable[[float], None] = time.sleep, confirm: bool = False
     ) -> None:
         """
-        Look once, for a wait that is looked at now and then, and survive an outage.
+        Poll once, for a wait that is polled now and then, and survive an outage.
 
         :param waits: The waits.
-        :param sleep: Waits between looks.
-        :param confirm: Whether to look on as long as the API does not know a job or refuses its id, because the next
-            look will not remember this one: a minute at the most.
+        :param sleep: Waits between polls.
+        :param confirm: Whether to go on as long as the API does not know a job or refuses its id, because the next
+            poll will not remember this one: a minute at the most.
         :raises CredentialsError: When the cloud refuses the connection's keys.
         """
         while True:
             try:
                 self.poll(waits, time.monotonic())
             except CloudError as error:
-                self.log.warning("Cannot look at %d Batch jobs, will look again: %s", len(waits), error)
+                self.log.warning("Cannot poll %d Batch jobs, will try again: %s", len(waits), error)
                 return
             is_refused, is_missing = (
                 any(getattr(wait, name) and not wait.is_done for wait in waits) for name in ("is_refused", "is_missing")
@@ -133,14 +112,14 @@ class JobPollingMixin(ABC):
         sleep: Callable[[float], None] = time.sleep,
     ) -> list[Outcome]:
         """
-        Wait on this worker until every job has settled, by looking at the API in batches.
+        Wait on this worker until every job has settled, by polling the API in batches.
 
         :param job_ids: The jobs, each once.
-        :param poll_interval: Seconds between looks.
+        :param poll_interval: Seconds between polls.
         :param timeout: Seconds after which the wait is over; None waits without end.
         :param start_timeout: Seconds after which the wait is over for a job that has not begun to run.
         :param grace: Seconds for which a job that the API does not know counts as not visible yet.
-        :param sleep: Waits between looks.
+        :param sleep: Waits between polls.
         :return: One outcome for each job, in the order of ``job_ids``.
         :raises CredentialsError: When the cloud refuses the connection's keys at first contact.
         """
@@ -152,11 +131,11 @@ class JobPollingMixin(ABC):
                 self.poll(waits, time.monotonic())
                 has_answered = True
             except (CloudError, CredentialsError) as error:
-                # Keys that were good once are on their way to be exchanged; the client asks for them at each look.
+                # Keys that were good once are on their way to be exchanged; the client asks for them at each poll.
                 if isinstance(error, CredentialsError) and not has_answered:
                     raise
-                # What could not be read is not known, which ends nothing; the next look will tell.
-                self.log.warning("Cannot look at %d Batch jobs, will look again: %s", len(waits), error)
+                # What could not be read is not known, which ends nothing; the next poll will tell.
+                self.log.warning("Cannot poll %d Batch jobs, will try again: %s", len(waits), error)
             passed = time.monotonic() - began
             for wait in waits:
                 if start_timeout is not None and passed >= start_timeout:
@@ -170,6 +149,39 @@ class JobPollingMixin(ABC):
             if any(wait.is_refused and not wait.is_done for wait in waits):
                 ends.append(CONFIRM_INTERVAL)
             sleep(min([poll_interval, *ends]))
+
+
+class _Told:
+    """
+    Brings the answers of one poll to the waits; keeps the last failure.
+
+    :param waits: The open waits by job id.
+    :param as_of: When the poll was made, in seconds of a clock that does not step.
+    :param log: The task's log.
+    """
+
+    def __init__(self, waits: Mapping[str, JobWait], as_of: float, log: Any) -> None:
+        self.failure: CloudError | None = None
+        self._waits = waits
+        self._as_of = as_of
+        self._log = log
+
+    def on_poll(self, job_id: str, state: str | None) -> None:
+        self._waits[job_id].on_poll(state, self._as_of)
+
+    def on_refusal(self, job_id: str, error: ApiParameterError) -> None:
+        self._waits[job_id].on_refusal(f"{error.code}: {error.message}", self._as_of)
+
+    def on_answer(self, batches: IdBatches, ids: list[str], unread: Sequence[str]) -> bool:
+        if unread:
+            self._log.warning("The API's answer does not tell the state of %d of %d jobs", len(unread), len(ids))
+        return len(unread) < len(ids) or batches.failed(ids)
+
+    def on_error(self, batches: IdBatches, ids: list[str], error: Exception) -> bool:
+        if not isinstance(error, CloudError):
+            raise error
+        self.failure = error
+        return batches.failed(ids)
 
 
 def state_in(answer: batch.JobStates, job_id: str) -> str | None:

@@ -92,7 +92,7 @@ class EnvTrigger(StoredTrigger):
                     queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name)
                 )
                 wanted = EventFilter(env_id=self.env_id, events=COMPUTE_ENV_EVENTS)
-                await resources.enter_async_context(wakeup.rung_by(consumer, wanted.matches_any))
+                await resources.enter_async_context(wakeup.woken_by(consumer, wanted.matches_any))
             client = await resources.enter_async_context(AsyncSdkClient(access))
             while True:
                 try:

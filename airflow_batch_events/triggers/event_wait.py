@@ -17,8 +17,7 @@ from typing import Any
 from airflow.triggers.base import TriggerEvent
 
 from airflow_batch_events.airflow_compat.deferral import Handover
-from airflow_batch_events.dispatch.consumer import clock_check
-from airflow_batch_events.dispatch.deadline import Deadline
+from airflow_batch_events.dispatch.deadline import Deadline, clock_check
 from airflow_batch_events.dispatch.message_subscriber import MAX_OPEN, Delivery, MessageSubscriber
 from airflow_batch_events.events.collect import Collector, Question, question_for
 from airflow_batch_events.events.filter import EventFilter

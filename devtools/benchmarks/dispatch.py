@@ -83,7 +83,7 @@ def measure(*, quick: bool) -> Iterator[Figure]:
             ours.calls / number,
             "calls",
             goal=0.2 if number == 1_000 else None,
-            note="receive, delete and describe, first looks included, as the emulator counted them",
+            note="receive, delete and describe, first polls included, as the emulator counted them",
         )
         if number == max(sizes):
             note = f"without the first one, whose clients and modules take {ours.first_memory / 2**20:.1f} MiB"
@@ -112,7 +112,7 @@ def _ours(number: int) -> _Result:
     with running_cloud() as cloud:
         job_ids, ends = cloud.submit(number)
         cloud.forget_calls()
-        # A clock that is minutes off is learned in a quarter of a minute, then all jobs are looked at again, 100 at a
+        # A clock that is minutes off is learned in a quarter of a minute, then all jobs are polled again, 100 at a
         # time and ten times a second at the most.
         settle = 20.0 + number / 300
         cloud.approach(ends, settle + TO_BEGIN)

@@ -156,13 +156,13 @@ def never(rng: random.Random) -> str:
 HOUR = 3600.0
 
 BY_EVENT_ALONE = {
-    "airflow_batch_events.dispatch.schedule.SHARED_INTERVAL": HOUR,
-    "airflow_batch_events.dispatch.schedule.CALL_INTERVAL": HOUR,
+    "airflow_batch_events.dispatch.poll_schedule.SHARED_INTERVAL": HOUR,
+    "airflow_batch_events.dispatch.poll_schedule.CALL_INTERVAL": HOUR,
 }
 """What a wait must live on when nobody looks after the first look."""
 
 SOON_BELIEVED = {
-    "airflow_batch_events.dispatch.consumer.CLOCK_CHECK": 0.2,
+    "airflow_batch_events.dispatch.deadline.CLOCK_CHECK": 0.2,
     "airflow_batch_events.protocol.clock.AGREEING_FOR": 1.0,
 }
 """What lets a wrong date do within seconds what else takes a minute."""
@@ -287,7 +287,7 @@ SCENARIOS = (
         command=lasting,
         # As short as can be, for many answers, and none that is taken for "not there" may be forgiven by the grace.
         trigger={"reconcile_interval": 0.2, "grace": 1.0},
-        settings={"airflow_batch_events.dispatch.poller.MAX_PAUSE": 0.3},
+        settings={"airflow_batch_events.dispatch.poll_schedule.MAX_PAUSE": 0.3},
         limit=90.0,
     ),
     Scenario(

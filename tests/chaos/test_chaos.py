@@ -17,8 +17,8 @@ from chaos.ledger import Row
 from chaos.runner import LONG, SHORT, Scenario, run_scenario
 from chaos.scenarios import SCENARIOS
 
+from airflow_batch_events.dispatch.adaptive_rate import AdaptiveRate
 from airflow_batch_events.dispatch.job_terminator import POLL_RATE
-from airflow_batch_events.dispatch.poller import AdaptiveRate
 
 SCALE = LONG if os.environ.get("CHAOS") == "long" else SHORT
 PLAYED = [scenario for scenario in SCENARIOS if SCALE is LONG or not scenario.only_long]

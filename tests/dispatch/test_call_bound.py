@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from airflow_batch_events.dispatch.call_bound import LEAST, MOST, CallBound
+from airflow_batch_events.dispatch.loops.call_bound import LEAST, MOST, CallBound
 from airflow_batch_events.exceptions import ApiServerError, TransportError
 
 

@@ -13,8 +13,8 @@ from datetime import timedelta
 import pytest
 from support.fake_cloud import START, FakeCloud, running
 
-from airflow_batch_events.dispatch import reader
-from airflow_batch_events.dispatch.poller import Reconciler
+from airflow_batch_events.dispatch import message_handler, reader
+from airflow_batch_events.dispatch.poll_schedule import PollSchedule
 from airflow_batch_events.dispatch.shared_consumers import shared_consumer
 from airflow_batch_events.events.message import parse_message
 from airflow_batch_events.exceptions import (
@@ -325,10 +325,10 @@ def test_an_api_that_cannot_be_read_never_ends_a_wait_and_the_log_says_whose_whe
     with caplog.at_level(logging.INFO):
         run(scenario())
     first, *more, last = [record.getMessage() for record in caplog.records]
-    assert re.match(r"Cannot look at Batch jobs for queue 'q' in r \(try 1, .*oops", first)
-    assert all(line.startswith("Cannot look") for line in more)
+    assert re.match(r"Cannot poll Batch jobs for queue 'q' in r \(try 1, .*oops", first)
+    assert all(line.startswith("Cannot poll") for line in more)
     assert len(more) <= 24, "one line in ten tries, which are 15 s or more apart"
-    assert re.match(r"Looking at Batch jobs for queue 'q' in r again after \d+ failed tries", last)
+    assert re.match(r"Polling Batch jobs for queue 'q' in r again after \d+ failed tries", last)
 
 
 def test_an_unknown_job_fails_after_its_grace_period(run):
@@ -836,7 +836,7 @@ def test_a_message_whose_handling_fails_does_not_cost_the_others_of_its_call_the
             raise RuntimeError("nobody has foreseen it")
         return parse_message(body)
 
-    monkeypatch.setattr(reader, "parse_message", broken)
+    monkeypatch.setattr(message_handler, "parse_message", broken)
 
     async def scenario():
         cloud = FakeCloud(dict.fromkeys(job_ids(10), "RUNNING"))
@@ -854,15 +854,15 @@ def test_a_message_whose_handling_fails_does_not_cost_the_others_of_its_call_the
     run(scenario())
 
 
-@pytest.mark.parametrize("loop", ["reader", "reconciler"])
+@pytest.mark.parametrize("loop", ["reader", "poller"])
 def test_a_loop_that_dies_unforeseen_is_started_again_and_no_wait_fails(run, monkeypatch, loop):
-    owner, method = {"reader": (reader.Reader, "_pause"), "reconciler": (Reconciler, "_take_due")}[loop]
+    owner, method = {"reader": (reader.Reader, "_pause"), "poller": (PollSchedule, "gather_for")}[loop]
     right, deaths = getattr(owner, method), iter(range(3))
 
-    def deadly(self):
+    def deadly(self, *args):
         if next(deaths, None) is not None:
             raise RuntimeError("nobody has foreseen it")
-        return right(self)
+        return right(self, *args)
 
     monkeypatch.setattr(owner, method, deadly)
 

@@ -28,7 +28,7 @@ def listening(cloud, scenario, **settings):
     async def whole():
         wakeup = EventWakeup(**settings)
         wants = EventFilter(env_id=ENV).matches_any
-        async with running(cloud.consumer()) as consumer, wakeup.rung_by(consumer, wants):
+        async with running(cloud.consumer()) as consumer, wakeup.woken_by(consumer, wants):
             await scenario(wakeup)
 
     return whole()

@@ -6,9 +6,10 @@ import logging
 
 import pytest
 
-from airflow_batch_events.dispatch import metrics, supervision
+from airflow_batch_events.dispatch import metrics
+from airflow_batch_events.dispatch.loops import supervision
+from airflow_batch_events.dispatch.loops.supervision import Isolation, keep_running
 from airflow_batch_events.dispatch.metrics import Counts, IsolatedMetrics
-from airflow_batch_events.dispatch.supervision import Isolation, keep_running
 
 
 def test_what_one_item_raises_ends_only_the_item_and_is_logged_once_for_it(caplog):

@@ -73,4 +73,4 @@ def test_waits_outlive_the_keys_of_their_role(
     assumed = len(calls_of(emulator, action="AssumeRole")) - before
     assert assumed <= 20, "seldom: a few for each process"
     texts = [airflow.log(DAG, run_id, task_id) for task_id in ("in_triggerer", "on_worker")]
-    assert not [text for text in texts if "cannot be renewed" in text or "Cannot look" in text]
+    assert not [text for text in texts if "cannot be renewed" in text or "Cannot poll" in text]

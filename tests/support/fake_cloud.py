@@ -146,7 +146,7 @@ class FakeCloud:
 
     def consumer(self, *, with_queue: bool = True, **settings: Any) -> Consumer:
         @asynccontextmanager
-        async def open_source(clock: CloudClock):
+        async def open_backends(clock: CloudClock):
             self.opened += 1
 
             class Teaching:
@@ -172,7 +172,7 @@ class FakeCloud:
         loop = asyncio.get_running_loop()
         clock = CloudClock(wall=lambda: START + loop.time() + self.wall_error, monotonic=loop.time)
         return Consumer(
-            "queue 'q' in r", open_source, ReaderSettings(**settings), self.metrics, region="r", clock=clock
+            "queue 'q' in r", open_backends, ReaderSettings(**settings), self.metrics, region="r", clock=clock
         )
 
 

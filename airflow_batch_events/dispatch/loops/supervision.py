@@ -2,10 +2,10 @@
 """
 Keep an exception with its item, and a loop alive.
 
-Thousands of waits of many DAGs share one reader, one poller and their callbacks. What one of them raises must cost no
-other anything, and must be seen: it is logged once with its item, counted as ``errors``, and the loop goes on. A loop
-that ends all the same, by something that nobody has foreseen, is logged, counted and started again; also where it was
-a log handler that has raised.
+Thousands of waits of many DAGs share one reader, one poller and their callbacks. What one of them raises must cost the
+others nothing, and must be noticed: it is logged once with its item, counted as ``errors``, and the loop goes on. A
+loop that ends all the same, by an error that nobody has foreseen, is logged, counted and started again; also where it
+was a log handler that has raised.
 """
 
 from __future__ import annotations
@@ -103,6 +103,6 @@ async def keep_running(
             if asyncio.get_running_loop().time() - began > MAX_PAUSE:
                 pause = 1.0
             with suppress(Exception):
-                log.error("The %s has ended unforeseen and is started again in %.0f s", name, pause, exc_info=error)
+                log.error("The %s has ended unexpectedly and is started again in %.0f s", name, pause, exc_info=error)
         await asyncio.sleep(pause)
         pause = min(MAX_PAUSE, 2 * pause)
