@@ -46,7 +46,7 @@ def test_without_events_it_sleeps_as_long_as_it_is_told(run):
     run(listening(FakeCloud(), scenario))
 
 
-def test_an_event_ends_the_sleep_at_once_and_its_message_is_deleted(run):
+def test_an_event_ends_the_sleep_at_once(run):
     cloud = FakeCloud()
 
     async def scenario(wakeup):
@@ -71,7 +71,7 @@ def test_an_event_that_came_between_two_sleeps_is_not_missed(run):
     run(listening(cloud, scenario))
 
 
-def test_a_hundred_events_in_a_minute_cost_a_poll_every_few_seconds(run):
+def test_many_events_cost_few_polls(run):
     cloud = FakeCloud()
 
     async def scenario(wakeup):
@@ -109,7 +109,7 @@ def test_events_of_other_environments_wake_nobody_and_are_left(run):
     run(listening(cloud, scenario))
 
 
-def test_a_queue_that_does_not_exist_ends_the_sleep_with_the_way_out(run):
+def test_a_missing_queue_ends_the_sleep_with_advice(run):
     async def scenario(wakeup):
         with pytest.raises(WaitQueueNotFoundError, match="create it"):
             await wakeup.sleep(60)
@@ -118,7 +118,7 @@ def test_a_queue_that_does_not_exist_ends_the_sleep_with_the_way_out(run):
     run(listening(FakeCloud(queue_error=error), scenario))
 
 
-def test_a_queue_that_cannot_be_read_for_a_while_only_costs_the_interval(run):
+def test_an_outage_of_the_queue_costs_the_interval(run):
     cloud = FakeCloud()
 
     async def scenario(wakeup):

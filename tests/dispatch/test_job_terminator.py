@@ -82,7 +82,7 @@ def running_jobs(count: int) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("per_second", "seconds"), [(None, 20), (20, 70), (10, 130), (2, 700)], ids=["free", "20/s", "10/s", "2/s"]
 )
-def test_a_thousand_jobs_are_ended_at_the_pace_of_the_api_each_with_one_request_that_is_taken(run, per_second, seconds):
+def test_a_thousand_jobs_are_ended_at_the_api_s_pace(run, per_second, seconds):
     async def scenario():
         api = FakeApi(running_jobs(1_000), per_second)
         terminator = JobTerminator(api.open)
@@ -103,7 +103,7 @@ def test_a_thousand_jobs_are_ended_at_the_pace_of_the_api_each_with_one_request_
     run(scenario())
 
 
-def test_a_job_that_is_submitted_is_asked_for_again_only_when_a_poll_shows_that_it_may_be_ended(run):
+def test_a_submitted_job_is_asked_for_again_when_it_may_end(run):
     async def scenario():
         api = FakeApi({"job-1": "SUBMITTED"})
         asyncio.get_running_loop().call_later(10, api.states.update, {"job-1": "RUNNABLE"})
@@ -115,7 +115,7 @@ def test_a_job_that_is_submitted_is_asked_for_again_only_when_a_poll_shows_that_
     run(scenario())
 
 
-def test_a_job_that_the_api_refuses_to_end_is_not_asked_for_for_ever(run):
+def test_a_job_that_is_refused_is_given_up(run):
     async def scenario():
         error = ApiRefusedError("TerminateJob", "UnsupportedOperation.TerminateOperationWithEnvId", "not so")
         api = FakeApi({"job-1": "RUNNING"}, error=error)
@@ -139,20 +139,20 @@ def test_two_tasks_with_one_job_share_its_ending(run):
     run(scenario())
 
 
-def test_one_job_id_that_the_api_refuses_costs_the_others_nothing(run):
+def test_a_refused_id_costs_the_others_nothing(run):
     async def scenario():
         api = FakeApi({**running_jobs(99), "../etc": "RUNNING"}, malformed={"../etc"})
         terminator = JobTerminator(api.open)
         reports = await asyncio.gather(*(terminator.end(job_id) for job_id in api.states))
         assert all("has ended: FAILED" in report for report in reports[:-1])
         assert "could not be ended and may still run" in reports[-1]
-        assert 2 <= api.asked["../etc"] <= 4, "and a look in between that is refused, too"
+        assert 2 <= api.asked["../etc"] <= 4, "and a poll in between that is refused, too"
         await terminator.finish()
 
     run(scenario())
 
 
-def test_a_job_whose_state_cannot_be_read_is_not_taken_for_deleted(run):
+def test_an_unreadable_job_is_not_taken_for_deleted(run):
     async def scenario():
         api = FakeApi({"job-1": "RUNNING"}, unreadable={"job-1"})
         terminator = JobTerminator(api.open)
@@ -164,7 +164,7 @@ def test_a_job_whose_state_cannot_be_read_is_not_taken_for_deleted(run):
     run(scenario())
 
 
-def test_a_request_that_failed_is_made_again_although_the_job_s_state_cannot_be_read(run):
+def test_a_request_that_failed_is_made_again(run):
     async def scenario():
         api = FakeApi({"job-1": "RUNNING"}, unreadable={"job-1"}, error=TransportError("cut"))
         terminator = JobTerminator(api.open)
@@ -188,7 +188,7 @@ def test_a_call_that_never_ends_is_given_up_and_made_again(run):
     run(scenario())
 
 
-def test_what_nobody_has_foreseen_about_one_job_costs_the_others_nothing(run, caplog):
+def test_an_unforeseen_error_costs_the_other_jobs_nothing(run, caplog):
     async def scenario():
         api = FakeApi(running_jobs(20))
         right = api.terminate
@@ -221,7 +221,7 @@ def test_keys_that_are_refused_end_at_once_and_say_so(run):
     run(scenario())
 
 
-def test_a_connection_that_is_missing_is_the_reason_that_every_task_reads(run):
+def test_a_missing_key_is_the_reason_that_every_task_reads(run):
     async def scenario():
         @asynccontextmanager
         async def open_api():
@@ -236,7 +236,7 @@ def test_a_connection_that_is_missing_is_the_reason_that_every_task_reads(run):
     run(scenario())
 
 
-def test_an_api_that_takes_nothing_is_given_up_in_the_end_and_the_jobs_are_named(run, caplog):
+def test_jobs_that_are_given_up_are_named(run, caplog):
     async def scenario():
         api = FakeApi(running_jobs(3), error=TransportError("cut"))
         terminator = JobTerminator(api.open)
@@ -250,7 +250,7 @@ def test_an_api_that_takes_nothing_is_given_up_in_the_end_and_the_jobs_are_named
     assert "job-00000002" in line
 
 
-def test_what_is_left_when_the_process_stops_is_named_and_nobody_waits_for_it_any_more(run, caplog):
+def test_what_is_left_when_the_process_stops_is_named(run, caplog):
     async def scenario():
         api = FakeApi(running_jobs(50), per_second=2)
         terminator = JobTerminator(api.open)
@@ -268,7 +268,7 @@ def test_what_is_left_when_the_process_stops_is_named_and_nobody_waits_for_it_an
     assert "were not ended and may still run (the process stops): job-" in caplog.text
 
 
-def test_tasks_that_are_killed_one_after_the_other_share_a_terminator_until_it_has_nothing_to_do(run):
+def test_tasks_share_a_terminator_while_it_has_work(run):
     async def scenario():
         api = FakeApi(running_jobs(3))
         first = shared_terminator("key", api.open)
@@ -285,7 +285,7 @@ def test_tasks_that_are_killed_one_after_the_other_share_a_terminator_until_it_h
     run(scenario())
 
 
-def test_a_metrics_backend_that_fails_leaves_no_job_running(run):
+def test_metrics_that_fail_leave_no_job_running(run):
     """One bad item stops the others: what counts is nobody's affair but the backend's."""
 
     class Broken:
@@ -304,7 +304,7 @@ def test_a_metrics_backend_that_fails_leaves_no_job_running(run):
     run(scenario())
 
 
-def test_a_request_that_ends_unforeseen_is_made_again(run, monkeypatch):
+def test_a_request_that_raises_is_made_again(run, monkeypatch):
     async def scenario():
         api = FakeApi(running_jobs(1))
         terminator = JobTerminator(api.open)

@@ -22,7 +22,7 @@ async def take(subscriber, count):
     return deliveries
 
 
-def test_a_message_is_deleted_only_after_what_it_fired_is_stored(run):
+def test_a_message_is_deleted_after_it_is_stored(run):
     async def scenario():
         cloud = FakeCloud()
         async with running(cloud.consumer()) as consumer:
@@ -54,7 +54,7 @@ def test_a_message_that_could_not_be_stored_comes_back(run):
     run(scenario())
 
 
-def test_a_wait_and_two_subscribers_see_the_same_message_which_goes_when_all_subscribers_are_done(run):
+def test_a_message_goes_when_every_subscriber_is_done(run):
     async def scenario():
         cloud = FakeCloud({JOB: "RUNNING"})
         async with running(cloud.consumer()) as consumer:
@@ -76,7 +76,7 @@ def test_a_wait_and_two_subscribers_see_the_same_message_which_goes_when_all_sub
     run(scenario())
 
 
-def test_what_is_no_event_goes_only_to_a_subscriber_that_wants_everything(run):
+def test_what_is_no_event_goes_to_who_wants_everything(run):
     async def scenario():
         cloud = FakeCloud()
         cloud.put("plain")
@@ -92,7 +92,7 @@ def test_what_is_no_event_goes_only_to_a_subscriber_that_wants_everything(run):
     run(scenario())
 
 
-def test_the_reader_waits_for_a_subscriber_that_is_full_while_somebody_empties_it(run):
+def test_the_reader_waits_for_a_full_subscriber(run):
     async def scenario():
         cloud = FakeCloud()
         for number in range(2000):
@@ -114,7 +114,7 @@ def test_the_reader_waits_for_a_subscriber_that_is_full_while_somebody_empties_i
     run(scenario())
 
 
-def test_large_messages_fill_a_subscriber_before_many_do(run):
+def test_large_messages_fill_a_subscriber_sooner(run):
     """A payload that Airflow cannot carry: hundreds of large ones at once, before any is stored."""
 
     async def scenario():
@@ -136,7 +136,7 @@ def test_large_messages_fill_a_subscriber_before_many_do(run):
     run(scenario())
 
 
-def test_a_subscriber_that_stays_full_is_blocked_and_everybody_else_goes_on(run, caplog):
+def test_a_subscriber_that_stays_full_is_blocked(run, caplog):
     async def scenario():
         cloud = FakeCloud({JOB: "RUNNING"}, visibility_timeout=600)
         for number in range(600):
@@ -168,7 +168,7 @@ def test_a_subscriber_that_stays_full_is_blocked_and_everybody_else_goes_on(run,
     assert "the watcher of asset a takes no more messages of queue 'q' in r" in warnings[0]
 
 
-def test_a_subscriber_that_is_slower_than_its_queue_is_not_drowned_and_sees_every_message_a_few_times_at_the_most(run):
+def test_a_slow_subscriber_sees_every_message(run):
     async def scenario():
         cloud = FakeCloud(visibility_timeout=30)
         for number in range(5000):
@@ -189,7 +189,7 @@ def test_a_subscriber_that_is_slower_than_its_queue_is_not_drowned_and_sees_ever
     run(scenario())
 
 
-def test_what_a_blocked_subscriber_wants_is_left_although_waits_took_it_and_comes_back_when_it_has_room(run):
+def test_what_a_blocked_subscriber_wants_comes_back(run):
     async def scenario():
         cloud = FakeCloud({JOB: "RUNNING"})
         async with running(cloud.consumer()) as consumer:
@@ -212,7 +212,7 @@ def test_what_a_blocked_subscriber_wants_is_left_although_waits_took_it_and_come
     run(scenario())
 
 
-def test_a_message_that_a_subscriber_holds_is_not_held_again_and_its_newest_handle_deletes_it(run):
+def test_the_newest_handle_deletes_a_held_message(run):
     async def scenario():
         cloud = FakeCloud(visibility_timeout=5)
         async with running(cloud.consumer()) as consumer:
@@ -232,7 +232,7 @@ def test_a_message_that_a_subscriber_holds_is_not_held_again_and_its_newest_hand
     run(scenario())
 
 
-def test_a_message_that_one_subscriber_has_stored_and_another_holds_is_not_offered_to_the_first_again(run):
+def test_what_was_stored_is_not_offered_again(run):
     async def scenario():
         cloud = FakeCloud(visibility_timeout=5)
         async with running(cloud.consumer()) as consumer:
@@ -249,7 +249,7 @@ def test_a_message_that_one_subscriber_has_stored_and_another_holds_is_not_offer
     run(scenario())
 
 
-def test_a_subscriber_that_leaves_gives_back_what_it_holds_for_the_next_one(run):
+def test_a_subscriber_that_leaves_gives_back_what_it_holds(run):
     async def scenario():
         cloud = FakeCloud(visibility_timeout=5)
         async with running(cloud.consumer()) as consumer, AsyncExitStack() as stack:
@@ -265,7 +265,7 @@ def test_a_subscriber_that_leaves_gives_back_what_it_holds_for_the_next_one(run)
     run(scenario())
 
 
-def test_a_subscriber_that_fails_on_a_message_costs_the_others_nothing_and_the_message_is_left(run, caplog):
+def test_a_subscriber_that_fails_costs_the_others_nothing(run, caplog):
     def broken(events):
         raise RuntimeError("nobody has foreseen it")
 
@@ -287,7 +287,7 @@ def test_a_subscriber_that_fails_on_a_message_costs_the_others_nothing_and_the_m
     run(scenario())
 
 
-def test_a_queue_that_does_not_exist_ends_a_subscriber_with_the_way_out(run):
+def test_a_missing_queue_ends_a_subscriber_with_advice(run):
     async def scenario():
         error = CmqQueueNotFoundError("BatchReceiveMessage", 4440, 10100, "no queue", "q")
         cloud = FakeCloud(queue_error=error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 from airflow_batch_events.dispatch.recent_set import FORGOTTEN_AFTER, REMEMBERED, FirstSeen, RecentSet
 
 
-def test_what_was_seen_is_known_until_ten_thousand_others_were():
+def test_what_came_is_known_until_ten_thousand_others_came():
     seen: RecentSet[int] = RecentSet()
     assert seen.add(0)
     assert not seen.add(0)
@@ -20,7 +20,7 @@ def test_an_age_counts_from_the_first_time():
     assert orphans.age("m1", 300.0) == 0
 
 
-def test_of_a_crowd_that_is_too_large_some_grow_old_and_make_room():
+def test_of_too_large_a_crowd_some_grow_old():
     orphans: FirstSeen[int] = FirstSeen()
     crowd = range(2 * REMEMBERED)
     for now in (0.0, 30.0, 60.0):
@@ -32,7 +32,7 @@ def test_of_a_crowd_that_is_too_large_some_grow_old_and_make_room():
     assert orphans.age(crowd[-1], 120.0) == 30
 
 
-def test_what_never_comes_again_does_not_take_the_room_for_ever():
+def test_what_never_comes_again_makes_room():
     orphans: FirstSeen[int] = FirstSeen()
     for number in range(REMEMBERED):
         orphans.age(number, 0.0)

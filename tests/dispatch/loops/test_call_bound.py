@@ -20,7 +20,7 @@ async def drip():
         await asyncio.sleep(0.1)
 
 
-def test_a_call_that_drips_for_ever_is_given_up_as_a_whole(run):
+def test_a_call_that_drips_is_given_up_as_a_whole(run):
     async def scenario():
         with pytest.raises(TransportError, match="no whole answer within 15 s; the next may take 30 s"):
             await CallBound().call(drip())
