@@ -68,7 +68,7 @@ def standing_of(parsed: ParsedMessage, offer: Offer, takers: Sequence[bool]) -> 
     return Standing.ORPHAN if is_batch else Standing.FOREIGN
 
 
-def may_delete(standing: Standing, *, age: float, orphan_ttl: float) -> bool:
+def may_delete(standing: Standing, age: float, orphan_ttl: float) -> bool:
     """
     Say whether the reader deletes a message now.
 

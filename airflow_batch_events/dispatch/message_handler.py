@@ -108,16 +108,15 @@ class MessageHandler:
         standing = standing_of(parsed, offer, takers)
         age = 0.0
         if standing is Standing.ORPHAN:
-            seen_for = self._orphans.age(message.message_id, asyncio.get_running_loop().time())
-            age = min(seen_for, now - message.enqueue_time)
-        if standing in (Standing.ORPHAN, Standing.FOREIGN):
-            if parsed.problem is None:
-                self._metrics.count("events.orphaned")
-            else:
-                self._report_unreadable(message, parsed.problem, is_crowded)
-        is_deleted = may_delete(standing, age=age, orphan_ttl=self._orphan_ttl)
+            received_for = self._orphans.age(message.message_id, asyncio.get_running_loop().time())
+            age = min(received_for, now - message.enqueue_time)
+            self._metrics.count("events.orphaned")
+        elif standing is Standing.FOREIGN:
+            self._report_foreign(message, parsed.problem, is_crowded)
+        is_deleted = may_delete(standing, age, self._orphan_ttl)
         if is_deleted:
-            self._orphans.forget(message.message_id)
+            if age:
+                self._orphans.forget(message.message_id)
             self._deleter.add(message.receipt_handle)
         return Handled(is_deleted or standing is Standing.SUBSCRIBED, is_left)
 
@@ -166,7 +165,11 @@ class MessageHandler:
         if is_stored:
             self._deleter.add(delivery.receipt_handle)
 
-    def _report_unreadable(self, message: Message, problem: str, is_crowded: bool) -> None:
+    def _report_foreign(self, message: Message, problem: str | None, is_crowded: bool) -> None:
+        if problem is None:
+            # An event, if not one of Batch's, for nobody here.
+            self._metrics.count("events.orphaned")
+            return
         self._metrics.count("events.unreadable")
         if not self._unreadable.add(message.message_id):
             return

@@ -93,8 +93,9 @@ class PollSchedule:
 
     def forget(self, job_id: str) -> None:
         """Do not poll the job any more."""
-        for table in (self._due, self._company, self._unread):
-            table.pop(job_id, None)
+        self._due.pop(job_id, None)
+        self._company.pop(job_id, None)
+        self._unread.pop(job_id, None)
 
     # What is known.
 

@@ -64,7 +64,7 @@ def test_what_a_message_is(text, offer, takers, standing):
 @pytest.mark.parametrize("age", [0.0, 119.9, 120.0, 1e9])
 def test_only_what_was_taken_is_deleted_and_an_orphan_when_it_is_old(standing, age):
     is_old_orphan = standing is Standing.ORPHAN and age >= 120
-    assert may_delete(standing, age=age, orphan_ttl=120.0) == (standing is Standing.TAKEN or is_old_orphan)
+    assert may_delete(standing, age, orphan_ttl=120.0) == (standing is Standing.TAKEN or is_old_orphan)
 
 
 def test_an_outage_does_not_fill_the_memory(run, monkeypatch):
