@@ -107,7 +107,7 @@ class _Triggerer:
             try:
                 orders.put_nowait(self._pipe.recv())
             except EOFError:
-                # Whoever started this process is gone.
+                # The process that started this one is gone.
                 loop.remove_reader(self._pipe)
                 orders.put_nowait(("stop",))
 

@@ -117,7 +117,7 @@ class Scale:
     :param jobs: Jobs.
     :param spread: Seconds over which they end.
     :param stretch: Factor on all other durations.
-    :param outage: Seconds that faults last which do not last for ever.
+    :param outage: Seconds that faults last which end by themselves.
     :param kills: How often a process is killed where processes are killed.
     :param foreign: Messages of others in the queue where there are such.
     """

@@ -18,7 +18,7 @@ from airflow_batch_events.protocol.apis import batch, tdmq
 from tencent_batch_emulator.faults.rules import Fault
 
 BLOCKING = 1_600
-"""Messages that are more than a tap holds."""
+"""Messages that are more than a subscriber holds."""
 
 QUICKLY_VISIBLE = tdmq.QueueSettings(visibility_timeout=2)
 """So that a message that was read by the wrong process comes back while a short scenario lasts."""
@@ -120,7 +120,7 @@ async def cancel_all(run: Run) -> None:
 
 
 async def block_subscriber(run: Run) -> None:
-    """Block a tap with more messages than it can hold, all of them others'."""
+    """Block a subscriber with more messages than it can hold, all of them others'."""
     await run.block_subscriber()
     for start in range(0, BLOCKING, 16):
         await run.emulator.broker.send(QUEUE, [f"somebody else's message {start + number}" for number in range(16)])
@@ -159,7 +159,7 @@ BY_EVENT_ALONE = {
     "airflow_batch_events.dispatch.poll_schedule.SHARED_INTERVAL": HOUR,
     "airflow_batch_events.dispatch.poll_schedule.CALL_INTERVAL": HOUR,
 }
-"""What a wait must live on when nobody looks after the first look."""
+"""Events alone end a wait, because nothing is polled after the first poll."""
 
 SOON_BELIEVED = {
     "airflow_batch_events.dispatch.deadline.CLOCK_CHECK": 0.2,
@@ -265,7 +265,7 @@ SCENARIOS = (
         trigger={"grace": 2.0},
     ),
     Scenario(
-        "a poison message comes back for ever",
+        "a poison message comes back again and again",
         actions=[(0.2, send_poison)],
         queue=tdmq.QueueSettings(visibility_timeout=1),
     ),
@@ -317,7 +317,7 @@ SCENARIOS = (
         limit=60.0,
     ),
     Scenario(
-        "a tap is blocked beside the waits",
+        "a subscriber is blocked beside the waits",
         before=block_subscriber,
         trigger={"reconcile_interval": HOUR},
         settings=BY_EVENT_ALONE,

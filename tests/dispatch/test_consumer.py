@@ -249,8 +249,8 @@ def test_polls_cost_one_call_in_half_a_minute(run, waits):
             calls = len(cloud.describes) - first
             batches = -(-waits // 100)
             assert calls <= 1_230 / min(24.0, 240.0 / batches)
-            looked = [at for at, asked in cloud.describes if ids[-1] in asked]
-            gaps = [later - earlier for earlier, later in itertools.pairwise(looked)]
+            polled = [at for at, asked in cloud.describes if ids[-1] in asked]
+            gaps = [later - earlier for earlier, later in itertools.pairwise(polled)]
             assert max(gaps) <= min(301, 31 * batches)
             wait.cancel()
 

@@ -101,13 +101,13 @@ def test_the_reader_waits_for_a_full_subscriber(run):
             with consumer.subscriber() as subscriber:
                 await asyncio.sleep(BACK_PRESSURE - 1)
                 assert consumer.metrics.counters["events.received"] <= MAX_OPEN + 8 * 16
-                seen = set()
+                received = set()
                 async for delivery in subscriber:
                     # As fast as Airflow takes events from a watcher.
                     await asyncio.sleep(0.01)
-                    seen.add(delivery.events[0].job_id)
+                    received.add(delivery.events[0].job_id)
                     subscriber.settle(delivery, is_stored=True)
-                    if len(seen) == 2000:
+                    if len(received) == 2000:
                         break
         assert cloud.left == []
 
@@ -125,11 +125,11 @@ def test_large_messages_fill_a_subscriber_sooner(run):
             with consumer.subscriber(lambda events: True, max_size=20_000) as subscriber:
                 await asyncio.sleep(BACK_PRESSURE - 1)
                 assert consumer.metrics.counters["events.received"] <= 20 + 8 * 16
-                seen = set()
+                received = set()
                 async for delivery in subscriber:
-                    seen.add(delivery.body)
+                    received.add(delivery.body)
                     subscriber.settle(delivery, is_stored=True)
-                    if len(seen) == 300:
+                    if len(received) == 300:
                         break
         assert cloud.left == []
 
@@ -151,7 +151,7 @@ def test_a_subscriber_that_stays_full_is_blocked(run, caplog):
                 await asyncio.sleep(30)
                 polls = -1
                 while polls != len(cloud.describes):
-                    # Right after a look an event would only cause another one.
+                    # Right after a poll an event would only cause another one.
                     polls = len(cloud.describes)
                     await asyncio.sleep(3)
                 cloud.finish(JOB)
@@ -175,13 +175,13 @@ def test_a_slow_subscriber_sees_every_message(run):
             cloud.publish(f"job-{number}")
         async with running(cloud.consumer()) as consumer:
             with consumer.subscriber() as subscriber:
-                seen = set()
+                received = set()
                 async for delivery in subscriber:
                     # As fast as Airflow takes events from a watcher.
                     await asyncio.sleep(0.01)
-                    seen.add(delivery.events[0].job_id)
+                    received.add(delivery.events[0].job_id)
                     subscriber.settle(delivery, is_stored=True)
-                    if len(seen) == 5000:
+                    if len(received) == 5000:
                         break
                 assert asyncio.get_running_loop().time() < 2 * 5000 / 100 + 30
                 assert consumer.metrics.counters["events.received"] <= 1.5 * 5000

@@ -21,7 +21,7 @@ def test_a_queue_that_fails_later_is_read_again(run, error, caplog):
             cloud.queue_error = error
             await asyncio.sleep(3600)
             polls = len(cloud.describes)
-            assert 200 <= polls <= 400, "one look every 15 s at the most"
+            assert 200 <= polls <= 400, "one poll every 15 s at the most"
             assert len(cloud.receives) < 400
             cloud.states[JOB] = "FAILED"
             (outcome,) = await asyncio.wait_for(wait, 16)
@@ -30,7 +30,7 @@ def test_a_queue_that_fails_later_is_read_again(run, error, caplog):
             cloud.queue_error = None
             cloud.states["job-2"] = "RUNNING"
             wait = asyncio.ensure_future(consumer.wait_for(["job-2"]))
-            # Long enough for the last of the frequent looks.
+            # Long enough for the last of the frequent polls.
             await asyncio.sleep(60)
             await until_no_poll_for(3, cloud)
             cloud.finish("job-2")

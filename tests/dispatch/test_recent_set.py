@@ -5,12 +5,12 @@ from airflow_batch_events.dispatch.recent_set import FORGOTTEN_AFTER, REMEMBERED
 
 
 def test_what_came_is_known_until_ten_thousand_others_came():
-    seen: RecentSet[int] = RecentSet()
-    assert seen.add(0)
-    assert not seen.add(0)
+    recent: RecentSet[int] = RecentSet()
+    assert recent.add(0)
+    assert not recent.add(0)
     for number in range(1, REMEMBERED + 1):
-        seen.add(number)
-    assert 0 not in seen
+        recent.add(number)
+    assert 0 not in recent
 
 
 def test_an_age_counts_from_the_first_time():
