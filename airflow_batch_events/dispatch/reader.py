@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from airflow_batch_events.dispatch.deleter import Deleter
 from airflow_batch_events.dispatch.first_contact import READER_ERRORS
 from airflow_batch_events.dispatch.loops.call_bound import CallBound
+from airflow_batch_events.dispatch.loops.fruitless_pause import FruitlessPause
 from airflow_batch_events.dispatch.loops.supervision import Isolation
 from airflow_batch_events.dispatch.message_handler import Message, MessageHandler
 from airflow_batch_events.dispatch.message_subscriber import MessageSubscriber
@@ -35,9 +36,6 @@ MAX_PAUSE = 30.0
 
 GATHER = 0.02
 """Seconds that messages which come one after the other have to gather, so that a call brings more than one."""
-
-MAX_FRUITLESS_PAUSE = 0.25
-"""Seconds between receives at the most while the queue is full of messages that are not ours, or cannot be taken."""
 
 CROWDED_AFTER = 20
 """Full receives in a row without anything for us, after which the queue counts as full of others' messages."""
@@ -119,7 +117,8 @@ class Reader:
         self._bound = CallBound()
         self._has_received = False
         self._drains: set[asyncio.Task[None]] = set()
-        self._fruitless = 0
+        self._fruitless = FruitlessPause()
+        self._fruitless_pause = 0.0
         self._crowded_until: float | None = None
         self._is_streaming = False
         self._warned_at = float("-inf")
@@ -152,10 +151,8 @@ class Reader:
             await self._deleter.finish(self._settings.drain_timeout)
 
     def _pause(self) -> float:
-        if self._fruitless:
-            return min(MAX_FRUITLESS_PAUSE, 0.005 * 2.0 ** min(self._fruitless, 10))
         # A message that had to be waited for comes alone; one that was there at once is one of a stream.
-        return GATHER if self._is_streaming else 0.0
+        return self._fruitless_pause or (GATHER if self._is_streaming else 0.0)
 
     async def _poll(self) -> None:
         if not await self._receive(self._settings.poll_wait):
@@ -196,13 +193,15 @@ class Reader:
         is_ours = is_left = False
         for message in messages:
             with self._isolation.of("message", message.message_id):
-                handled = self._handler.handle(message, is_crowded=self._fruitless > 0)
+                handled = self._handler.handle(message, is_crowded=self._fruitless.in_a_row > 0)
                 is_ours |= handled.is_ours
                 is_left |= handled.is_left
         is_full = len(messages) == MAX_MESSAGES
-        # What a blocked subscriber wants comes back, and each time is nearer to the dead-letter queue: slowly, then.
         is_fruitful = is_ours and not is_left
-        self._fruitless = self._fruitless + 1 if is_full and not is_fruitful else 0
+        # What a blocked subscriber wants comes back, and each time is nearer to the dead-letter queue: slowly, then.
+        self._fruitless_pause = self._fruitless.after(
+            is_full=is_full, is_fruitful=is_fruitful, may_speed_up=not is_left, now=loop.time()
+        )
         self._note_crowd(loop.time())
         self._tell_health(self._crowded_until is None)
         return is_full and is_fruitful
@@ -230,7 +229,7 @@ class Reader:
                 )
 
     def _note_crowd(self, now: float) -> None:
-        if self._fruitless >= CROWDED_AFTER:
+        if self._fruitless.in_a_row >= CROWDED_AFTER:
             if self._crowded_until is None:
                 log.warning(
                     "%s is full of messages that nobody here waits for, or can take: our events come late, so waiting "

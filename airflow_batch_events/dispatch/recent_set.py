@@ -16,10 +16,15 @@ FORGOTTEN_AFTER = 3600.0
 
 
 class RecentSet(Generic[T]):
-    """The last ten thousand different things; the oldest is forgotten first."""
+    """
+    The last different things; the oldest is forgotten first.
 
-    def __init__(self) -> None:
+    :param size: How many.
+    """
+
+    def __init__(self, size: int = REMEMBERED) -> None:
         self._items: dict[T, None] = {}
+        self._size = size
 
     def __contains__(self, item: object) -> bool:
         return item in self._items
@@ -29,7 +34,7 @@ class RecentSet(Generic[T]):
         if item in self._items:
             return False
         self._items[item] = None
-        if len(self._items) > REMEMBERED:
+        if len(self._items) > self._size:
             del self._items[next(iter(self._items))]
         return True
 

@@ -16,6 +16,7 @@ from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.triggers.base import WatcherTrigger
 from airflow_batch_events.triggers.poison_messages import PoisonMessages
 from airflow_batch_events.triggers.shared_stream import (
+    MAX_FIRED,
     QueueProducer,
     StreamItem,
     acknowledge,
@@ -66,7 +67,7 @@ class CmqMessageTrigger(WatcherTrigger):
         """Fire for each message, before the next one is asked for; what has fired does not fire again."""
         self.note_unknown()
         poison = PoisonMessages(self.log, metrics_of(self))
-        fired: RecentSet[Hashable] = RecentSet()
+        fired: RecentSet[Hashable] = RecentSet(MAX_FIRED)
         is_for_task, handover = self.task_instance is not None, handover_of(self)
         async for item in shared_stream:
             for event in _events_of(item.delivery, poison):

@@ -27,6 +27,7 @@ from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.triggers.base import WatcherTrigger
 from airflow_batch_events.triggers.poison_messages import PoisonMessages
 from airflow_batch_events.triggers.shared_stream import (
+    MAX_FIRED,
     QueueProducer,
     StreamItem,
     acknowledge,
@@ -108,7 +109,7 @@ class BatchEventTrigger(WatcherTrigger):
         """Fire for the events that match, before the next message is asked for; what has fired does not fire again."""
         wanted = self._checked_filter()
         poison = PoisonMessages(self.log, metrics_of(self))
-        fired: RecentSet[Hashable] = RecentSet()
+        fired: RecentSet[Hashable] = RecentSet(MAX_FIRED)
         is_for_task, handover = self.task_instance is not None, handover_of(self)
         async for item in shared_stream:
             item.redeliver = item.redeliver or is_for_task

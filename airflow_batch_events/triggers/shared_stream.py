@@ -54,6 +54,12 @@ Characters of the messages that a stream holds until what they fired is stored. 
 triggerer's supervisor at once, which takes some 10 MiB a second, and a triggerer for dead that is silent for 30.
 """
 
+MAX_FIRED = 100_000
+"""
+What a watcher remembers to have fired, at most some 20 MB. A message that was fired but not deleted comes back after
+its visibility timeout, and behind a long queue of others much later.
+"""
+
 
 @dataclass
 class StreamItem:

@@ -39,3 +39,8 @@ def test_what_never_comes_again_makes_room():
     late = FORGOTTEN_AFTER + 1
     assert orphans.age(-1, late) == 0
     assert orphans.age(-1, late + 30) == 30
+
+
+def test_a_set_may_be_larger_or_smaller() -> None:
+    seen: RecentSet[int] = RecentSet(2)
+    assert [seen.add(number) for number in (1, 2, 1, 3, 1)] == [True, True, False, True, True]
