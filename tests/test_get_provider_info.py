@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import re
 from importlib.metadata import entry_points, version
@@ -9,7 +10,8 @@ from importlib.resources import files
 
 import jsonschema
 import pytest
-from airflow.sdk import BaseHook, BaseOperator, Connection
+from airflow.sdk import BaseHook, Connection
+from support.operators import our_classes, public_operators
 
 from airflow_batch_events.get_provider_info import get_provider_info
 from airflow_batch_events.hooks.batch import BatchHook
@@ -83,29 +85,26 @@ def test_an_empty_form_is_a_connection_without_key_role_or_proxy():
     assert (account.key, account.role, account.place["proxy"], account.place["verify"]) == (None, None, None, True)
 
 
-def public_operators():
-    found = {}
-    for module in listed_modules():
-        for item in vars(importlib.import_module(module)).values():
-            if (
-                isinstance(item, type)
-                and issubclass(item, BaseOperator)
-                and item.__module__.startswith("airflow_batch_")
-            ):
-                found[item] = None
-    return found
-
-
-@pytest.mark.parametrize("operator", list(public_operators()), ids=lambda operator: operator.__name__)
+@pytest.mark.parametrize("operator", public_operators(), ids=lambda operator: operator.__name__)
 def test_the_docstring_says_templated_for_exactly_the_templated_parameters(operator):
-    paragraphs = re.findall(r":param (\w+):(.*?)(?=:param|\Z)", operator.__doc__, flags=re.DOTALL)
-    documented = {name for name, text in paragraphs if "(templated)" in text}
+    documented = set()
+    for one in our_classes(operator):
+        paragraphs = re.findall(r":param (\w+):(.*?)(?=:param|\Z)", one.__doc__, flags=re.DOTALL)
+        documented |= {name for name, text in paragraphs if "(templated)" in text}
     assert documented == set(operator.template_fields)
 
 
-@pytest.mark.parametrize("operator", list(public_operators()), ids=lambda operator: operator.__name__)
+@pytest.mark.parametrize("operator", public_operators(), ids=lambda operator: operator.__name__)
 def test_the_docstring_lists_the_parameters_in_the_constructor_s_order(operator):
-    documented = re.findall(r":param (\w+):", operator.__doc__)
-    names = operator.__init__.__wrapped__.__code__.co_varnames if hasattr(operator.__init__, "__wrapped__") else ()
-    accepted = [name for name in names if name in documented]
-    assert documented == accepted
+    for one in our_classes(operator):
+        accepted = [name for name in inspect.signature(one.__init__).parameters if name not in ("self", "kwargs")]
+        assert re.findall(r":param (\w+):", one.__doc__) == accepted
+
+
+@pytest.mark.parametrize("operator", public_operators(), ids=lambda operator: operator.__name__)
+def test_each_parameter_is_documented_once_and_the_docstring_names_what_the_bases_take(operator):
+    taken = [name for one in our_classes(operator)[1:] for name in re.findall(r":param (\w+):", one.__doc__)]
+    assert len(taken) == len(set(taken))
+    assert [
+        name for name in taken if f"``{name}``" not in operator.__doc__ and f":param {name}:" not in operator.__doc__
+    ] == []

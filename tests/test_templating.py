@@ -3,69 +3,26 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import json
 import re
-from collections.abc import Iterator
-from typing import Any
 
 import pendulum
 import pytest
 from airflow.sdk import DAG, BaseOperator, task_group
 from airflow.serialization.serialized_objects import DagSerialization
+from support.operators import parameters_of, public_operators, required_by
 
 from airflow_batch_events.decorators.batch import BatchJobDecoratedOperator
-from airflow_batch_events.get_provider_info import get_provider_info
 
 TEMPLATE = "{{ run_id }}-x"
 RENDERED = "run-1-x"
-# What has no default, by name, in a form that every operator takes.
-REQUIRED: dict[str, Any] = {
-    "job": {"JobName": "j"},
-    "placement": {"Zone": "ap-guangzhou-6"},
-    "compute_env": {"EnvName": "e"},
-    "job_id": "job-1",
-    "env_id": "env-1",
-    "topic_name": "t",
-    "queue_name": "q",
-    "on_succeeded": "a",
-    "on_failed": "b",
-}
 
-
-def operators() -> Iterator[type[BaseOperator]]:
-    info = get_provider_info()
-    modules = [
-        module for kind in ("operators", "sensors") for entry in info[kind] for module in entry["python-modules"]
-    ]
-    found: dict[type[BaseOperator], None] = {}
-    for module in modules:
-        for item in vars(importlib.import_module(module)).values():
-            if (
-                isinstance(item, type)
-                and issubclass(item, BaseOperator)
-                and item.__module__.startswith("airflow_batch_")
-            ):
-                found[item] = None
-    return iter(found)
-
-
-OPERATORS = list(operators())
+OPERATORS = public_operators()
 EACH_OPERATOR = pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.__name__)
 EACH_FIELD = pytest.mark.parametrize(
     ("operator", "field"),
     [pytest.param(one, field, id=f"{one.__name__}-{field}") for one in OPERATORS for field in one.template_fields],
 )
-
-
-def parameters_of(operator: type[BaseOperator]) -> dict[str, inspect.Parameter]:
-    signature = inspect.signature(operator.__init__)
-    return {name: one for name, one in signature.parameters.items() if name not in ("self", "kwargs")}
-
-
-def required_by(operator: type[BaseOperator]) -> dict[str, Any]:
-    return {name: REQUIRED[name] for name, one in parameters_of(operator).items() if one.default is one.empty}
 
 
 def is_nested(operator: type[BaseOperator], field: str) -> bool:

@@ -4,19 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_batch_events.airflow_compat.branch import BaseBranchOperator
-from airflow_batch_events.airflow_compat.configuration import conf
 from airflow_batch_events.events.catalog import JobState
-from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, Outcome
+from airflow_batch_events.events.outcome import Outcome
 from airflow_batch_events.events.values import is_list, items_of, job_id_of
 from airflow_batch_events.exceptions import ParameterError
-from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
-from airflow_batch_events.operators.job_wait_mixin import JobWaitMixin, timeout_of
-from airflow_batch_events.waiting.parameters import CONNECTION, ParameterMixin, Reader, optional, queue_name_of
+from airflow_batch_events.operators.base import PollingOperator
+from airflow_batch_events.operators.job_wait import JobWaitOperator
+from airflow_batch_events.waiting.parameters import CONNECTION, Reader
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -27,29 +25,24 @@ OUTCOME_XCOM = "outcome"
 """The XCom key of the outcome; the return value is, as with every branch operator, what was followed."""
 
 
-class BatchJobBranchOperator(ParameterMixin, JobWaitMixin, BaseBranchOperator):
+class BatchJobBranchOperator(JobWaitOperator, PollingOperator, BaseBranchOperator):
     """
     Wait for a Batch job by event, then follow the task ids for its result.
 
-    A wait that ends without a result (the job is not found, the time is over) fails the task: it follows no branch. The
-    outcome is pushed as XCom ``outcome``.
+    A wait that ends without a result (the job is not found, the wait timed out) fails the task, which follows no
+    branch. The outcome is pushed as XCom ``outcome``.
+
+    The bases take ``queue_name``, ``deferrable``, ``reconcile_interval``, ``poll_interval``, ``tencentcloud_conn_id``
+    and ``region``.
 
     :param job_id: The job: its id, or the outcome that a task has returned. (templated)
     :param on_succeeded: Task id, task group id, or a list of them, to follow when the job succeeded.
     :param on_failed: The same for a job that failed.
     :param on_interrupted: The same for a job that failed and keeps its instances; by default as ``on_failed``.
-    :param queue_name: The queue that the job's topic forwards to. None waits by looking at the API alone. (templated)
-    :param deferrable: Whether to wait in the triggerer; by default as ``[operators] default_deferrable`` says.
-    :param reconcile_interval: Seconds between looks at the API at the most, while events can be read. This, as every
-        duration here, is a number, such a number as text, or a ``timedelta``.
-    :param poll_interval: Seconds between looks when there are no events to wait for.
-    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
-    :param region: Overrides the connection's region. (templated)
-    :raises ParameterError: For a parameter that holds something else, or that was given and is rendered to nothing.
     """
 
-    template_fields: Sequence[str] = ("job_id", "queue_name", "tencentcloud_conn_id", "region")
-    readers: ClassVar[Mapping[str, Reader]] = {"job_id": job_id_of, "queue_name": optional(queue_name_of), **CONNECTION}
+    readers: ClassVar[Mapping[str, Reader]] = {"job_id": job_id_of, **PollingOperator.readers}
+    template_fields: Sequence[str] = tuple(readers)
     operator_extra_links = (BatchJobLink(), CmqQueueLink())
     ui_color = "#f2e6fb"
 
@@ -60,12 +53,6 @@ class BatchJobBranchOperator(ParameterMixin, JobWaitMixin, BaseBranchOperator):
         on_succeeded: Branch,
         on_failed: Branch,
         on_interrupted: Branch | None = None,
-        queue_name: str | None = None,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        reconcile_interval: float | str | timedelta = RECONCILE_INTERVAL,
-        poll_interval: float | str | timedelta = 30.0,
-        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
-        region: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -75,20 +62,14 @@ class BatchJobBranchOperator(ParameterMixin, JobWaitMixin, BaseBranchOperator):
         self.on_interrupted = self.read(
             _check_branch, "on_interrupted", on_failed if on_interrupted is None else on_interrupted
         )
-        self.queue_name = queue_name
-        self.deferrable = self.read_flag("deferrable", deferrable)
-        self.reconcile_interval = self.read_interval("reconcile_interval", reconcile_interval)
-        self.poll_interval = self.read_interval("poll_interval", poll_interval)
-        self.tencentcloud_conn_id = tencentcloud_conn_id
-        self.region = region
 
     def execute(self, context: Context) -> Any:
         """Wait for the job, then branch."""
         self.read_parameters()
         self.write_links(context, self.job_id)
-        return self._follow(context, self.wait_for_jobs([self.job_id], timeout=timeout_of(self.execution_timeout)))
+        return self._follow(context, self.wait_for_jobs([self.job_id], timeout=self.time_allowed))
 
-    def execute_complete(self, context: Context, event: Any = None) -> Any:
+    def execute_complete(self, context: Context, event: object = None) -> Any:
         """Take what the trigger fired, then branch."""
         self.read_parameters(*CONNECTION)
         return self._follow(context, self.outcomes_of(event))

@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue, XComArg
+from airflow.sdk import PokeReturnValue, XComArg
 
-from airflow_batch_events.airflow_compat.configuration import conf
 from airflow_batch_events.airflow_compat.deferral import handover_seconds, skipping_errors
-from airflow_batch_events.airflow_compat.exceptions import AirflowSensorTimeout, AirflowSkipException
+from airflow_batch_events.airflow_compat.exceptions import AirflowSensorTimeout
 from airflow_batch_events.airflow_compat.trigger_start import with_start_args
-from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, TIMEOUT, JobWait, Outcome
+from airflow_batch_events.events.outcome import JobWait, Outcome, OutcomeDict
 from airflow_batch_events.events.values import (
     filter_vars_of,
     is_list,
@@ -24,22 +22,15 @@ from airflow_batch_events.events.values import (
     text_of,
     whole_of,
 )
-from airflow_batch_events.exceptions import BatchJobTimeoutError, CredentialsError
-from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, get_access
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
-from airflow_batch_events.operators.job_wait_mixin import DEFERRAL_MARGIN, JobWaitMixin, error_of
-from airflow_batch_events.text import printable
-from airflow_batch_events.waiting.parameters import (
-    CONNECTION,
-    ParameterMixin,
-    Reader,
-    optional,
-    queue_name_of,
-    sensor_arguments,
-)
-from airflow_batch_events.waiting.task_result import find_failure, result_of
+from airflow_batch_events.operators.base import WaitingOperator
+from airflow_batch_events.operators.job_wait import JobWaitOperator
+from airflow_batch_events.sensors.base import TencentCloudSensor
+from airflow_batch_events.waiting.parameters import CONNECTION, Reader, optional, queue_name_of
+from airflow_batch_events.waiting.task_result import end_in, find_failure, result_of
 from airflow_batch_events.waiting.trigger_start import (
     as_template,
+    deferral_timeout,
     refuse_callbacks,
     refuse_execute_callback,
     start_args,
@@ -52,41 +43,31 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 
-class BatchJobSensor(ParameterMixin, JobWaitMixin, BaseSensorOperator):
+class BatchJobSensor(JobWaitOperator, TencentCloudSensor):
     """
     Wait until one Batch job, or every job of a list, has settled.
 
     The return value is the outcome of the job, or the list of outcomes in the order of the ids.
 
+    The bases take ``queue_name``, ``deferrable``, ``reconcile_interval``, ``tencentcloud_conn_id`` and ``region``. A
+    sensor that does not defer polls the API every ``poke_interval`` and reads no queue.
+
     :param job_id: One job id, or a list of them, each once. The output of a mapped task, the text of a list, and
         outcomes are taken, too. With an empty list there is nothing to wait for, and the result is an empty list.
         (templated)
-    :param queue_name: The queue that the jobs' topic forwards to, for the deferrable mode. None waits by looking at the
-        API alone. (templated)
     :param raise_on_failure: Whether a job that ended FAILED or FAILED_INTERRUPTED fails the task; otherwise its outcome
         is a value like any other. A job that is not found fails the task in any case.
-    :param deferrable: Whether to wait in the triggerer; by default as ``[operators] default_deferrable`` says. Without,
-        the sensor looks at the API every ``poke_interval`` and reads no queue.
-    :param reconcile_interval: Seconds between looks at the API at the most, while events can be read. This, as every
-        duration here, is a number, such a number as text, or a ``timedelta``.
     :param start_from_trigger: Whether the wait begins in the triggerer, so that no worker is needed to begin it.
         ``job_id`` is then a task's output, or a template whose ``xcom_pull`` has ``map_indexes=...``; ``timeout``
         counts from when the scheduler defers the task. For the jobs of a mapped task see :meth:`for_each`.
     :param end_from_trigger: Whether the wait also ends there: no worker is needed to end the task. Success callbacks
         and outlets need a worker and are refused; failure callbacks run in the DAG processor, without the exception.
         A wait that times out is still ended on a worker.
-    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
-    :param region: Overrides the connection's region. (templated)
-    :raises ParameterError: For a parameter that holds something else, or that was given and is rendered to nothing.
     :raises ValueError: For what cannot begin or end in the triggerer, with the way out.
     """
 
-    template_fields: Sequence[str] = ("job_id", "queue_name", "tencentcloud_conn_id", "region")
-    readers: ClassVar[Mapping[str, Reader]] = {
-        "job_id": job_ids_of,
-        "queue_name": optional(queue_name_of),
-        **CONNECTION,
-    }
+    readers: ClassVar[Mapping[str, Reader]] = {"job_id": job_ids_of, **WaitingOperator.readers}
+    template_fields: Sequence[str] = tuple(readers)
     operator_extra_links = (BatchJobLink(), CmqQueueLink())
     ui_color = "#e6f1f2"
 
@@ -94,26 +75,17 @@ class BatchJobSensor(ParameterMixin, JobWaitMixin, BaseSensorOperator):
         self,
         *,
         job_id: str | list[str],
-        queue_name: str | None = None,
         raise_on_failure: bool = True,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        reconcile_interval: float | str | timedelta = RECONCILE_INTERVAL,
         start_from_trigger: bool = False,
         end_from_trigger: bool = False,
-        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
-        region: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**sensor_arguments(kwargs))
+        super().__init__(**kwargs)
         self.job_id = job_id
-        self.queue_name = queue_name
         self.raise_on_failure = self.read_flag("raise_on_failure", raise_on_failure)
         self.end_from_trigger = self.read_flag("end_from_trigger", end_from_trigger)
         self.start_from_trigger = self.read_flag("start_from_trigger", start_from_trigger)
-        self.deferrable = self.read_flag("deferrable", deferrable) or self.start_from_trigger or self.end_from_trigger
-        self.reconcile_interval = self.read_interval("reconcile_interval", reconcile_interval)
-        self.tencentcloud_conn_id = tencentcloud_conn_id
-        self.region = region
+        self.deferrable = self.deferrable or self.start_from_trigger or self.end_from_trigger
         self.poll_interval = self.poke_interval
         self._waits: list[JobWait] | None = None
         if self.end_from_trigger:
@@ -124,10 +96,10 @@ class BatchJobSensor(ParameterMixin, JobWaitMixin, BaseSensorOperator):
                 self,
                 {
                     "job_id": as_template(self, "job_id", job_id),
-                    "queue_name": as_template(self, "queue_name", queue_name),
-                    "tencentcloud_conn_id": as_template(self, "tencentcloud_conn_id", tencentcloud_conn_id),
-                    "region": as_template(self, "region", region),
-                    "reconcile_interval": self.poke_interval if queue_name is None else self.reconcile_interval,
+                    "queue_name": as_template(self, "queue_name", self.queue_name),
+                    "tencentcloud_conn_id": as_template(self, "tencentcloud_conn_id", self.tencentcloud_conn_id),
+                    "region": as_template(self, "region", self.region),
+                    "reconcile_interval": self.poke_interval if self.queue_name is None else self.reconcile_interval,
                     # Whether it is a list shows when the ids are rendered.
                     "end": {**self.task_end(), "is_list": None} if self.end_from_trigger else None,
                 },
@@ -151,7 +123,7 @@ class BatchJobSensor(ParameterMixin, JobWaitMixin, BaseSensorOperator):
         sensor = cls.partial(**{"start_from_trigger": True, "end_from_trigger": True, **kwargs}).expand(job_id=output)
         return with_start_args(sensor, {"job_id": template_for_each(sensor, output)})
 
-    def execute(self, context: Context) -> Any:
+    def execute(self, context: Context) -> OutcomeDict | list[OutcomeDict]:
         """Wait in the triggerer or, as every sensor, by poking."""
         self.read_parameters()
         job_ids = self._job_ids
@@ -160,7 +132,7 @@ class BatchJobSensor(ParameterMixin, JobWaitMixin, BaseSensorOperator):
         self.write_links(context, job_ids[0])
         if not self.deferrable:
             try:
-                return super().execute(context)
+                return cast("OutcomeDict | list[OutcomeDict]", super().execute(context))
             except AirflowSensorTimeout:
                 if not self._waits:
                     raise
@@ -172,7 +144,7 @@ class BatchJobSensor(ParameterMixin, JobWaitMixin, BaseSensorOperator):
             self.log.info("A mapped sensor begins on a worker, unless it was made by %s.for_each", type(self).__name__)
         return self._conclude(self.wait_for_jobs(job_ids, timeout=self.timeout))
 
-    def execute_complete(self, context: Context, event: Any = None) -> Any:
+    def execute_complete(self, context: Context, event: object = None) -> OutcomeDict | list[OutcomeDict]:
         """Take what the trigger fired: return the outcomes, or fail with what failed and why."""
         self.read_parameters("job_id", *CONNECTION)
         with skipping_errors(self):
@@ -188,21 +160,19 @@ class BatchJobSensor(ParameterMixin, JobWaitMixin, BaseSensorOperator):
         }
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look at the API once, for all the jobs that have not settled; what cannot be read, the next poke tells."""
-        is_first = self._waits is None
+        """Poll the API once for all the jobs that have not settled; what cannot be read, the next poke tells."""
         if self._waits is None:
             self._waits = [JobWait(job_id, None) for job_id in self._job_ids]
-            # A rescheduled sensor starts anew with each look.
-            is_first = not self.reschedule or context["ti"].get_first_reschedule_date(context) is None
-        try:
-            self.hook.poll_at_once(self._waits, confirm=self.reschedule)
-        except CredentialsError as error:
-            # Keys that were good once are on their way to be exchanged.
-            if is_first:
-                raise
-            self.log.warning("The keys were refused, will look again: %s", error)
-        outcomes = [wait.outcome for wait in self._waits if wait.outcome is not None]
-        if len(outcomes) < len(self._waits):
+        waits = self._waits
+
+        def poll() -> bool:
+            # A rescheduled sensor does not remember at its next poke what it has to confirm.
+            self.hook.poll_at_once(waits, confirm=self.reschedule)
+            return True
+
+        self.poll_for_poke(context, poll)
+        outcomes = [wait.outcome for wait in waits if wait.outcome is not None]
+        if len(outcomes) < len(waits):
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=self._conclude(outcomes))
 
@@ -210,21 +180,12 @@ class BatchJobSensor(ParameterMixin, JobWaitMixin, BaseSensorOperator):
     def _job_ids(self) -> list[str]:
         return [self.job_id] if isinstance(self.job_id, str) else list(self.job_id)
 
-    def _conclude(self, outcomes: Sequence[Outcome]) -> Any:
+    def _conclude(self, outcomes: Sequence[Outcome]) -> OutcomeDict | list[OutcomeDict]:
         self.log_end(outcomes)
         failure = find_failure(outcomes, raise_on_failure=self.raise_on_failure)
         if failure is not None:
-            self._fail(failure)
+            self.end_with(self.error_for(failure))
         return result_of(outcomes, is_list=not isinstance(self.job_id, str))
-
-    def _fail(self, outcome: Outcome) -> None:
-        error = self.error_for(outcome)
-        if self.soft_fail or self.never_fail:
-            raise AirflowSkipException(f"Skipping, because soft_fail or never_fail is set: {error}") from error
-        if outcome.state == TIMEOUT and isinstance(error, BatchJobTimeoutError):
-            # The class that Airflow's own sensors end with, which also says that a retry would be in vain.
-            raise AirflowSensorTimeout(str(error)) from error
-        raise error
 
 
 def _is_mapped(context: Context) -> bool:
@@ -232,14 +193,16 @@ def _is_mapped(context: Context) -> bool:
     return index is not None and index >= 0
 
 
-class BatchEventSensor(ParameterMixin, BaseSensorOperator):
+class BatchEventSensor(TencentCloudSensor):
     """
     Wait in the triggerer for any of the 19 events, or for N of them; what is left out matches everything.
 
     Where the API can tell the same (the state of one job or task, the number of nodes of an environment in a state), it
-    is looked at, too, so that a lost event is no lost wait. The return value is the list of the events; it is shorter
-    than ``count`` when the API answered first. The queue must be one that only this task's triggerers read, because an
-    event for nobody is deleted after two minutes.
+    is polled, too, so that a lost event is no lost wait. The return value is the list of the events; it is shorter than
+    ``count`` when the API answered first. The queue must be one that only this task's triggerers read, because an event
+    for nobody is deleted after two minutes.
+
+    The base takes ``tencentcloud_conn_id`` and ``region``.
 
     :param queue_name: The queue that the topic forwards to. (templated)
     :param events: Event names in either spelling, one or a list; by default any event.
@@ -254,24 +217,10 @@ class BatchEventSensor(ParameterMixin, BaseSensorOperator):
     :param event_region: The region that the event names, for example ``ap-guangzhou``. (templated)
     :param count: How many different events to wait for, for example eight COMPUTE_NODE_RUNNING of one environment; a
         number, or its text.
-    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``. (templated)
-    :param region: Overrides the connection's region. (templated)
-    :raises ParameterError: For a parameter that holds something else, or that was given and is rendered to nothing: a
-        filter whose value is missing must not match everything.
+    :raises ParameterError: When a parameter holds something else, or was given and is rendered to nothing: a filter
+        whose value is missing must not match everything.
     """
 
-    template_fields: Sequence[str] = (
-        "queue_name",
-        "job_id",
-        "job_name",
-        "env_id",
-        "task_name",
-        "event_vars",
-        "event_region",
-        "tencentcloud_conn_id",
-        "region",
-    )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"event_vars": "json"}
     readers: ClassVar[Mapping[str, Reader]] = {
         "queue_name": queue_name_of,
         "job_id": optional(some_job_ids_of),
@@ -282,6 +231,8 @@ class BatchEventSensor(ParameterMixin, BaseSensorOperator):
         "event_region": optional(name_of),
         **CONNECTION,
     }
+    template_fields: Sequence[str] = tuple(readers)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"event_vars": "json"}
     operator_extra_links = (CmqQueueLink(),)
     ui_color = "#e6f1f2"
 
@@ -297,11 +248,9 @@ class BatchEventSensor(ParameterMixin, BaseSensorOperator):
         event_vars: Mapping[str, Any] | None = None,
         event_region: str | None = None,
         count: int | str = 1,
-        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
-        region: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**sensor_arguments(kwargs))
+        super().__init__(**kwargs)
         self.queue_name = queue_name
         self.events = self.read_events(events)
         self.job_id = job_id
@@ -311,8 +260,6 @@ class BatchEventSensor(ParameterMixin, BaseSensorOperator):
         self.event_vars = event_vars
         self.event_region = event_region
         self.count = self.read(whole_of, "count", count, least=1)
-        self.tencentcloud_conn_id = tencentcloud_conn_id
-        self.region = region
 
     def execute(self, context: Context) -> None:
         """Wait in the triggerer."""
@@ -320,7 +267,7 @@ class BatchEventSensor(ParameterMixin, BaseSensorOperator):
         # The trigger's module brings the clients; a DAG file that imports a sensor must not pay for them.
         from airflow_batch_events.triggers.event_wait import BatchEventWaitTrigger
 
-        access = get_access(self.tencentcloud_conn_id, self.region)
+        access = self.hook.access
         CmqQueueLink.persist(context, access, self.queue_name)
         self.log.info(
             "Waiting for %d events on queue %r at %s", self.count, self.queue_name, access.required_cmq_endpoint
@@ -345,25 +292,22 @@ class BatchEventSensor(ParameterMixin, BaseSensorOperator):
                 region=self.region,
             ),
             method_name="execute_complete",
-            timeout=timedelta(seconds=self.timeout + DEFERRAL_MARGIN),
+            timeout=deferral_timeout(self.timeout),
         )
 
-    def execute_complete(self, context: Context, event: Any = None) -> list[dict[str, Any]]:
+    def execute_complete(self, context: Context, event: object = None) -> list[dict[str, Any]]:
         """Take what the trigger fired."""
         with skipping_errors(self):
             return self._events_of(event)
 
-    def _events_of(self, event: Any) -> list[dict[str, Any]]:
-        if not isinstance(event, Mapping) or event.get("status") not in ("ended", "timeout", "error"):
-            raise ValueError(f"the trigger fired something else than the end of a wait: {printable(repr(event), 500)}")
-        if event["status"] == "error":
-            raise error_of(event)
-        events = event.get("events", [])
+    def _events_of(self, event: object) -> list[dict[str, Any]]:
+        end = end_in(event, statuses=("ended", "timeout"))
+        events = end.get("events", [])
         if not is_list(events):
             raise ValueError(f"the trigger fired an end whose events are {kind_of(events)}, must be a list")
-        if event["status"] == "timeout":
+        if end["status"] == "timeout":
             raise AirflowSensorTimeout(
                 f"{len(events)} of {self.count} events came on queue {self.queue_name!r} in {self.timeout:g} s"
             )
-        self.log.info("The wait is over, known from %s", event.get("source"))
+        self.log.info("The wait is over, known from %s", end.get("source"))
         return list(events)

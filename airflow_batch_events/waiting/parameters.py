@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args
 
 from airflow.sdk import XComArg
 
@@ -22,8 +22,9 @@ from airflow_batch_events.airflow_compat.rendering import ObservedRendering, exp
 from airflow_batch_events.events.catalog import EventName, parse_event_names
 from airflow_batch_events.events.duration import seconds_of
 from airflow_batch_events.events.notifications import check_topic_name
-from airflow_batch_events.events.values import NOTHING, flag_of, mapping_of, name_of
+from airflow_batch_events.events.values import NOTHING, flag_of, mapping_of, name_of, whole_of
 from airflow_batch_events.exceptions import ParameterError
+from airflow_batch_events.limits import MAX_NODES
 from airflow_batch_events.protocol.apis.batch_fields import with_types
 from airflow_batch_events.protocol.credentials.settings import region_of
 from airflow_batch_events.provisioning.queue_names import check_queue_name
@@ -63,6 +64,27 @@ def queue_name_of(name: str, value: object) -> str:
     return check_queue_name(name_of(name, value))
 
 
+def choice_of(name: str, value: T, *, choices: object) -> T:
+    """
+    Read one of the choices of a ``Literal`` type.
+
+    :raises ValueError: Naming the parameter and the choices.
+    """
+    allowed = get_args(choices)
+    if value not in allowed:
+        raise ValueError(f"{name} is {value!r}, must be one of {', '.join(map(repr, allowed))}")
+    return value
+
+
+def node_count_of(name: str, value: object) -> int:
+    """
+    Read a number of nodes of a compute environment.
+
+    :raises ParameterError: Naming the parameter and what is allowed.
+    """
+    return whole_of(name, value, least=0, most=MAX_NODES)
+
+
 def description_of(name: str, value: object) -> dict[str, Any]:
     """
     Read one of the API's own objects, with text and numbers as the API types them.
@@ -82,7 +104,7 @@ def region_name_of(name: str, value: object) -> str:
 
 
 CONNECTION: Mapping[str, Reader] = {"tencentcloud_conn_id": name_of, "region": optional(region_name_of)}
-"""The readers of what every operator and sensor has."""
+"""The readers of the parameters that every operator and sensor has."""
 
 
 class ParameterMixin(ObservedRendering):

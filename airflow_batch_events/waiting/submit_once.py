@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Submit a job exactly once, however often its task is tried.
+Submit something exactly once, however often its task is tried: one procedure for jobs and compute environments.
 
-The rule that must not be relaxed: while it cannot be found out what became of an earlier try's job, none is submitted;
-and nobody is asked about it who cannot know it, because "no such job" is what another account or region answers.
+The rule that must not be relaxed: while it cannot be found out what became of an earlier try's submission, nothing is
+submitted; and nobody is asked about it who cannot know, because "no such job" is what another account or region
+answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 from airflow_batch_events.events.catalog import find_job_state
 from airflow_batch_events.exceptions import (
@@ -29,122 +31,200 @@ from airflow_batch_events.submission.record import Submission
 from airflow_batch_events.submission.store import SubmissionStore
 from airflow_batch_events.text import printable
 
+_REFUSALS = (ConfigurationError, ApiParameterError, ApiQuotaError, ApiRefusedError, ApiThrottledError)
+"""The errors after which there surely is nothing of what was sent."""
 
-def submit_once(
-    hook: BatchHook,
-    store: SubmissionStore,
-    description: dict[str, Any],
-    placement: dict[str, Any],
-    *,
-    on_changed_job: OnChangedJob = "fail",
-    check: Callable[[], None] = lambda: None,
-    on_job: Callable[[str], None] = lambda job_id: None,
-) -> tuple[Submission, str]:
+
+class Submittable(ABC):
     """
-    Submit the job, or find the one that an earlier try has submitted.
+    What a task submits: its description, and what the API says about an earlier submission of it.
 
     :param hook: The Batch API.
-    :param store: What earlier tries of the task have noted.
-    :param description: The API's ``Job`` object.
+    :param description: The API's object.
     :param placement: The API's ``Placement`` object.
-    :param on_changed_job: What to do when the description has changed, or the account, the region or the endpoint,
-        while the job of an earlier try may be running or has succeeded.
-    :param check: Called when a job is about to be submitted; raises what must keep it from being.
-    :param on_job: Called with the job's id as soon as it is known, before it is noted.
-    :return: The record, and the job's id.
+    """
+
+    noun: ClassVar[str]
+    """What it is called in log lines."""
+
+    api_name: ClassVar[str]
+    """What the API calls the description; part of the digest that is kept, so it must not change."""
+
+    name_field: ClassVar[str]
+    """The field of the description that holds its name."""
+
+    def __init__(self, hook: BatchHook, description: Mapping[str, Any], placement: Mapping[str, Any]) -> None:
+        self.hook = hook
+        self.description = description
+        self.placement = placement
+
+    @property
+    def digest(self) -> str:
+        """The digest by which a later try sees that another thing is to be submitted."""
+        return digest_of({self.api_name: self.description, "Placement": self.placement})
+
+    @abstractmethod
+    def send(self, token: str) -> str:
+        """Submit it with a client token, and return its id."""
+
+    @abstractmethod
+    def state_of(self, submission: Submission) -> str | None:
+        """
+        Return the state of what an earlier try has submitted; None only when the API surely does not know it.
+
+        :raises JobStateUnknownError: When that cannot be found out of a job.
+        :raises ComputeEnvStateUnknownError: When that cannot be found out of an environment.
+        """
+
+    @abstractmethod
+    def moved(self, submission: Submission, points: Sequence[str]) -> IdentityChangedError:
+        """Return the error for an earlier submission to another place, or as somebody else."""
+
+    @abstractmethod
+    def changed(self, submission: Submission) -> SubmissionChangedError:
+        """Return the error for an earlier submission of another description."""
+
+    def end_cleared(self, submission: Submission, state: str | None) -> str | None:
+        """End what a user has ended by clearing the task while it waited, and return its state."""
+        return state
+
+
+class JobSubmission(Submittable):
+    """A job that a task submits."""
+
+    noun = "job"
+    api_name = "Job"
+    name_field = "JobName"
+
+    def send(self, token: str) -> str:
+        """Submit the job with a client token, and return its id."""
+        return self.hook.submit_job(dict(self.description), dict(self.placement), token)
+
+    def state_of(self, submission: Submission) -> str | None:
+        """Return the state of an earlier try's job; None only when the API surely does not know it."""
+        if submission.job_id is None:
+            return None
+        if submission.final_state is not None:
+            return submission.final_state
+        try:
+            return self.hook.get_lasting_job_state(submission.job_id)
+        except CloudError as error:
+            raise JobStateUnknownError(
+                f"Cannot find out what became of job {submission.job_id}, which an earlier try has submitted; nothing "
+                f"was submitted: {error}"
+            ) from error
+
+    def moved(self, submission: Submission, points: Sequence[str]) -> IdentityChangedError:
+        """Return the error for a job of an earlier try that is elsewhere."""
+        return IdentityChangedError(
+            f"An earlier try has submitted {_job_of(submission)} elsewhere, where it may still run: "
+            f"{'; '.join(points)}. Nothing was submitted: change the connection and the region back, or set "
+            f"on_changed_job='submit' to submit the job here as well"
+        )
+
+    def changed(self, submission: Submission) -> SubmissionChangedError:
+        """Return the error for a job of an earlier try that has another description."""
+        return SubmissionChangedError(
+            f"An earlier try has submitted another job description ({submission.job_id or 'its job id is not known'}): "
+            f"change it back, clear the task's state, or set on_changed_job='submit'"
+        )
+
+    def end_cleared(self, submission: Submission, state: str | None) -> str | None:
+        """End the job of a wait that a user has ended by clearing the task, and return its state."""
+        # The triggerer may come later than this try, or not at all.
+        known = find_job_state(state) if state else None
+        if submission.job_id is None or state is None or (known is not None and known.is_settled):
+            return state
+        report = self.hook.terminate_job(submission.job_id)
+        self.hook.log.info("The task was cleared while it waited: %s", report)
+        state = self.state_of(submission)
+        known = find_job_state(state) if state else None
+        if known is not None and not known.is_settled:
+            raise JobStateUnknownError(
+                f"The task was cleared while it waited for job {submission.job_id}, which must have ended before "
+                f"another one is submitted; nothing was submitted: {report}"
+            )
+        return state
+
+
+def submit_once(
+    what: Submittable,
+    store: SubmissionStore,
+    *,
+    on_changed: OnChangedJob = "fail",
+    check: Callable[[], None] = lambda: None,
+    on_id: Callable[[str], None] = lambda job_id: None,
+) -> tuple[Submission, str]:
+    """
+    Submit it, or find what an earlier try has submitted.
+
+    :param what: What to submit.
+    :param store: What earlier tries of the task have noted.
+    :param on_changed: What to do when the description has changed, or the account, the region or the endpoint, while
+        what an earlier try has submitted may be active or has succeeded.
+    :param check: Called when something is about to be submitted; raises what must keep it from being.
+    :param on_id: Called with the id as soon as it is known, before it is noted.
+    :return: The record, and the id.
     :raises IdentityChangedError: When an earlier try has submitted elsewhere, or as somebody else.
     :raises IdentityUnknownError: When it cannot be found out whether that was somebody else.
     :raises SubmissionChangedError: When an earlier try has submitted another description.
-    :raises JobStateUnknownError: When it cannot be found out what became of that job.
+    :raises JobStateUnknownError: When it cannot be found out what became of an earlier try's job.
+    :raises ComputeEnvStateUnknownError: When it cannot be found out whether an earlier try's environment still exists.
     :raises SubmissionRecordError: When what earlier tries have noted cannot be read, or nothing can be noted.
     """
-    digest = digest_of({"Job": description, "Placement": placement})
+    hook, digest = what.hook, what.digest
     last = store.load()
     identity = hook.identify(last.identity if last else None) if store.is_durable else None
-    if last is not None and (moved := moved_from(last, identity)):
-        _leave_behind(hook, last, moved, on_changed_job)
-        step, identity = SubmitDecision.SUBMIT_ANEW, hook.identify()
+    if last is not None and (points := moved_from(last, identity)):
+        error = what.moved(last, points)
+        if on_changed == "fail":
+            raise error
+        hook.log.warning(
+            "Submitting anew, while %s of an earlier try may still run elsewhere: %s", _job_of(last), "; ".join(points)
+        )
+        decision, identity = SubmitDecision.SUBMIT_ANEW, hook.identify()
     else:
-        step = _decide(hook, store, last, digest, on_changed_job)
-    if step in (SubmitDecision.REATTACH, SubmitDecision.RETURN) and last is not None and last.job_id is not None:
-        on_job(last.job_id)
-        hook.log.info("Found job %s of an earlier try; nothing is submitted", last.job_id)
+        decision = _decide(what, store, last, digest, on_changed)
+    if decision in (SubmitDecision.REATTACH, SubmitDecision.RETURN) and last is not None and last.job_id is not None:
+        on_id(last.job_id)
+        hook.log.info("Found %s %s of an earlier try; nothing is submitted", what.noun, last.job_id)
         return store.found(last, identity), last.job_id
     check()
-    if last is None or step is SubmitDecision.SUBMIT_ANEW:
+    if last is None or decision is SubmitDecision.SUBMIT_ANEW:
         last = store.intend(last.number + 1 if last else 1, digest, identity)
     elif last.was_refused:
         last = store.intend(last.number, digest, identity)
-    name = printable(description.get("JobName"), 200)
-    hook.log.info("Submitting job '%s', submission %d of this task", name, last.number)
+    name = printable(what.description.get(what.name_field), 200)
+    hook.log.info("Submitting %s '%s', submission %d of this task", what.noun, name, last.number)
     try:
-        job_id = hook.submit_job(description, placement, last.token)
-    except (ConfigurationError, ApiParameterError, ApiQuotaError, ApiRefusedError, ApiThrottledError):
+        new_id = what.send(last.token)
+    except _REFUSALS:
         store.refused(last)
         raise
     except BaseException:
-        # A time-out of the task or its end, too, may come while the call is made.
-        hook.log.error("Whether the job was submitted is not known: a retry of this task gets it, if there is one")
-        raise
-    on_job(job_id)
-    hook.log.info("Submitted job %s in %s", job_id, hook.access.region)
-    return store.submitted(last, job_id), job_id
-
-
-def _leave_behind(hook: BatchHook, submission: Submission, moved: list[str], on_changed_job: OnChangedJob) -> None:
-    """Refuse to submit here what an earlier try has submitted elsewhere, unless that is what was asked for."""
-    job, points = submission.job_id or "a job whose id is not known", "; ".join(moved)
-    if on_changed_job == "fail":
-        raise IdentityChangedError(
-            f"An earlier try has submitted {job} elsewhere, where it may still run: {points}. Nothing was submitted: "
-            f"change the connection and the region back, or set on_changed_job='submit' to submit the job here as well"
+        # A timeout of the task or its end, too, may come while the call is made.
+        hook.log.error(
+            "Whether the %s was submitted is not known: a retry of this task gets it, if there is one", what.noun
         )
-    hook.log.warning("Submitting anew, while %s of an earlier try may still run elsewhere: %s", job, points)
+        raise
+    on_id(new_id)
+    hook.log.info("Submitted %s %s in %s", what.noun, new_id, hook.access.region)
+    return store.submitted(last, new_id), new_id
 
 
 def _decide(
-    hook: BatchHook, store: SubmissionStore, last: Submission | None, digest: str, on_changed_job: OnChangedJob
+    what: Submittable, store: SubmissionStore, last: Submission | None, digest: str, on_changed: OnChangedJob
 ) -> SubmitDecision:
-    state = _state_of(hook, last)
-    if last is not None and store.was_cleared(last):
-        state = _end_cleared(hook, last, state)
-    step = decide(last, state, digest, on_changed_job)
-    if step is SubmitDecision.REFUSE and last is not None:
-        raise SubmissionChangedError(
-            f"An earlier try has submitted another job description ({last.job_id or 'its job id is not known'}): "
-            f"change it back, clear the task's state, or set on_changed_job='submit'"
-        )
-    return step
+    if last is None:
+        return SubmitDecision.SUBMIT
+    state = what.state_of(last)
+    if store.was_cleared(last):
+        state = what.end_cleared(last, state)
+    decision = decide(last, state, digest, on_changed)
+    if decision is SubmitDecision.REFUSE:
+        raise what.changed(last)
+    return decision
 
 
-def _end_cleared(hook: BatchHook, submission: Submission, state: str | None) -> str | None:
-    """End the job of a wait that a user has ended by clearing the task, and return its state."""
-    # The triggerer may come later than this try, or not at all.
-    known = find_job_state(state) if state else None
-    if submission.job_id is None or state is None or (known is not None and known.is_settled):
-        return state
-    report = hook.terminate_job(submission.job_id)
-    hook.log.info("The task was cleared while it waited: %s", report)
-    state = _state_of(hook, submission)
-    known = find_job_state(state) if state else None
-    if known is not None and not known.is_settled:
-        raise JobStateUnknownError(
-            f"The task was cleared while it waited for job {submission.job_id}, which must have ended before another "
-            f"one is submitted; nothing was submitted: {report}"
-        )
-    return state
-
-
-def _state_of(hook: BatchHook, submission: Submission | None) -> str | None:
-    """Return the state of an earlier try's job; None only when the API surely does not know it."""
-    if submission is None or submission.job_id is None:
-        return None
-    if submission.final_state is not None:
-        return submission.final_state
-    try:
-        return hook.get_lasting_job_state(submission.job_id)
-    except CloudError as error:
-        raise JobStateUnknownError(
-            f"Cannot find out what became of job {submission.job_id}, which an earlier try has submitted; nothing was "
-            f"submitted: {error}"
-        ) from error
+def _job_of(submission: Submission) -> str:
+    return submission.job_id or "a job whose id is not known"

@@ -7,6 +7,7 @@ Airflow would not refuse it: ``airflow_compat/trigger_start.py`` says what it wo
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import MappedOperator
     from airflow.triggers.base import StartTriggerArgs
 
+    from airflow_batch_events.hooks.batch import BatchHook
+
 DEFERRAL_MARGIN = 300.0
-"""Seconds by which Airflow's own time-out of a deferral lies behind ours, which ends the wait in a better way."""
+"""Seconds by which Airflow's own timeout of a deferral lies behind ours, which says what the wait knows."""
 
 MAP_INDEX = "ti.map_index"
 """The template expression for the upstream task instance with the same map index."""
@@ -136,8 +139,31 @@ def start_args(task: BaseOperator, kwargs: dict[str, Any], *, timeout: float) ->
 
 
 def shorter(timeout: float, execution_timeout: timedelta | None) -> float:
-    """Return the seconds that a wait may last; Airflow's own time-out of the deferral lies behind them."""
+    """Return the seconds that a wait may last; Airflow's own timeout of the deferral lies behind them."""
     return timeout if execution_timeout is None else min(timeout, execution_timeout.total_seconds())
+
+
+def deferral_timeout(timeout: float | None) -> timedelta | None:
+    """
+    Return the timeout to defer a task with, at which Airflow itself ends the wait.
+
+    :param timeout: Seconds after which the trigger ends it; None waits without end.
+    """
+    return None if timeout is None else timedelta(seconds=timeout + DEFERRAL_MARGIN)
+
+
+def deadline_of(seconds: float | None, hook: BatchHook) -> float | None:
+    """
+    Return the cloud's Unix time at which a wait that begins now is over.
+
+    :param seconds: How long the wait may last; None waits without end.
+    :param hook: What this task has asked the cloud with; None is returned while no answer has told the time.
+    """
+    now = hook.known_now()
+    if seconds is None or now is None:
+        return None
+    # Too late costs some waiting after a restart of the triggerer; too early ends a wait.
+    return max(now, time.time()) + seconds
 
 
 def _template_of(task: BaseOperator, parameter: str, value: XComArg) -> str:

@@ -27,6 +27,7 @@ from airflow_batch_events.operators.batch import (
     BatchRetryJobsOperator,
     BatchSubmitJobOperator,
     BatchTerminateJobOperator,
+    _awaited_in,
 )
 from tencent_batch_emulator.faults.rules import Fault
 
@@ -316,3 +317,9 @@ def test_the_asset_events_of_a_task_carry_what_became_of_its_job(waits):
     result = task.run()
 
     assert events[produced].extra == (result if waits else {"job_id": result})
+
+
+@pytest.mark.parametrize("job_ids", [None, 7, True, {"a": 1}, [7, None, ""]], ids=repr)
+def test_an_error_that_names_no_job_is_raised_all_the_same(job_ids):
+    """Payloads of another version."""
+    assert list(_awaited_in({"status": "error", "job_id": job_ids})) == []

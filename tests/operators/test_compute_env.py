@@ -242,7 +242,7 @@ def test_settings_that_cannot_be_are_refused_when_the_dag_is_read(kwargs, words)
         ({"EnvName": "x"}, {}, "DesiredComputeNodeCount of compute_env is None"),
         (env(1), {"wait_for_nodes": "-1"}, "wait_for_nodes is '-1', must be a whole number"),
         (env(1), {"wait_for_nodes": 2}, "wait_for_nodes is 2, but DesiredComputeNodeCount of compute_env is 1"),
-        (env(Notifications=[{"TopicName": "t"}]), {"topic_name": "events"}, "Notifications of its own"),
+        (env(Notifications=[{"TopicName": "t"}]), {"topic_name": "events"}, "its own Notifications"),
     ],
 )
 def test_a_description_that_cannot_be_is_refused_before_anything_is_created(cloud, compute_env, kwargs, words):

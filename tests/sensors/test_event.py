@@ -85,3 +85,11 @@ def test_a_queue_that_does_not_exist_is_named():
 def test_settings_that_make_no_sense_are_refused_when_the_dag_is_parsed(settings, words):
     with pytest.raises(ValueError, match=words):
         sense(**settings).make()
+
+
+@pytest.mark.parametrize("events", [None, 7, True, "JOB_SUCCEED", {"event_name": "JOB_SUCCEED"}], ids=repr)
+def test_events_that_are_no_list_are_a_clear_error(events):
+    """Payloads of another version."""
+    sensor = BatchEventSensor(task_id="t", queue_name="q")
+    with pytest.raises(ValueError, match="must be a list"):
+        sensor.execute_complete({}, event={"status": "ended", "events": events})

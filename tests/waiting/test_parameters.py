@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import itertools
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,13 +15,12 @@ from typing import Any
 import pendulum
 import pytest
 from airflow.sdk import DAG, BaseOperator
+from support.operators import JOB, PLACEMENT, public_operators, required_by
 from support.small_cloud import address_of
 from support.tasks import StateStore, TaskInstance, TaskRunner
 
 from airflow_batch_events.decorators.batch import BatchJobDecoratedOperator
-from airflow_batch_events.events.job_builder import build_job
 from airflow_batch_events.exceptions import BatchEventsError, ParameterError
-from airflow_batch_events.get_provider_info import get_provider_info
 from airflow_batch_events.operators.batch import (
     BatchDeleteJobOperator,
     BatchRetryJobsOperator,
@@ -42,34 +38,10 @@ from airflow_batch_events.sensors.batch import BatchEventSensor, BatchJobSensor
 from airflow_batch_events.sensors.compute_env import BatchComputeEnvSensor
 
 START = pendulum.datetime(2026, 1, 1)
-JOB = build_job("j", "scripted: duration=0", image="img-eb30mz89", instance_type="S5.MEDIUM2")
-PLACEMENT = {"Zone": "ap-guangzhou-6"}
-REQUIRED: dict[str, Any] = {
-    "job": JOB,
-    "placement": PLACEMENT,
-    "compute_env": {"EnvName": "e", "DesiredComputeNodeCount": 1},
-    "job_id": "job-1",
-    "env_id": "env-1",
-    "topic_name": "t",
-    "queue_name": "q",
-    "on_succeeded": "a",
-    "on_failed": "b",
-}
 DECORATED = {"python_callable": lambda: JOB, "op_args": (), "op_kwargs": {}, "placement": PLACEMENT}
 
 
-def operators() -> Iterator[type[BaseOperator]]:
-    info = get_provider_info()
-    found: dict[type[BaseOperator], None] = {}
-    for kind in ("operators", "sensors"):
-        for module in itertools.chain.from_iterable(entry["python-modules"] for entry in info[kind]):
-            for item in vars(importlib.import_module(module)).values():
-                if isinstance(item, type) and hasattr(item, "readers") and issubclass(item, BaseOperator):
-                    found[item] = None
-    return iter([*found, BatchJobDecoratedOperator])
-
-
-OPERATORS = list(operators())
+OPERATORS = [*public_operators(), BatchJobDecoratedOperator]
 
 
 def fields_of(operator: type[BaseOperator]) -> list[str]:
@@ -84,20 +56,13 @@ EACH_FIELD = pytest.mark.parametrize(
 )
 
 
-def required_by(operator: type[BaseOperator]) -> dict[str, Any]:
-    if operator is BatchJobDecoratedOperator:
-        return dict(DECORATED)
-    signature = inspect.signature(operator.__init__)
-    return {
-        name: REQUIRED[name]
-        for name, one in signature.parameters.items()
-        if one.default is one.empty and name in REQUIRED
-    }
+def arguments_of(operator: type[BaseOperator]) -> dict[str, Any]:
+    return dict(DECORATED) if operator is BatchJobDecoratedOperator else required_by(operator)
 
 
 def rendered(operator: type[BaseOperator], given: dict[str, Any], params: Any, *, native: bool = False) -> BaseOperator:
     """Make a task as a DAG file does, and render it as Airflow does."""
-    settings = {**required_by(operator), **given}
+    settings = {**arguments_of(operator), **given}
     if "event_vars" in given and operator is not BatchEventSensor:
         settings.setdefault("topic_name", "t")
     with DAG("d", schedule=None, start_date=START, render_template_as_native_obj=native):
@@ -236,10 +201,10 @@ DURATIONS = [
 @pytest.mark.parametrize(("operator", "name"), DURATIONS, ids=lambda item: getattr(item, "__name__", item))
 def test_a_duration_is_checked_where_the_dag_is_written(operator, name):
     for value in (90, 90.0, "90", "90.0", timedelta(minutes=1.5)):
-        assert getattr(operator(task_id="t", **{**required_by(operator), name: value}), name) == 90
+        assert getattr(operator(task_id="t", **{**arguments_of(operator), name: value}), name) == 90
     for value in ("soon", float("nan"), float("inf"), -1, True, [1], "{{ params.n }}", timedelta(days=-1), 1e12):
         with pytest.raises(ParameterError, match=rf"task 't': {name} is"):
-            operator(task_id="t", **{**required_by(operator), name: value})
+            operator(task_id="t", **{**arguments_of(operator), name: value})
 
 
 @pytest.mark.parametrize("sensor", [BatchJobSensor, BatchEventSensor, BatchComputeEnvSensor])
@@ -263,10 +228,10 @@ def test_a_duration_in_the_default_arguments_of_a_dag_is_checked_too(sensor):
 )
 def test_a_count_is_checked_where_the_dag_is_written(operator, name, least):
     for value in (2, "2", 2.0):
-        assert getattr(operator(task_id="t", **{**required_by(operator), name: value}), name) == 2
+        assert getattr(operator(task_id="t", **{**arguments_of(operator), name: value}), name) == 2
     for value in ("two", 2.5, True, least - 1, "{{ params.n }}"):
         with pytest.raises(ParameterError, match=f"task 't': {name} is"):
-            operator(task_id="t", **{**required_by(operator), name: value})
+            operator(task_id="t", **{**arguments_of(operator), name: value})
 
 
 EVENTS = [
@@ -279,7 +244,7 @@ EVENTS = [
 @pytest.mark.parametrize(("operator", "more"), EVENTS, ids=lambda item: getattr(item, "__name__", ""))
 def test_one_event_is_taken_for_a_list_of_one_and_a_set_has_one_order(operator, more):
     def made(events: Any) -> Any:
-        return operator(task_id="t", **required_by(operator) | more, events=events).events
+        return operator(task_id="t", **arguments_of(operator) | more, events=events).events
 
     one, two = "COMPUTE_NODE_RUNNING", "COMPUTE_NODE_ABNORMAL"
     for events in (one, [one], (one,), {one}, f'["{one}"]', "ComputeNodeRunning"):
@@ -304,7 +269,7 @@ def test_a_job_with_durations_that_make_no_sense_is_never_submitted(cloud):
 )
 @pytest.mark.parametrize("job_id", [None, 42, b"job-1", {"state": "SUCCEED"}, [None], [["job-1"]], "job-1 job-2"])
 def test_a_value_that_is_no_job_is_refused_also_without_a_template(cloud, operator, job_id):
-    task = operator(task_id="t", **{**required_by(operator), "job_id": job_id})
+    task = operator(task_id="t", **{**arguments_of(operator), "job_id": job_id})
     assert "job_id" in refused(cloud, task)
 
 
@@ -405,12 +370,12 @@ EACH_FLAG = pytest.mark.parametrize(("operator", "flag"), FLAGS, ids=lambda one:
 @pytest.mark.parametrize("value", ["no", "{{ params.x }}", "", 2, None, []], ids=repr)
 def test_a_switch_that_is_neither_true_nor_false_is_refused_when_the_dag_is_parsed(operator, flag, value):
     with pytest.raises(ParameterError, match=rf"task 't': {flag} is .*must be True or False"):
-        operator(task_id="t", **{**required_by(operator), flag: value})
+        operator(task_id="t", **{**arguments_of(operator), flag: value})
 
 
 @EACH_FLAG
 def test_a_switch_may_be_a_text(operator, flag):
-    assert getattr(operator(task_id="t", **{**required_by(operator), flag: " False"}), flag) is False
+    assert getattr(operator(task_id="t", **{**arguments_of(operator), flag: " False"}), flag) is False
 
 
 @pytest.mark.parametrize("operator", OPERATORS, ids=lambda one: one.__name__)
@@ -422,7 +387,7 @@ def test_an_execution_timeout_below_zero_is_refused_before_anything_is_done(clou
 @pytest.mark.parametrize("operator", [BatchJobSensor, BatchEventSensor, BatchComputeEnvSensor])
 def test_a_sensor_that_would_poke_without_a_pause_is_refused(operator):
     with pytest.raises(ParameterError, match="'t': poke_interval is 0 s"):
-        operator(task_id="t", poke_interval=timedelta(0), **required_by(operator))
+        operator(task_id="t", poke_interval=timedelta(0), **arguments_of(operator))
 
 
 @pytest.mark.parametrize("branch", [5, " ", {"a": 1}, [None]], ids=repr)

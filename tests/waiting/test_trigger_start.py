@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG, Asset, task, task_group
 from airflow.serialization.serialized_objects import BaseSerialization, DagSerialization
 
+from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.operators.batch import BatchSubmitJobOperator
-from airflow_batch_events.operators.job_wait_mixin import DEFERRAL_MARGIN
+from airflow_batch_events.protocol.clock import CloudClock
 from airflow_batch_events.sensors.batch import BatchJobSensor
+from airflow_batch_events.waiting.trigger_start import DEFERRAL_MARGIN, deadline_of, deferral_timeout
 
 JOB = {"JobName": "j"}
 PLACE = {"Zone": "ap-guangzhou-6"}
@@ -151,7 +155,7 @@ def test_what_the_triggerer_cannot_do_is_refused_with_the_way_out(dag: Any, make
 @pytest.mark.parametrize(
     ("execution_timeout", "expected"), [(None, 60), (timedelta(seconds=100), 60), (timedelta(seconds=30), 30)]
 )
-def test_the_wait_ends_at_its_time_out_before_airflow_ends_it(
+def test_the_wait_times_out_before_airflow_ends_it(
     dag: Any, execution_timeout: timedelta | None, expected: float
 ) -> None:
     BatchJobSensor(
@@ -160,3 +164,19 @@ def test_the_wait_ends_at_its_time_out_before_airflow_ends_it(
 
     assert trigger_kwargs(dag)["timeout"] == expected
     assert scheduled(dag).start_trigger_args.timeout == timedelta(seconds=60 + DEFERRAL_MARGIN)
+
+
+def test_a_deadline_is_stored_only_in_a_time_that_the_cloud_has_told() -> None:
+    hook = BatchHook()
+    assert deadline_of(60, hook) is None
+    clock = CloudClock(wall=time.time)
+    vars(hook)["client"] = SimpleNamespace(clock=clock)
+    assert deadline_of(60, hook) is None
+    clock.learn(time.time(), is_good=True)
+    assert deadline_of(60, hook) == pytest.approx(time.time() + 60, abs=5)
+    assert deadline_of(None, hook) is None
+
+
+def test_airflow_ends_no_wait_that_has_no_end() -> None:
+    assert deferral_timeout(None) is None
+    assert deferral_timeout(60) == timedelta(seconds=60 + DEFERRAL_MARGIN)

@@ -6,22 +6,18 @@ import pytest
 from airflow_batch_events.events.catalog import JOB_EVENTS
 from airflow_batch_events.events.notifications import DEFAULT_JOB_EVENTS
 from airflow_batch_events.exceptions import ParameterError
-from airflow_batch_events.waiting.notifying import NotifyMixin
+from airflow_batch_events.operators.notifying import NotifyingOperator
 
 ENTRY = {"TopicName": "t", "EventConfigs": [{"EventName": "JOB_SUCCEED", "EventVars": []}]}
 
 
-class Task(NotifyMixin):
-    task_id = "submit"
+class Task(NotifyingOperator):
+    allowed_events = JOB_EVENTS
+    default_events = DEFAULT_JOB_EVENTS
 
-    def __init__(self, topic_name=None, events=None, event_vars=None, notifications=None):
-        self.topic_name = topic_name
-        self.events = events
-        self.event_vars = event_vars
-        self.notifications = notifications
 
-    def describe(self, job):
-        return self.with_notifications("job", job, JOB_EVENTS, DEFAULT_JOB_EVENTS)
+def describe(job, **given):
+    return Task(task_id="submit", **given).with_notifications("job", job)
 
 
 @pytest.mark.parametrize(
@@ -34,27 +30,27 @@ class Task(NotifyMixin):
 )
 def test_parameters_that_contradict_each_other_are_refused(given):
     with pytest.raises(ParameterError, match=r"task 'submit': .*topic_name"):
-        Task(**given).check_notifying()
+        Task(task_id="submit", **given)
 
 
 def test_a_job_that_is_to_publish_nothing_is_left_alone():
-    assert Task().describe({"JobName": "a"}) == {"JobName": "a"}
+    assert describe({"JobName": "a"}) == {"JobName": "a"}
 
 
 def test_a_job_s_own_notifications_get_the_target_that_delivers_unless_they_name_one():
     job = {"JobName": "a", "Notifications": [ENTRY]}
-    assert Task().describe(job) == {**job, "NotificationTarget": "TDMQ_CMQ"}
-    assert Task().describe({**job, "NotificationTarget": "CMQ"}) == {**job, "NotificationTarget": "CMQ"}
+    assert describe(job) == {**job, "NotificationTarget": "TDMQ_CMQ"}
+    assert describe({**job, "NotificationTarget": "CMQ"}) == {**job, "NotificationTarget": "CMQ"}
 
 
 def test_a_topic_gets_the_events_that_settle_a_wait():
-    described = Task("t").describe({"JobName": "a"})
+    described = describe({"JobName": "a"}, topic_name="t")
     assert described["NotificationTarget"] == "TDMQ_CMQ"
     (notification,) = described["Notifications"]
     assert [config["EventName"] for config in notification["EventConfigs"]] == list(DEFAULT_JOB_EVENTS)
 
 
-@pytest.mark.parametrize("task", [Task("t"), Task(notifications=[ENTRY])])
-def test_notifications_of_two_places_are_refused(task):
-    with pytest.raises(ParameterError, match="task 'submit': job has Notifications of its own"):
-        task.describe({"JobName": "a", "Notifications": [ENTRY]})
+@pytest.mark.parametrize("given", [{"topic_name": "t"}, {"notifications": [ENTRY]}])
+def test_notifications_of_two_places_are_refused(given):
+    with pytest.raises(ParameterError, match="task 'submit': job has its own Notifications"):
+        describe({"JobName": "a", "Notifications": [ENTRY]}, **given)

@@ -2,53 +2,35 @@
 """
 Wait for a compute environment from a task, deferred or on the worker.
 
-What creates, modifies, deletes and senses environments waits in the same way; this mixin is that way. After a deferral
+What creates, modifies, deletes and senses environments waits in the same way; this base is that way. After a deferral
 nothing but the trigger's event and the operator's own parameters is known: the object is a new one.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
-from functools import cached_property
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_batch_events.airflow_compat.deferral import handover_seconds
 from airflow_batch_events.events.confirmation import CONFIRM_INTERVAL
 from airflow_batch_events.events.environment import EnvOutcome, NodeWait
 from airflow_batch_events.events.environment_removal import Removal, RemovalStep
-from airflow_batch_events.events.values import whole_of
 from airflow_batch_events.exceptions import CloudError, CredentialsError
-from airflow_batch_events.hooks.batch import BatchHook
-from airflow_batch_events.limits import MAX_NODES
 from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink
-from airflow_batch_events.operators.job_wait_mixin import DEFERRAL_MARGIN, deadline_of, error_of
+from airflow_batch_events.operators.base import WaitingOperator
 from airflow_batch_events.protocol.apis import batch
-from airflow_batch_events.text import printable
+from airflow_batch_events.waiting.task_result import end_in
+from airflow_batch_events.waiting.trigger_start import deadline_of, deferral_timeout
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator as _Operator
     from airflow.sdk.definitions.context import Context
 
     from airflow_batch_events.triggers.compute_env import EnvTrigger
-else:
-    _Operator = object
 
 
-class EnvWaitMixin(_Operator):
-    """Wait for a compute environment; for operators that have the parameters named below."""
-
-    tencentcloud_conn_id: str
-    region: str | None
-    queue_name: str | None
-    deferrable: bool
-    poll_interval: float
-
-    @cached_property
-    def hook(self) -> BatchHook:
-        """The Batch API with the task's connection."""
-        return BatchHook(self.tencentcloud_conn_id, self.region)
+class ComputeEnvWaitOperator(WaitingOperator):
+    """An operator that waits for a compute environment: each event about it on the queue causes a poll at once."""
 
     def write_links(self, context: Context, env_id: str) -> None:
         """Write the links of a task that is about to wait."""
@@ -69,21 +51,13 @@ class EnvWaitMixin(_Operator):
             from airflow_batch_events.triggers.compute_env import BatchComputeEnvTrigger
 
             self._defer_for_env(
-                BatchComputeEnvTrigger(
-                    env_id=wait.env_id,
-                    nodes=wait.wanted,
-                    exactly=wait.exactly,
-                    max_failed_nodes=wait.max_failed_nodes,
-                    creation_retries=wait.creation_retries,
-                    tencentcloud_conn_id=self.tencentcloud_conn_id,
-                    region=self.region,
-                    poll_interval=self.poll_interval,
-                    timeout=timeout,
-                    deadline=deadline_of(timeout, self.hook),
-                    hold=handover_seconds(),
-                    queue_name=self.queue_name,
-                ),
+                BatchComputeEnvTrigger,
                 timeout,
+                env_id=wait.env_id,
+                nodes=wait.wanted,
+                exactly=wait.exactly,
+                max_failed_nodes=wait.max_failed_nodes,
+                creation_retries=wait.creation_retries,
             )
         return self._block(wait, lambda: self.poll(wait), timeout)
 
@@ -97,20 +71,7 @@ class EnvWaitMixin(_Operator):
         if self.deferrable:
             from airflow_batch_events.triggers.compute_env import BatchDeleteComputeEnvTrigger
 
-            self._defer_for_env(
-                BatchDeleteComputeEnvTrigger(
-                    env_id=removal.env_id,
-                    drain=removal.drain,
-                    tencentcloud_conn_id=self.tencentcloud_conn_id,
-                    region=self.region,
-                    poll_interval=self.poll_interval,
-                    timeout=timeout,
-                    deadline=deadline_of(timeout, self.hook),
-                    hold=handover_seconds(),
-                    queue_name=self.queue_name,
-                ),
-                timeout,
-            )
+            self._defer_for_env(BatchDeleteComputeEnvTrigger, timeout, env_id=removal.env_id, drain=removal.drain)
         return self._block(removal, lambda: self._step(removal), timeout)
 
     def poll(self, wait: NodeWait) -> bool:
@@ -125,7 +86,7 @@ class EnvWaitMixin(_Operator):
         except CloudError as error:
             wait.on_error(error, time.monotonic())
             if not wait.is_done:
-                self.log.warning("Cannot look at %s, will look again: %s", wait.env_id, error)
+                self.log.warning("Cannot poll %s, will poll again: %s", wait.env_id, error)
             return False
         activities = self._activities_of(wait.env_id, wait.on_poll(env))
         # When an activity has ended is a time of the cloud.
@@ -143,29 +104,34 @@ class EnvWaitMixin(_Operator):
                 self.log.warning("Cannot read why a node of %s failed: %s", env_id, error)
         return activities
 
-    def outcome_of(self, event: Any) -> EnvOutcome:
+    def outcome_of(self, event: object) -> EnvOutcome:
         """
         Read what the trigger fired.
 
         :raises BatchEventsError: The error that ended the wait in the triggerer, as its own class.
         :raises ValueError: When the event is not one of ours.
         """
-        if not isinstance(event, Mapping) or event.get("status") not in ("ended", "error"):
-            raise ValueError(f"the trigger fired something else than the end of a wait: {printable(repr(event), 500)}")
-        if event["status"] == "error":
-            raise error_of(event)
-        return EnvOutcome.from_dict(event.get("outcome"))
+        return EnvOutcome.from_dict(end_in(event).get("outcome"))
 
-    def _defer_for_env(self, trigger: EnvTrigger, timeout: float | None) -> NoReturn:
+    def _defer_for_env(self, trigger: type[EnvTrigger], timeout: float | None, **settings: Any) -> NoReturn:
         # Settings that are missing must fail here, in the task's log, not in the triggerer's.
         access = self.hook.access
         if self.queue_name is not None:
             endpoint = access.required_cmq_endpoint
-            self.log.info("Events on queue %r at %s cause further looks", self.queue_name, endpoint)
+            self.log.info("Events on queue %r at %s cause further polls", self.queue_name, endpoint)
         self.defer(
-            trigger=trigger,
+            trigger=trigger(
+                **settings,
+                tencentcloud_conn_id=self.tencentcloud_conn_id,
+                region=self.region,
+                poll_interval=self.poll_interval,
+                timeout=timeout,
+                deadline=deadline_of(timeout, self.hook),
+                hold=handover_seconds(),
+                queue_name=self.queue_name,
+            ),
             method_name="execute_complete",
-            timeout=None if timeout is None else timedelta(seconds=timeout + DEFERRAL_MARGIN),
+            timeout=deferral_timeout(timeout),
         )
 
     def _step(self, removal: Removal) -> bool:
@@ -190,7 +156,7 @@ class EnvWaitMixin(_Operator):
             try:
                 has_answered |= turn()
             except CredentialsError as error:
-                # Keys that were good once are on their way to be exchanged; that they may not delete is for good.
+                # Keys that were good once are being exchanged. That they may not delete is final.
                 if not has_answered or isinstance(decision, Removal):
                     raise
                 self.log.warning("The keys were refused, will try again: %s", error)
@@ -204,12 +170,3 @@ class EnvWaitMixin(_Operator):
                 self.log.info("%s: %s", decision.env_id, shown)
             pause = min(self.poll_interval, CONFIRM_INTERVAL) if decision.is_refused else self.poll_interval
             time.sleep(pause if timeout is None else min(pause, timeout - passed))
-
-
-def check_node_count(parameter: str, value: object) -> int:
-    """
-    Return a number of nodes, which a template has perhaps made a text.
-
-    :raises ParameterError: Naming the parameter and what is allowed.
-    """
-    return whole_of(parameter, value, least=0, most=MAX_NODES)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Wait for jobs from a task, deferred or on the worker, and turn what comes back into outcomes or an error.
+
+What submits, senses and branches on jobs waits in the same way; this base is that way. After a deferral nothing but the
+trigger's event and the operator's own parameters is known: the object is a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from airflow.sdk import Asset
+
+from airflow_batch_events.airflow_compat.deferral import handover_seconds
+from airflow_batch_events.airflow_compat.links import keep_links
+from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, Outcome
+from airflow_batch_events.exceptions import BatchEventsError
+from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
+from airflow_batch_events.operators.base import WaitingOperator
+from airflow_batch_events.waiting.task_result import end_lines, explain, outcomes_of
+from airflow_batch_events.waiting.trigger_start import deadline_of, deferral_timeout
+
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.context import Context
+
+
+class JobWaitOperator(WaitingOperator):
+    """
+    An operator that waits for jobs.
+
+    :param reconcile_interval: Seconds between polls of the API at the most, while events can be read. This, as every
+        duration here, is a number, such a number as text, or a ``timedelta``.
+    """
+
+    returns_outcomes: ClassVar[bool] = True
+    """Whether a task that waits returns outcomes, not job ids."""
+
+    cancel_on_kill: bool = False
+    end_from_trigger: bool = False
+    start_timeout: float | None = None
+
+    def __init__(self, *, reconcile_interval: float | str | timedelta = RECONCILE_INTERVAL, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.reconcile_interval = self.read_interval("reconcile_interval", reconcile_interval)
+
+    def write_links(self, context: Context, job_id: str, topic_name: str | None = None) -> None:
+        """Write the links of a task that is about to wait."""
+        BatchJobLink.persist(context, self.hook.access, job_id)
+        if topic_name is not None:
+            CmqTopicLink.persist(context, self.hook.access, topic_name)
+        if self.queue_name is not None:
+            CmqQueueLink.persist(context, self.hook.access, self.queue_name)
+        keep_links(self)
+
+    def wait_for_jobs(self, job_ids: Sequence[str], *, timeout: float | None) -> list[Outcome]:
+        """
+        Wait on the worker, or raise the deferral that waits in the triggerer.
+
+        :param job_ids: The jobs, each once.
+        :param timeout: Seconds from now at which the wait is over; None waits without end.
+        """
+        if self.deferrable:
+            self._defer_for_jobs(job_ids, timeout)
+        return self.hook.wait_for_jobs(
+            job_ids, poll_interval=self.poll_interval, timeout=timeout, start_timeout=self.start_timeout
+        )
+
+    def _defer_for_jobs(self, job_ids: Sequence[str], timeout: float | None) -> NoReturn:
+        # The trigger's module brings the clients; a DAG file that imports an operator must not pay for them.
+        from airflow_batch_events.triggers.batch import BatchJobTrigger
+
+        # Settings that are missing must fail here, in the task's log, not in the triggerer's.
+        access = self.hook.access
+        if self.queue_name is None:
+            how = "by polling the API"
+        else:
+            how = f"by event on queue {self.queue_name!r} at {access.required_cmq_endpoint}"
+        self.log.info("Waiting for %s %s", ", ".join(job_ids), how)
+        self.defer(
+            trigger=BatchJobTrigger(
+                job_id=list(job_ids),
+                queue_name=self.queue_name,
+                tencentcloud_conn_id=self.tencentcloud_conn_id,
+                region=self.region,
+                reconcile_interval=self.poll_interval if self.queue_name is None else self.reconcile_interval,
+                timeout=timeout,
+                deadline=deadline_of(timeout, self.hook),
+                start_timeout=self.start_timeout,
+                start_deadline=deadline_of(self.start_timeout, self.hook),
+                hold=handover_seconds(),
+                cancel_on_kill=self.cancel_on_kill,
+                end=self.task_end() if self.end_from_trigger else None,
+            ),
+            method_name="execute_complete",
+            timeout=deferral_timeout(timeout),
+        )
+
+    def task_end(self) -> dict[str, Any]:
+        """Return how the task ends, for a trigger that ends it."""
+        return {"push_result": self.do_xcom_push, "multiple_outputs": self.multiple_outputs}
+
+    def emit_outcome(self, context: Context, outcome: Mapping[str, Any]) -> None:
+        """Give the asset events of the task's outlets the outcome as their extra."""
+        for outlet in self.outlets:
+            if isinstance(outlet, Asset):
+                context["outlet_events"][outlet].extra.update(outcome)
+
+    def outcomes_of(self, event: object, count: int = 1) -> list[Outcome]:
+        """
+        Read what the trigger fired.
+
+        :param event: The trigger's payload, whichever version has fired it.
+        :param count: How many jobs were waited for.
+        :raises BatchEventsError: The error that ended the wait in the triggerer, as its own class.
+        :raises ValueError: When the event is not one of ours, or has another number of outcomes.
+        """
+        keep_links(self)
+        return outcomes_of(event, count)
+
+    def error_for(self, outcome: Outcome) -> BatchEventsError:
+        """Return the error for an outcome that is not a success; for a failed job, log what failed as well."""
+        error, lines = explain(self.hook, outcome)
+        for line in lines:
+            self.log.error("%s", line)
+        return error
+
+    def log_end(self, outcomes: Sequence[Outcome]) -> None:
+        """Log how the jobs ended."""
+        for line in end_lines(outcomes):
+            self.log.info("%s", line)
