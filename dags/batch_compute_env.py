@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Create a compute environment, run a job on its nodes, and take the environment away, whatever became of the job.
+Create a compute environment, run a job on its nodes, and delete the environment, whatever became of the job.
 
 The environment publishes what happens to its nodes to the same topic as the job. Set up the connection, the topic and
 the queue as for ``batch_branch_on_result``; an account may have 10 environments.

@@ -27,7 +27,7 @@ with DAG(
     doc_md=__doc__,
     params={
         "jobs": Param(20, type="integer", minimum=1, maximum=500, description="How many jobs to run."),
-        "seconds": Param(10, type="integer", minimum=0, description="How long each job pretends to work."),
+        "seconds": Param(10, type="integer", minimum=0, description="How many seconds each job sleeps."),
         "zone": Param("ap-guangzhou-6", type="string"),
         "instance_type": Param("S5.MEDIUM2", type="string"),
         "image_id": Param("img-eb30mz89", type="string"),

@@ -28,7 +28,7 @@ with DAG(
     doc_md=__doc__,
     params={
         "jobs": Param(20, type="integer", minimum=1, maximum=500, description="How many jobs to run."),
-        "seconds": Param(10, type="integer", minimum=0, description="How long each job pretends to work."),
+        "seconds": Param(10, type="integer", minimum=0, description="How many seconds each job sleeps."),
         "zone": Param("ap-guangzhou-6", type="string"),
         "instance_type": Param("S5.MEDIUM2", type="string"),
         "image_id": Param("img-eb30mz89", type="string"),
@@ -61,8 +61,8 @@ with DAG(
     # [END howto_sensor_batch_job_without_worker]
 
     # [START howto_operator_batch_submit_job_end_from_trigger]
-    summarise = BatchSubmitJobOperator(
-        task_id="summarise",
+    summarize = BatchSubmitJobOperator(
+        task_id="summarize",
         job=build_job(
             "summary",
             command="echo all parts are there",
@@ -82,5 +82,5 @@ with DAG(
         ended = [*outcomes, summary]
         return {"jobs": len(ended), "succeeded": sum(outcome["succeeded"] for outcome in ended)}
 
-    wait >> summarise
-    gather(wait.output, summarise.output)
+    wait >> summarize
+    gather(wait.output, summarize.output)

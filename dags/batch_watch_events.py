@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Start a DAG run whenever Batch jobs end, whoever submitted them.
+Start a DAG run whenever Batch jobs end, no matter who submitted them.
 
 One asset for every job that ends, one for the failures of a family of jobs. A watcher needs every event, so each has a
 queue that nothing else reads: further subscriptions on the topic that the jobs notify::
@@ -8,7 +8,7 @@ queue that nothing else reads: further subscriptions on the topic that the jobs 
     airflow-batch-events provision --topic batch-events --queue airflow-batch-watch
     airflow-batch-events provision --topic batch-events --queue airflow-batch-watch-nightly
 
-Airflow may gather several events into one run, so a run looks at all that have triggered it. With
+Airflow may gather several events into one run, so a run reads all that have triggered it. With
 ``--rewind-seconds 86400`` the queues can be rewound after an outage, see ``airflow-batch-events rewind``.
 """
 
@@ -72,7 +72,7 @@ with DAG(
 
     @task
     def note(triggering_asset_events: Any = None) -> list[str]:
-        """Take down which jobs have ended."""
+        """Say which jobs have ended."""
         return [f"{event['job_id']} {event['event_name']}" for event in payloads(triggering_asset_events)]
 
     note()
@@ -88,7 +88,7 @@ with DAG(
 
     @task
     def call_somebody(triggering_asset_events: Any = None) -> list[str]:
-        """Wake the one who is on call."""
+        """Name the jobs for the person on call."""
         return [event["batch"].get("JobName", event["job_id"]) for event in payloads(triggering_asset_events)]
 
     call_somebody()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Plain messages of a CMQ queue with Airflow's own message queue trigger: start a DAG run, or let a task wait for one.
+Plain messages of a CMQ queue with Airflow's own message queue trigger: start a DAG run, or wait for one in a task.
 
-Needs the extra ``messaging``, and two queues that nothing else reads. Whoever wants something from Airflow sends a text
-to one of them, through a topic or straight away::
+You need the extra ``messaging``, and two queues that nothing else reads. To ask Airflow for something, send a text to
+one of them, through a topic or directly::
 
     airflow-batch-events provision --topic plain-messages --queue airflow-inbox
     airflow-batch-events provision --topic approvals --queue airflow-approvals

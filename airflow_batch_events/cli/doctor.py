@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-``airflow-batch-events doctor``: check everything between a job and its wait, and say what to change.
+``airflow-batch-events doctor``: check all that an event passes between a job and its wait, and say what to change.
 
-Each check is a function from the cloud to findings; a check whose ground is missing is not made. Nothing is changed:
-the probe goes through a temporary queue, and what it leaves in the real one is an event for nobody, which readers
-delete.
+Each check is a function from the cloud to findings; a check that rests on a failed one is left out. Nothing is changed:
+the probe goes through a temporary queue, and what it leaves in the real queue is an event that nobody waits for, which
+readers delete.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Finding:
     What a check has found.
 
     :param check: What was checked.
-    :param is_well: Whether it is as it should be.
-    :param text: What was found and, if it is not well, what to change.
+    :param is_well: Whether nothing is wrong.
+    :param text: What was found and, if something is wrong, what to change.
     """
 
     check: str
@@ -58,18 +58,18 @@ class Finding:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``doctor``."""
     add_name_arguments(parser)
-    parser.add_argument("--no-probe", action="store_true", help="do not publish a probe")
+    parser.add_argument("--no-probe", action="store_true", help="do not publish a test event")
     add_account_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make every check; 0 when all is well."""
+    """Make every check; return 0 when nothing is wrong."""
 
     def work(access: CloudAccess, output: Output) -> tuple[bool, dict[str, Any]]:
         findings = []
         for finding in examine(access, args.topic, args.queue, with_probe=not args.no_probe):
             findings.append(finding)
-            mark = ("well ", "green") if finding.is_well else ("WRONG", "red")
+            mark = ("ok   ", "green") if finding.is_well else ("WRONG", "red")
             output.line(mark, f" {finding.check}: {finding.text}")
         is_well = all(finding.is_well for finding in findings)
         return is_well, {"findings": [vars(finding) for finding in findings]}
@@ -79,9 +79,9 @@ def run(args: argparse.Namespace) -> int:
 
 def examine(access: CloudAccess, topic_name: str, queue_name: str, *, with_probe: bool = True) -> Iterator[Finding]:
     """
-    Make the checks in the order in which one rests on the other.
+    Make the checks, each after those that it rests on.
 
-    :param access: Whose cloud.
+    :param access: The keys and endpoints to check.
     :param topic_name: The topic that jobs notify.
     :param queue_name: The queue that waits read.
     :param with_probe: Whether to publish a probe and receive it.
@@ -110,7 +110,9 @@ def _examine_clock(clock: CloudClock) -> Finding:
     drift = time.time() - clock.told()
     if abs(drift) <= MAX_DRIFT:
         return Finding("clock", True, f"this machine's clock is within {MAX_DRIFT:g} s of the cloud's")
-    return Finding("clock", False, f"this machine's clock is off by {drift:+.0f} s: set it; the API refuses at 300 s")
+    return Finding(
+        "clock", False, f"this machine's clock is off by {drift:+.0f} s: set it; the API refuses calls at 300 s"
+    )
 
 
 def _describe(
@@ -157,16 +159,20 @@ def _examine_queue(queue: tdmq.QueueAttributes) -> Iterator[Finding]:
     visible = queue.visibility_timeout or 30
     text = f"visibility timeout {visible} s"
     if visible < 10:
-        yield Finding("queue", False, f"{text}: at least 10, or a message comes back while it is being handled")
+        yield Finding("queue", False, f"{text}: set at least 10 s, or a message comes back while it is being handled")
     elif visible > 120:
-        yield Finding("queue", False, f"{text}: at most 120; it delays what the wrong triggerer has received")
+        yield Finding("queue", False, f"{text}: set at most 120 s; it delays what the wrong triggerer has received")
     else:
         yield Finding("queue", True, text)
     retention = queue.msg_retention_seconds or 3600
-    text = f"messages are kept {retention} s while nobody deletes them"
-    yield Finding("queue", retention >= 3600, text if retention >= 3600 else f"{text}: at least 3600 bridge an outage")
+    text = f"the queue keeps messages for {retention} s while nobody deletes them"
+    yield Finding(
+        "queue", retention >= 3600, text if retention >= 3600 else f"{text}: set at least 3600 s, to bridge an outage"
+    )
     if not queue.dead_letter_queue_name:
-        yield Finding("queue", True, "no dead-letter queue: what is no event circulates until its retention ends")
+        yield Finding(
+            "queue", True, "no dead-letter queue: a message that is not an event stays until its retention ends"
+        )
     waiting = queue.active_msg_num or 0
     if waiting > 10_000:
         yield Finding("queue", False, f"{waiting} messages wait in it: does any triggerer read it?")
@@ -176,7 +182,7 @@ async def _examine_endpoint(access: CloudAccess, queue_name: str) -> Finding:
     check = "queue service"
     try:
         async with CmqClient(access, retries=0) as client:
-            # A queue that cannot exist: the answer proves address and key, and no message is taken from anybody.
+            # A queue that cannot exist: the answer proves address and key, and no message is taken from a reader.
             await client.receive(f"no-{uuid.uuid4().hex}", wait_seconds=0)
     except CmqQueueNotFoundError:
         return Finding(check, True, f"{access.cmq_endpoint} accepts the key")
@@ -192,8 +198,8 @@ def _probe(client: SdkClient, access: CloudAccess, topic_name: str) -> Finding:
     except BatchEventsError as error:
         return Finding("probe", False, str(error))
     if took is None:
-        text = f"what was published to {topic_name} did not arrive within {PROBE_TIMEOUT:g} s: look at the topic"
-        return Finding("probe", False, text)
+        text = f"what was published to {topic_name} did not arrive within {PROBE_TIMEOUT:g} s"
+        return Finding("probe", False, f"{text}: check the topic in the console")
     return Finding("probe", True, f"what was published to {topic_name} arrived after {took * 1000:.0f} ms")
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Run a small Tencent Cloud on this machine, where the distribution ``tencent-batch-emulator`` is installed.
+Run an emulator of Tencent Cloud on this machine, where the distribution ``tencent-batch-emulator`` is installed.
 
-The emulator is its own distribution: production needs none, and people use it without Airflow.
+The emulator is its own distribution: production does not need it, and people use it without Airflow.
 """
 
 from __future__ import annotations

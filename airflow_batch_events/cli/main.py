@@ -3,7 +3,7 @@
 The command ``airflow-batch-events``.
 
 A subcommand is a module with ``add_arguments(parser)`` and ``run(args) -> int``. Only the chosen one is imported,
-because asking for help must not wait for Airflow, and a broken part must not take the others with it.
+because ``--help`` must not wait for Airflow, and one broken subcommand must not break the others.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ from airflow_batch_events.text import printable
 
 # One line adds a subcommand: its name, its module, what it does.
 COMMANDS = {
-    "doctor": ("airflow_batch_events.cli.doctor", "check everything between a job and its wait"),
-    "emulate": ("airflow_batch_events.cli.emulate", "run a small Tencent Cloud on this machine"),
-    "provision": ("airflow_batch_events.cli.provision", "create the topic, queue and subscription for events"),
-    "rewind": ("airflow_batch_events.cli.rewind", "let a queue deliver again what was deleted since a time"),
-    "tail": ("airflow_batch_events.cli.tail", "show events as they arrive, without taking them from anybody"),
+    "doctor": ("airflow_batch_events.cli.doctor", "check the connection, topic and queue, and send a test event"),
+    "emulate": ("airflow_batch_events.cli.emulate", "run an emulator of Tencent Cloud on this machine"),
+    "provision": (
+        "airflow_batch_events.cli.provision",
+        "create the topic, the queue and the subscription that events need",
+    ),
+    "rewind": ("airflow_batch_events.cli.rewind", "deliver again what was deleted from a queue since a given time"),
+    "tail": ("airflow_batch_events.cli.tail", "show events as they arrive; every other reader still gets them"),
 }
 
 
@@ -49,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(sys.argv[1:])
     except KeyboardInterrupt:
-        # As shells have it; behind the imports a subcommand says more.
+        # The status that shells use. Once its imports are done, a subcommand says more.
         return 128 + signal.SIGINT
     finally:
         _close_stdout()
@@ -74,21 +77,21 @@ def _run(given: Sequence[str]) -> int:
 
 
 def _open_missing_streams() -> None:
-    """Open what the caller has closed (``2>&-``): the next file or socket would get its number, and what is printed."""
+    """Open what the caller has closed (``2>&-``): else the next file or socket gets its number, and all output."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
 
 
 def _close_stdout() -> None:
-    """Send what libraries print while this process ends to standard error: it is no part of the result."""
+    """Send what libraries print while this process ends to standard error: it is not part of the result."""
     with suppress(OSError):
         sys.stdout.flush()
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
 def _with_values_joined(arguments: Sequence[str]) -> list[str]:
-    """Make one word of ``--to -2h``, because argparse would take the value for another option."""
+    """Join ``--to -2h`` into one argument, because argparse would take the value for another option."""
     joined: list[str] = []
     for argument in arguments:
         if re.match(r"-\d", argument) and joined and re.fullmatch(r"--[a-z-]+", joined[-1]):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``airflow-batch-events provision``: the topic, the queue and the subscription that events need."""
+"""``airflow-batch-events provision``: create the topic, the queue and the subscription that events need."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=QUEUE_DEFAULTS.visibility_timeout,
         metavar="S",
-        help="seconds until a message that was received but not deleted comes back; with several triggerers on one "
-        "queue also the delay of a message that the wrong one received (default: %(default)s)",
+        help="seconds until a message that was received but not deleted is delivered again; where several triggerers "
+        "read one queue, also the delay of a message that the wrong one received (default: %(default)s)",
     )
     parser.add_argument(
         "--retention",
         type=int,
         default=QUEUE_DEFAULTS.msg_retention_seconds,
         metavar="S",
-        help="seconds that a message is kept while nobody deletes it: how long all triggerers may be down "
-        "(default and maximum: %(default)s)",
+        help="seconds for which the queue keeps a message that nobody deletes: the longest time for which "
+        "all triggerers may be down (default and maximum: %(default)s)",
     )
     parser.add_argument(
         "--rewind-seconds",
         type=int,
         default=0,
         metavar="S",
-        help="seconds that a queue keeps what was deleted from it, so that `rewind` can deliver it again; 1,296,000 at "
-        "the most, costs storage (default: off)",
+        help="seconds for which the queue keeps deleted messages, so that `rewind` can deliver them again; at most "
+        "1,296,000; costs storage (default: off)",
     )
     parser.add_argument(
         "--no-dead-letters",
         action="store_true",
-        help="without a dead-letter queue, messages that are no events circulate until their retention ends",
+        help="create no dead-letter queue: messages that are not events then stay until their retention ends",
     )
-    parser.add_argument("--dry-run", action="store_true", help="say what would be created, and create nothing")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be created, and create nothing")
     add_account_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Create what is missing; 0 when all is there in the end."""
+    """Create what is missing; return 0 when everything exists in the end."""
     wanted = DesiredState(
         topic_name=args.topic,
         queue_name=args.queue,
@@ -67,9 +67,9 @@ def run(args: argparse.Namespace) -> int:
         with SdkClient(access) as client:
             plan = provision.plan(client.send, wanted)
             for item in plan.present:
-                output.line(f"there: {item}", style="dim")
+                output.line(f"exists: {item}", style="dim")
             for problem in plan.problems:
-                output.line(f"does not fit: {problem}", style="red")
+                output.line(f"wrong: {problem}", style="red")
             result = {"present": list(plan.present), "problems": list(plan.problems), "dry_run": args.dry_run}
             if plan.problems or args.dry_run:
                 for step in plan.steps:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``airflow-batch-events rewind``: let a queue deliver again what was deleted from it since a time."""
+"""``airflow-batch-events rewind``: deliver again what was deleted from a queue since a given time."""
 
 from __future__ import annotations
 
@@ -14,22 +14,25 @@ from airflow_batch_events.provisioning.rewind import Rewind, apply_rewind, plan_
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``rewind``."""
-    # No default: on the wrong queue every watcher would see its past again.
+    # No default: a rewind of the wrong queue would show every watcher its past events again.
     parser.add_argument(
-        "--queue", required=True, type=queue_name, help="the queue; message rewind must have been on for it"
+        "--queue",
+        required=True,
+        type=queue_name,
+        help="the queue; message rewind must have been on for it at that time",
     )
     parser.add_argument(
         "--to",
         required=True,
         metavar="TIME",
-        help="deliver again what came since then: -2h, -1d12h, -90m, or ISO 8601 (UTC without an offset)",
+        help="deliver again what arrived since then: -2h, -1d12h, -90m, or ISO 8601 (UTC unless it has an offset)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="say what would come again, and do nothing")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be delivered again, and do nothing")
     add_account_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Rewind the queue; 0 when it delivers again, or in a dry run could."""
+    """Rewind the queue; return 0 when it delivers again, or in a dry run when it could."""
 
     def work(access: CloudAccess, output: Output) -> tuple[bool, dict[str, Any]]:
         with SdkClient(access) as client:
@@ -44,11 +47,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _tell(output: Output, plan: Rewind, is_dry: bool) -> None:
     if plan.start == plan.oldest:
-        output.line(f"there: a message of {plan.oldest}; no rewind can begin after it", style="dim")
+        output.line(f"The queue holds a message of {plan.oldest}; no rewind can begin after it.", style="dim")
     verb = "would deliver" if is_dry else "delivers"
-    many = "what" if plan.kept is None else f"at the most {plan.kept:,} messages that"
+    many = "what" if plan.kept is None else f"at most {plan.kept:,} messages that"
     output.line(
-        f"Queue {plan.queue_name} {verb} again {many} came since {plan.start} and were deleted.",
+        f"Queue {plan.queue_name} {verb} again {many} arrived since {plan.start} and were deleted.",
         style="" if is_dry else "green",
     )
-    output.line("Running watchers recognise the events that they have fired; others see them anew.", style="dim")
+    output.line(
+        "Running watchers recognize the events that they have fired; other readers see them again.", style="dim"
+    )

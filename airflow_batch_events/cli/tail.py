@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``airflow-batch-events tail``: events as they arrive, read from a temporary queue, so that nobody misses one."""
+"""``airflow-batch-events tail``: show events from a temporary queue, so that no other reader misses one."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 from airflow_batch_events.cli.common import DEFAULT_TOPIC, Output, add_account_arguments, run_reporting
@@ -17,16 +18,16 @@ from airflow_batch_events.protocol.sdk import SdkClient
 from airflow_batch_events.text import printable
 
 JSON_HELP = (
-    "print JSON and nothing else on standard output, for scripts: one object a line, for each event as it arrives, and "
-    "a last one that says how it ended"
+    "print only JSON on standard output, for scripts: one object per line for each event as it arrives, and a last one "
+    "that says how the command ended"
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``tail``."""
     parser.add_argument("--topic", default=DEFAULT_TOPIC, help="the topic to listen to (default: %(default)s)")
-    parser.add_argument("--count", type=int, default=None, metavar="N", help="end after N events")
-    parser.add_argument("--seconds", type=float, default=None, metavar="S", help="end after S seconds")
+    parser.add_argument("--count", type=int, default=None, metavar="N", help="stop after N events")
+    parser.add_argument("--seconds", type=float, default=None, metavar="S", help="stop after S seconds")
     add_account_arguments(parser, json_help=JSON_HELP)
 
 
@@ -45,17 +46,23 @@ def run(args: argparse.Namespace) -> int:
                 output.line(*_parts(event))
 
         with SdkClient(access) as client, temporary_queue(client, args.topic, "tail") as queue_name:
-            output.line(f"Listening to topic {args.topic}; Ctrl-C ends it.", style="dim")
+            output.line(f"Listening to topic {args.topic}; press Ctrl-C to stop.", style="dim")
             try:
                 asyncio.run(_read(access, queue_name, show, args, lambda: shown))
             except KeyboardInterrupt:
-                output.line("Ended.", style="dim")
+                output.line("Stopped.", style="dim")
         return True, {"events": shown}
 
     return run_reporting(args, work)
 
 
-async def _read(access: CloudAccess, queue_name: str, show: Any, args: argparse.Namespace, shown: Any) -> None:
+async def _read(
+    access: CloudAccess,
+    queue_name: str,
+    show: Callable[[BatchEvent], None],
+    args: argparse.Namespace,
+    shown: Callable[[], int],
+) -> None:
     ends = None if args.seconds is None else time.monotonic() + args.seconds
     async with CmqClient(access) as client:
         while (ends is None or time.monotonic() < ends) and (args.count is None or shown() < args.count):

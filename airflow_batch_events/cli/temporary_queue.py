@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-A temporary queue that receives what a topic forwards, without taking anything from anybody.
+A temporary queue that receives what a topic forwards, and takes no message from other readers.
 
-It is deleted with its subscription, however the command ends; one that a killed command has left behind is harmless and
-empties itself, and its name says what it was.
+It is deleted with its subscription, however the command ends. One that a killed command has left behind is harmless: it
+empties itself, and its name says what it was for.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 What the parameters of operators and sensors take, and how a rendered value becomes what the code behind can carry.
 
 An operator names a reader for each of its template fields and calls :meth:`ParameterMixin.read_parameters` first in
-``execute``: what is unambiguous is coerced there, everything else ends the task before anything was done.
+``execute``: what is unambiguous is converted there, everything else fails the task before anything is done.
 
 The rule that must not be relaxed: a parameter that was given, and was rendered to nothing, is an error. Taken for "not
 given" it would widen a filter to other people's events, or send a request to the default region.
@@ -35,7 +35,7 @@ T = TypeVar("T")
 Reader = Callable[[str, Any], Any]
 
 MIN_INTERVAL = 0.01
-"""The fewest seconds between polls of the API; zero would call it without a pause."""
+"""The fewest seconds between polls of the API; with zero it would be called without a pause."""
 
 _DESCRIPTIONS = frozenset({"job", "placement", "compute_env"})
 """The API's own objects, in which the text ``None`` may be what a job is to be given."""

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What is refused before anything is submitted, because nobody would be there to see how it ends.
+What is refused before anything is submitted, because no task could wait for how it ends.
 
 A job that has been submitted costs money whether or not its task can wait for it, and so does an environment; the same
-holds for jobs that run again and for nodes that are added. What can be known to be wrong is looked for first; what
-cannot be found out right now (a queue service that does not answer) keeps nothing from being submitted.
+holds for jobs that run again and for nodes that are added. What is known to be wrong is refused first; what cannot be
+found out right now (a queue service that does not answer) does not stop a submission.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class WaitingTask(Protocol):
-    """What is looked at of an operator that submits something and waits for it."""
+    """What the checks read of an operator that submits something and waits for it."""
 
     tencentcloud_conn_id: str
     region: str | None
@@ -110,7 +110,7 @@ def check_queue(task: WaitingTask, *, reads_queue: bool) -> None:
             f"The queue service {where} refuses queue_name {name!r}; nothing was submitted: {error}"
         ) from error
     except CloudError as error:
-        # The wait does not need the queue: until it can be read, the API is looked at more often.
+        # The wait does not need the queue: until it can be read, the API is polled more often.
         hook.log.warning("Cannot find out whether queue %r exists %s, going on without: %s", name, where, error)
 
 

@@ -63,7 +63,7 @@ def test_a_dry_run_says_the_same_and_delivers_nothing(capsys, hook, queue):
 def test_people_are_told_what_comes_again(capsys, queue):
     assert main(["rewind", "--queue", queue, "--to=-1h"]) == 0
     told = capsys.readouterr().out
-    assert f"Queue {queue} delivers again at the most 3 messages" in told
+    assert f"Queue {queue} delivers again at most 3 messages" in told
 
 
 def test_the_queue_that_waits_read_says_how_rewind_is_turned_on(capsys, cloud):
