@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from datetime import timedelta
 
 import pytest
@@ -23,10 +22,7 @@ from airflow_batch_events.exceptions import (
 )
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.operators.batch import (
-    BatchDeleteJobOperator,
-    BatchRetryJobsOperator,
     BatchSubmitJobOperator,
-    BatchTerminateJobOperator,
     _awaited_in,
 )
 from tencent_batch_emulator.faults.rules import Fault
@@ -69,10 +65,6 @@ def submit(**kwargs):
         **kwargs,
     }
     return TaskRunner(lambda: BatchSubmitJobOperator(**settings))
-
-
-def submitted(cloud):
-    return cloud.count("SubmitJob", code="")
 
 
 def job_count(cloud):
@@ -275,36 +267,6 @@ def test_keys_that_are_refused_name_the_connection_and_its_fields(monkeypatch, c
     )
     with pytest.raises(CredentialsError, match=r"connection 'wrong' \(SecretId as login"):
         submit(tencentcloud_conn_id="wrong", queue_name=None).run()
-
-
-def test_a_job_is_terminated_and_the_operator_says_what_became_of_it(cloud):
-    job_id = submit(job=job("outcome=succeed duration=300"), wait_for_completion=False).run()
-    task = TaskRunner(lambda: BatchTerminateJobOperator(task_id="t", job_id=job_id))
-    assert task.run() == f"job {job_id} has ended: FAILED"
-    assert "SUCCEED" not in task.run()
-
-
-def test_a_retried_job_is_waited_for_anew_although_its_old_event_comes_again(cloud):
-    failing = submit(job=job("outcome=succeed fail_first=1 duration=3"))
-    with pytest.raises(BatchJobFailedError):
-        failing.run()
-    job_id = failing.store["tencent_batch_submission"]["job_id"]
-    retry = TaskRunner(lambda: BatchRetryJobsOperator(task_id="t", job_id=job_id, queue_name="waits", deferrable=True))
-
-    def redeliver():
-        event = {"EventName": "JOB_FAILED", "EventTime": "2020-01-01T00:00:00Z", "Batch": {"JobId": job_id}}
-        body = json.dumps({"Events": [event]})
-        cloud.call(lambda emulator: emulator.broker.publish("events", body))
-
-    assert retry.run(meanwhile=redeliver)["state"] == "SUCCEED"
-
-
-def test_a_job_is_deleted_once_and_a_second_time_is_no_error():
-    job_id = submit().run()["job_id"]
-    task = TaskRunner(lambda: BatchDeleteJobOperator(task_id="t", job_id=job_id))
-    task.run()
-    task.run()
-    assert BatchHook().get_job_state(job_id) is None
 
 
 @pytest.mark.parametrize("waits", [True, False], ids=["waited for", "submitted only"])

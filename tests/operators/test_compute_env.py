@@ -1,93 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 
 import pytest
-from airflow.sdk.bases.operator import TriggerFailureReason
-from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 from airflow.serialization.encoders import encode_trigger
-from support.small_cloud import address_of
-from support.tasks import TaskRunner
+from support.environments import create, created, delete, env, modify, shown, small_account
 
 from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS
 from airflow_batch_events.exceptions import (
-    ApiParameterError,
-    ApiQuotaError,
     ComputeEnvFailedError,
     ComputeEnvRefusedError,
-    ComputeEnvStateUnknownError,
     ComputeEnvTimeoutError,
     ConfigurationError,
     CredentialsError,
-    IdentityChangedError,
-    SubmissionChangedError,
-    SubmissionRecordError,
 )
 from airflow_batch_events.hooks.batch import BatchHook
-from airflow_batch_events.operators.compute_env import (
-    BatchCreateComputeEnvOperator,
-    BatchDeleteComputeEnvOperator,
-    BatchModifyComputeEnvOperator,
-)
-from airflow_batch_events.protocol.apis import batch, tdmq
+from airflow_batch_events.protocol.apis import tdmq
 from airflow_batch_events.protocol.apis.request import Request
 from tencent_batch_emulator.faults.rules import Fault
-from tencent_batch_emulator.services.batch.settings import Delays, Quotas
-from tencent_batch_emulator.testing import start_emulator
 
-PLACEMENT = {"Zone": "ap-guangzhou-6"}
 BOTH_WAYS = pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "blocking"])
 
 
 @pytest.fixture
 def shared_emulator():
-    """One cloud for each test: an account has room for ten environments only."""
-    delays = Delays.none(node_creating=0.05, node_deleting=0.05, resource_retry_scale=0.0001)
-    with start_emulator(delays=delays, quotas=Quotas(compute_envs=2), seed=1) as emulator:
+    """One cloud for each test."""
+    with small_account() as emulator:
         yield emulator
 
 
 @pytest.fixture(autouse=True)
 def _fast(cloud, monkeypatch):
     monkeypatch.setattr("airflow_batch_events.operators.compute_env.BUSY_CHECK", 0.02)
-    monkeypatch.setattr("airflow_batch_events.waiting.create_once.DEFAULT_GRACE", 0.0)
-
-
-def env(nodes=2, **fields):
-    data = {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89", **fields.pop("EnvData", {})}
-    return {"EnvName": "render", "EnvData": data, "DesiredComputeNodeCount": nodes, **fields}
-
-
-def create(compute_env=None, **kwargs):
-    settings = {
-        "task_id": "t",
-        "compute_env": env() if compute_env is None else compute_env,
-        "placement": PLACEMENT,
-        "deferrable": False,
-        "poll_interval": 0.05,
-        **kwargs,
-    }
-    return TaskRunner(lambda: BatchCreateComputeEnvOperator(**settings))
-
-
-def modify(env_id, **kwargs):
-    settings = {"task_id": "t", "env_id": env_id, "deferrable": False, "poll_interval": 0.05, **kwargs}
-    return TaskRunner(lambda: BatchModifyComputeEnvOperator(**settings))
-
-
-def delete(env_id, **kwargs):
-    settings = {"task_id": "t", "env_id": env_id, "deferrable": False, "poll_interval": 0.05, **kwargs}
-    return TaskRunner(lambda: BatchDeleteComputeEnvOperator(**settings))
-
-
-def shown(env_id):
-    return BatchHook().send(batch.describe_compute_env(env_id))
-
-
-def created(cloud):
-    return cloud.call(lambda emulator: len(emulator.batch.env_rows()))
 
 
 @BOTH_WAYS
@@ -148,79 +93,6 @@ def test_the_execution_time_out_ends_the_wait_and_leaves_the_environment(cloud, 
     assert created(cloud) == 1
 
 
-def test_a_retry_finds_the_environment_of_a_try_that_died(cloud):
-    task = create(deferrable=True)
-
-    def die():
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        task.run(meanwhile=die)
-    first = task.ti.xcoms["env_id"]
-    assert task.run() == first
-    assert created(cloud) == 1
-
-
-@pytest.mark.parametrize("effect", ["cut_before", "cut_after"])
-def test_a_cut_connection_leads_to_one_environment(cloud, effect):
-    cloud.add_fault(Fault(effect=effect, action="CreateComputeEnv", next=1))
-    create().run()
-    assert created(cloud) == 1
-
-
-def test_a_try_that_died_before_the_answer_leads_to_one_environment(cloud):
-    task = create(wait_for_nodes=0)
-    first = task.run()
-    record = next(iter(task.store.values()))
-    record["job_id"] = None
-    assert task.run() == first
-    assert created(cloud) == 1
-
-
-def test_another_description_in_a_later_try_creates_nothing_in_silence(cloud):
-    task = create(wait_for_nodes=0)
-    env_id = task.run()
-    other = create(env(5), wait_for_nodes=0)
-    other.store = task.store
-    with pytest.raises(SubmissionChangedError, match=f"{env_id}.*BatchModifyComputeEnvOperator"):
-        other.run()
-    assert created(cloud) == 1
-
-
-def test_an_environment_that_was_deleted_meanwhile_is_created_anew():
-    task = create(wait_for_nodes=0)
-    first = task.run()
-    delete(first, drain=True).run()
-    assert task.run() != first
-
-
-def test_nothing_is_created_when_nobody_can_say_what_became_of_the_first(cloud):
-    task = create(wait_for_nodes=0)
-    task.run()
-    cloud.add_fault(Fault(effect="error", action="DescribeComputeEnv", code="ResourceUnavailable"))
-    with pytest.raises(ComputeEnvStateUnknownError, match="nothing was created"):
-        task.run()
-    assert created(cloud) == 1
-
-
-def test_a_full_account_is_told_what_to_do_and_the_next_try_finds_room():
-    others = [BatchHook().send(batch.create_compute_env(env(0), PLACEMENT)) for _ in range(2)]
-    task = create()
-    with pytest.raises(ApiQuotaError, match="delete or shrink what is not needed"):
-        task.run()
-    delete(others[0]).run()
-    assert task.run().startswith("env-")
-
-
-def test_what_the_api_refuses_may_be_corrected_in_the_next_try():
-    wrong = create(env(1, EnvData={"ImageId": "ubuntu"}))
-    with pytest.raises(ApiParameterError, match="ubuntu"):
-        wrong.run()
-    right = create(env(1))
-    right.store = wrong.store
-    assert right.run().startswith("env-")
-
-
 @pytest.mark.parametrize(
     ("kwargs", "words"),
     [
@@ -253,73 +125,6 @@ def test_a_description_that_cannot_be_is_refused_before_anything_is_created(clou
 
 def test_a_number_that_a_template_has_made_a_text_is_a_number():
     assert shown(create(env("1")).run()).desired_node_count == 1
-
-
-@pytest.fixture
-def elsewhere(cloud, monkeypatch):
-    """Let the default connection lead to another region, another account, another endpoint or a role."""
-    with start_emulator() as other:
-
-        def edit(how):
-            connection = address_of(other if how == "endpoint" else cloud).connection()
-            if how == "account":
-                key = cloud.call(lambda emulator: emulator.keys.create())
-                connection |= {"login": key.secret_id, "password": key.secret_key}
-            account = cloud.call(lambda emulator: emulator.key.account)
-            connection["extra"] |= {
-                "region": {"region": "ap-shanghai"},
-                "role": {"role_arn": f"qcs::cam::uin/{account}:roleName/envs"},
-            }.get(how, {})
-            monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(connection))
-
-        yield edit
-
-
-@pytest.mark.parametrize("how", ["endpoint", "account", "region", "role"])
-def test_a_retry_elsewhere_creates_no_second_environment_and_says_that_the_first_costs_money(cloud, elsewhere, how):
-    task = create(wait_for_nodes=0)
-    env_id = task.run()
-    elsewhere(how)
-    before = cloud.count(service="batch")
-    with pytest.raises(IdentityChangedError, match=f"{env_id}.*costs money.*Nothing was created"):
-        task.run()
-    assert cloud.count(service="batch") == before
-    assert created(cloud) == 1
-
-
-def test_a_key_that_was_exchanged_finds_the_environment(cloud, monkeypatch):
-    task = create(wait_for_nodes=0)
-    env_id = task.run()
-    key = cloud.call(lambda emulator: emulator.keys.create(account=emulator.key.account))
-    connection = address_of(cloud).connection() | {"login": key.secret_id, "password": key.secret_key}
-    monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(connection))
-    assert task.run() == env_id
-    assert created(cloud) == 1
-
-
-def test_a_record_that_cannot_be_read_creates_nothing(cloud):
-    task = create(wait_for_nodes=0)
-    task.store["tencent_batch_submission"] = {"number": "first"}
-    with pytest.raises(SubmissionRecordError):
-        task.run()
-    assert created(cloud) == 0
-
-
-@BOTH_WAYS
-def test_a_wait_that_fails_leaves_the_environment_and_says_that_it_costs_money(cloud, deferrable, caplog):
-    broken = env(1, EnvData={"ImageId": "img-badimage"}, ResourceMaxRetryCount=100)
-    with pytest.raises(ComputeEnvFailedError):
-        create(broken, max_failed_nodes=0, deferrable=deferrable).run()
-    assert "is left as it is, and costs money as long as it exists" in caplog.text
-    assert created(cloud) == 1
-
-
-@pytest.mark.parametrize("error", [TaskDeferralError, TaskDeferralTimeout])
-def test_a_wait_that_airflow_has_ended_says_that_the_environment_costs_money(error, caplog):
-    reasons = {TaskDeferralError: "Trigger failure", TaskDeferralTimeout: TriggerFailureReason.TRIGGER_TIMEOUT}
-    with pytest.raises(error):
-        create().make().resume_execution("__fail__", {"error": reasons[error]}, create().context())
-    assert "costs money as long as it exists" in caplog.text
 
 
 # Modify.

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import time
 
 import pytest
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
@@ -82,13 +84,13 @@ def test_creation_failures_fail_the_task_with_the_cloud_s_reason(deferrable):
 
 
 @BOTH_WAYS
-def test_the_time_out_is_airflow_s_own_and_says_what_was_missing(deferrable):
+def test_a_timeout_is_airflow_s_own(deferrable):
     with pytest.raises(AirflowSensorTimeout):
         sense(new_env(1), nodes=2, timeout=0.3, deferrable=deferrable).run()
 
 
 @BOTH_WAYS
-def test_something_that_is_no_environment_s_id_is_not_found(deferrable):
+def test_what_is_no_id_is_not_found(deferrable):
     with pytest.raises(ComputeEnvNotFoundError, match="EnvIdMalformed"):
         sense("render", deferrable=deferrable).run()
 
@@ -114,38 +116,47 @@ def test_reasons_that_cannot_be_read_do_not_hide_the_failure(cloud, code, deferr
         sense(env_id, max_failed_nodes=1, deferrable=deferrable).run()
 
 
-def test_refused_keys_fail_a_deferred_wait_at_first_contact(cloud):
+def wait_until(condition):
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < 60
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("way", [{"deferrable": True}, {"mode": "poke"}, {"mode": "reschedule"}], ids=str)
+def test_refused_keys_end_nothing_after_a_first_answer(cloud, way):
+    """Keys that were good once are being exchanged."""
+    env_id = new_env(1)
+    before = cloud.count("DescribeComputeEnv", code="OK")
+    code = "AuthFailure.TokenFailure"
+
+    def exchange_keys():
+        wait_until(lambda: cloud.count("DescribeComputeEnv", code="OK") > before)
+        cloud.add_fault(Fault(effect="error", action="DescribeComputeEnv", code=code, next=2))
+        wait_until(lambda: cloud.count("DescribeComputeEnv", code=code) == 2)
+        BatchHook().send(batch.modify_compute_env(env_id, desired_node_count=2))
+
+    exchange = threading.Thread(target=exchange_keys)
+    exchange.start()
+    try:
+        assert sense(env_id, nodes=2, timeout=60, **way).run()["succeeded"]
+    finally:
+        exchange.join()
+
+
+@pytest.mark.parametrize("way", [{"deferrable": True}, {"mode": "poke"}, {"mode": "reschedule"}], ids=str)
+def test_refused_keys_fail_the_task_at_first_contact(cloud, way):
     cloud.add_fault(Fault(effect="error", action="DescribeComputeEnv", code="AuthFailure.SecretIdNotFound"))
     with pytest.raises(CredentialsError, match="tencentcloud_default"):
-        sense("env-12345678", deferrable=True).run()
-
-
-def test_refused_keys_are_weather_after_a_first_answer(cloud):
-    env_id = new_env(1)
-    task = sense(env_id, deferrable=True)
-    fault = Fault(effect="error", action="DescribeComputeEnv", code="AuthFailure.TokenFailure", after=0.15, next=2)
-    assert task.run(meanwhile=lambda: cloud.add_fault(fault))["succeeded"]
-    assert cloud.count("DescribeComputeEnv", code="AuthFailure.TokenFailure") == 2
-
-
-def test_refused_keys_are_weather_for_a_sensor_that_pokes_after_a_first_answer(cloud):
-    """Two ways to end that differ: a deferred one goes on, too."""
-    context = TaskRunner(lambda: None).context()
-    refusal = Fault(effect="error", action="DescribeComputeEnv", code="AuthFailure.TokenFailure")
-    sensor = BatchComputeEnvSensor(task_id="t", env_id=new_env(1), nodes=2)
-    assert not sensor.poke(context).is_done
-    cloud.add_fault(refusal)
-    assert not sensor.poke(context).is_done
-    with pytest.raises(CredentialsError, match="tencentcloud_default"):
-        BatchComputeEnvSensor(task_id="t", env_id=sensor.env_id, nodes=2).poke(context)
+        sense("env-12345678", **way).run()
 
 
 @BOTH_WAYS
 @pytest.mark.parametrize(
     ("setting", "error"), [({}, AirflowSensorTimeout), ({"never_fail": True}, AirflowSkipException)]
 )
-def test_a_wait_whose_time_is_over_ends_with_what_is_known(deferrable, setting, error):
-    """Two ways to end that differ: Airflow's own time-out of a sensor that pokes knows neither."""
+def test_a_timeout_says_what_is_known(deferrable, setting, error):
+    """Airflow's own timeout of a sensor that pokes knows neither."""
     with pytest.raises(error, match="of 2 nodes run"):
         sense(new_env(1), nodes=2, timeout=0.6, deferrable=deferrable, **setting).run()
 
@@ -157,12 +168,12 @@ def test_a_number_of_nodes_that_cannot_be_is_refused(nodes):
 
 
 def sense_by_event(env_id, queue, **kwargs):
-    """Wait, and look at the API only hourly unless an event comes."""
+    """Wait, and poll the API only hourly unless an event comes."""
     settings = {"poke_interval": 3600, "timeout": 7200, **kwargs}
     return sense(env_id, deferrable=True, queue_name=queue, **settings)
 
 
-def test_an_event_ends_the_wait_long_before_the_next_poll(cloud, queue):
+def test_an_event_ends_the_wait(cloud, queue):
     env_id = new_env(notify=True)
     task = sense_by_event(env_id, queue, nodes=2)
     assert task.run()["running_nodes"] == 2
@@ -170,7 +181,7 @@ def test_an_event_ends_the_wait_long_before_the_next_poll(cloud, queue):
     assert task.ti.xcoms["_link_CmqQueueLink"] == f"{cloud.endpoint}/console/queues/nodes"
 
 
-def test_an_event_of_a_creation_that_failed_fails_the_task_with_the_cloud_s_reason(queue):
+def test_an_event_of_a_failed_creation_fails_the_task(queue):
     env_id = new_env(notify=True, InstanceType="NOCAPACITY")
     with pytest.raises(ComputeEnvFailedError, match="no server of type NOCAPACITY is left"):
         sense_by_event(env_id, queue, max_failed_nodes=1).run()
@@ -189,7 +200,7 @@ def test_without_events_it_polls_as_often_as_it_is_told(queue):
     assert sense(env_id, deferrable=True, queue_name=queue, poke_interval=0.1).run()["succeeded"]
 
 
-def test_a_queue_that_does_not_exist_fails_the_wait_and_says_how_to_fix_it(cloud):
+def test_a_missing_queue_fails_the_wait(cloud):
     with pytest.raises(WaitQueueNotFoundError, match="no-such-queue"):
         sense_by_event(new_env(), "no-such-queue", nodes=3).run()
 
@@ -201,7 +212,7 @@ def test_a_queue_needs_an_address(cloud, monkeypatch):
         sense_by_event("env-12345678", "nodes").run()
 
 
-def test_a_node_whose_activities_cannot_be_read_hides_no_other_node_s_failure(monkeypatch):
+def test_an_unreadable_node_hides_no_other_node(monkeypatch):
     """One bad item stops the others."""
     told = Activity("act-2", "node-2", "CREATE_COMPUTE_NODE", "FAILED")
 
