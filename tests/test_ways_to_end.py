@@ -262,7 +262,7 @@ def test_a_sensor_ends_in_the_same_way_wherever_it_ends(
 
 
 @pytest.mark.parametrize("way", SENSOR_WAYS)
-def test_a_sensor_that_must_never_fail_is_skipped_when_the_keys_are_refused(cloud: RunningEmulator, way: str) -> None:
+def test_never_fail_skips_when_keys_are_refused(cloud: RunningEmulator, way: str) -> None:
     job_id = submit(ENDLESS)
     cloud.add_fault(parse_fault("error code=AuthFailure.SecretIdNotFound action=DescribeJobs"))
 

@@ -128,7 +128,7 @@ def test_an_end_that_nobody_foresaw_prints_nothing_but_json(run_process, then):
     assert not done.stdout or json.loads(done.stdout)["ok"] is False
 
 
-def test_a_command_line_that_makes_no_sense_prints_nothing_on_standard_output(run_process):
+def test_a_bad_command_line_prints_nothing_on_stdout(run_process):
     done = run_process("provision", "--json", "--retention", "long")
     assert (done.returncode, done.stdout) == (2, "")
     assert "--retention" in done.stderr
@@ -145,7 +145,7 @@ def test_streams_that_the_caller_has_closed_break_nothing(cloud, closed):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
 @pytest.mark.parametrize("options", ["--json", ""])
-def test_a_result_that_cannot_be_written_is_said_without_a_traceback(cloud, options):
+def test_a_full_disk_leaves_no_traceback(cloud, options):
     command = f"{shlex.join([*COMMAND, 'provision', '--conn-id', 'nowhere'])} {options} >/dev/full"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
@@ -153,7 +153,7 @@ def test_a_result_that_cannot_be_written_is_said_without_a_traceback(cloud, opti
     assert "OSError" not in done.stderr
 
 
-def test_a_reader_that_has_read_enough_ends_tail_without_a_traceback(cloud, topic, temporary_queues):
+def test_a_closed_pipe_ends_tail(cloud, topic, temporary_queues):
     process = subprocess.Popen(
         [*COMMAND, "tail", "--topic", topic, "--seconds", "30", "--json"],
         stdout=subprocess.PIPE,
@@ -266,7 +266,7 @@ json_values = st.recursive(
 
 
 @given(st.dictionaries(st.text(st.characters()), json_values, max_size=4))
-def test_any_value_is_one_line_of_ascii_that_every_reader_of_json_takes(value):
+def test_any_value_is_one_line_of_ascii(value):
     stream = io.StringIO()
     Output(stream, as_json=True).record(value)
     line = stream.getvalue()

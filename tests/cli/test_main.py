@@ -70,3 +70,10 @@ def test_help_needs_neither_airflow_nor_the_vendors_sdk() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_a_missing_connection_ends_every_command(run_json):
+    for command in ("provision", "doctor", "tail"):
+        status, result = run_json(command, "--conn-id", "nowhere")
+        assert status == 1
+        assert "connection 'nowhere' does not exist: create it" in result["message"]

@@ -72,7 +72,7 @@ def test_the_queue_that_waits_read_says_how_rewind_is_turned_on(capsys, cloud):
     assert "provision --rewind-seconds 86400" in result["message"]
 
 
-def test_a_queue_that_does_not_exist_is_named_with_the_way_to_create_it(hook):
+def test_a_missing_queue_is_named(hook):
     with pytest.raises(WaitQueueNotFoundError, match=r"'nowhere' does not exist.*provision --queue nowhere"):
         hook.rewind_queue("nowhere", "-1h")
 
@@ -97,7 +97,7 @@ def test_provision_makes_queues_that_can_be_rewound(capsys, hook):
     assert main(options) == 0
 
 
-def test_provision_says_what_to_change_on_a_queue_that_cannot_be_rewound_so_far(capsys, cloud):
+def test_provision_says_how_to_turn_rewind_on(capsys, cloud):
     main(["provision", "--topic", "t-rewind-not", "--queue", "q-rewind-not"])
     options = ["provision", "--topic", "t-rewind-not", "--queue", "q-rewind-not", "--rewind-seconds", "3600"]
     capsys.readouterr()

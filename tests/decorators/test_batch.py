@@ -58,7 +58,7 @@ def test_the_function_s_job_is_submitted_and_waited_for(cloud, context):
     assert submitted(cloud)["JobName"] == "by hand"
 
 
-def test_the_task_is_named_after_the_function_and_takes_the_operator_s_parameters(dag):
+def test_the_task_takes_the_operator_s_parameters(dag):
     @batch_job_task(placement=PLACEMENT, topic_name="events", queue_name="waits", deferrable=True, retries=3)
     def render_frames():
         return echo()
@@ -99,7 +99,7 @@ def test_the_function_may_ask_for_parts_of_the_context(context):
     assert seen == [("mine", context["run_id"], "decorated")]
 
 
-def test_a_deferred_task_resumes_without_running_the_function_again(context):
+def test_a_resumed_task_does_not_run_the_function(context):
     calls = []
 
     def counted(command: str) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def test_a_deferred_task_resumes_without_running_the_function_again(context):
     assert len(calls) == 1
 
 
-def test_a_retry_that_describes_another_job_submits_nothing_in_silence(context):
+def test_a_retry_with_another_job_submits_nothing(context):
     names = iter(["first", "second"])
 
     @batch_job_task(placement=PLACEMENT, wait_for_completion=False)
@@ -170,7 +170,7 @@ def test_a_job_is_not_taken_as_a_parameter(dag):
         batch_job_task(echo, placement=PLACEMENT, job=echo())()
 
 
-def test_a_template_in_the_job_that_is_rendered_to_nothing_is_an_error(context):
+def test_a_job_field_rendered_to_nothing_is_an_error(context):
     with DAG("native", schedule=None, start_date=START, render_template_as_native_obj=True):
         task = BatchJobDecoratedOperator(
             task_id="t", python_callable=lambda: {**echo(), "Priority": "{{ params.none }}"}, placement={"Zone": "z"}

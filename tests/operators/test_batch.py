@@ -79,7 +79,7 @@ def test_the_outcome_of_a_job_that_succeeds_is_returned(deferrable):
     assert outcome["job_id"] == task.ti.xcoms.get("job_id", outcome["job_id"])
 
 
-def test_a_deferred_job_that_ends_later_is_ended_by_its_event_with_its_parameters(cloud):
+def test_an_event_ends_the_wait_with_its_parameters(cloud):
     task = submit(job=job("outcome=succeed duration=4"), event_vars={"part": "7"})
     outcome = task.run()
     assert (outcome["source"], outcome["event_name"]) == ("event", "JOB_SUCCEED")
@@ -242,12 +242,12 @@ def test_a_deleted_failed_job_is_followed_by_a_new_one_at_once(cloud):
         ({"on_changed_job": "ignore"}, "must be one of 'fail', 'submit'"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused_when_the_dag_is_parsed(settings, words):
+def test_settings_that_make_no_sense_are_refused(settings, words):
     with pytest.raises(ValueError, match=words):
         submit(**settings).make()
 
 
-def test_a_topic_name_that_is_too_long_is_refused_before_anything_is_sent(cloud):
+def test_a_long_topic_name_submits_nothing(cloud):
     before = cloud.count("SubmitJob")
     with pytest.raises(ValueError, match="at most 64 characters"):
         submit(topic_name="t" * 65).run()

@@ -60,7 +60,7 @@ def test_it_can_be_content_with_fewer_nodes():
     assert create(env(3), wait_for_nodes="1").run().startswith("env-")
 
 
-def test_notifications_are_attached_for_all_events_of_environments_to_the_target_that_delivers(cloud):
+def test_all_events_of_environments_are_published(cloud):
     env_id = create(topic_name="events", event_vars={"team": "film"}).run()
     row = cloud.call(lambda emulator: emulator.batch.env_rows()[0])
     assert row["EnvId"] == env_id
@@ -73,7 +73,7 @@ def test_notifications_are_attached_for_all_events_of_environments_to_the_target
 
 
 @BOTH_WAYS
-def test_nodes_that_the_cloud_has_given_up_on_fail_the_task_with_its_reason(deferrable):
+def test_nodes_that_cannot_be_created_fail_the_task(deferrable):
     task = create(env(1, EnvData={"InstanceType": "NOCAPACITY"}, ResourceMaxRetryCount=1), deferrable=deferrable)
     with pytest.raises(ComputeEnvFailedError, match=r"given up.*no server of type NOCAPACITY is left"):
         task.run()
@@ -86,7 +86,7 @@ def test_a_first_failure_fails_the_task_if_none_may_fail():
 
 
 @BOTH_WAYS
-def test_the_execution_time_out_ends_the_wait_and_leaves_the_environment(cloud, deferrable):
+def test_a_timeout_leaves_the_environment(cloud, deferrable):
     broken = env(1, EnvData={"InstanceType": "NOCAPACITY"}, ResourceMaxRetryCount=100)
     with pytest.raises(ComputeEnvTimeoutError, match=r"0 of 1 nodes run"):
         create(broken, deferrable=deferrable, execution_timeout=timedelta(seconds=0.3)).run()
@@ -117,7 +117,7 @@ def test_settings_that_cannot_be_are_refused_when_the_dag_is_read(kwargs, words)
         (env(Notifications=[{"TopicName": "t"}]), {"topic_name": "events"}, "its own Notifications"),
     ],
 )
-def test_a_description_that_cannot_be_is_refused_before_anything_is_created(cloud, compute_env, kwargs, words):
+def test_a_bad_description_creates_nothing(cloud, compute_env, kwargs, words):
     with pytest.raises(ValueError, match=words):
         create(compute_env, **kwargs).run()
     assert created(cloud) == 0
@@ -145,7 +145,7 @@ def test_name_and_types_are_changed_without_a_wait():
     assert shown(env_id).name == "other"
 
 
-def test_a_change_that_is_refused_while_nodes_are_created_is_made_afterwards():
+def test_a_change_waits_for_nodes_that_are_created():
     env_id = create(wait_for_nodes=0).run()
     modify(env_id, desired_nodes=1).run()
     assert len(shown(env_id).nodes) == 1
@@ -191,7 +191,7 @@ def test_an_environment_with_nodes_is_not_deleted_unasked(cloud):
 
 
 @BOTH_WAYS
-def test_deleting_is_given_up_when_the_time_is_over_and_says_what_was_in_the_way(cloud, deferrable):
+def test_a_deletion_that_times_out_says_what_was_in_the_way(cloud, deferrable):
     env_id = create(env(0), wait_for_nodes=0).run()
     cloud.add_fault(Fault(effect="error", action="DeleteComputeEnv", code="UnsupportedOperation.ComputeEnvOperation"))
     with pytest.raises(ComputeEnvTimeoutError, match=r"UnsupportedOperation\.ComputeEnvOperation"):
@@ -200,7 +200,7 @@ def test_deleting_is_given_up_when_the_time_is_over_and_says_what_was_in_the_way
 
 @pytest.mark.parametrize("action", ["DescribeComputeEnv", "DeleteComputeEnv", "ModifyComputeEnv"])
 @BOTH_WAYS
-def test_a_service_that_fails_for_a_moment_does_not_fail_the_deletion(cloud, action, deferrable):
+def test_a_deletion_outlives_an_outage(cloud, action, deferrable):
     env_id = create().run()
     cloud.add_fault(Fault(effect="error", action=action, code="ResourceUnavailable", next=2))
     delete(env_id, drain=True, deferrable=deferrable).run()
@@ -210,7 +210,7 @@ def test_a_service_that_fails_for_a_moment_does_not_fail_the_deletion(cloud, act
 # Connections and triggers.
 
 
-def test_a_missing_connection_is_named_in_the_task_before_it_defers():
+def test_a_missing_connection_is_named():
     with pytest.raises(ConfigurationError, match="connection 'nowhere' does not exist"):
         create(tencentcloud_conn_id="nowhere", deferrable=True).run()
 
@@ -223,7 +223,7 @@ def test_refused_keys_fail_the_wait_at_first_contact(cloud, deferrable):
         delete(env_id, deferrable=deferrable).run()
 
 
-def test_a_deferral_fits_into_the_database_and_outlives_the_deadline():
+def test_a_deferral_outlives_the_deadline():
     task = create(deferrable=True, execution_timeout=timedelta(seconds=30))
     task.run()
     (deferral,) = task.deferrals
@@ -247,7 +247,7 @@ def queue():
     return "nodes"
 
 
-def test_creating_and_deleting_end_by_event_long_before_the_next_poll(cloud, queue):
+def test_events_end_creating_and_deleting(cloud, queue):
     by_event = {"deferrable": True, "queue_name": queue, "poll_interval": 3600}
     creation = create(topic_name="events", **by_event)
     env_id = creation.run()

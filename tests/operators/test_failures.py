@@ -286,7 +286,7 @@ def section(failure: Failure, told: Told) -> str:
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.title)
-def test_a_failure_says_what_happened_and_what_to_do_and_the_page_shows_it(
+def test_a_failure_says_what_happened_and_what_to_do(
     failure: Failure, cloud: RunningEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The pauses between the calls that are turned away would take more than a minute.
@@ -303,7 +303,7 @@ def test_a_failure_says_what_happened_and_what_to_do_and_the_page_shows_it(
     assert text in PAGE.read_text(), "the page is out of date: the head of this file says how to write it anew"
 
 
-def test_the_page_has_one_section_for_each_failure_and_lists_them_at_its_top() -> None:
+def test_the_page_has_a_section_for_each_failure() -> None:
     page = PAGE.read_text()
     assert re.findall(r"^## (.*)$", page, re.MULTILINE) == [failure.title for failure in FAILURES]
     for failure in FAILURES:

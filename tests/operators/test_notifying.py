@@ -37,7 +37,7 @@ def test_a_job_that_is_to_publish_nothing_is_left_alone():
     assert describe({"JobName": "a"}) == {"JobName": "a"}
 
 
-def test_a_job_s_own_notifications_get_the_target_that_delivers_unless_they_name_one():
+def test_a_job_s_own_notifications_get_a_target():
     job = {"JobName": "a", "Notifications": [ENTRY]}
     assert describe(job) == {**job, "NotificationTarget": "TDMQ_CMQ"}
     assert describe({**job, "NotificationTarget": "CMQ"}) == {**job, "NotificationTarget": "CMQ"}

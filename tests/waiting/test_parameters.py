@@ -81,7 +81,7 @@ def refused(cloud: Any, task: BaseOperator) -> str:
     return str(caught.value)
 
 
-def test_every_operator_has_a_reader_for_every_parameter_that_can_be_a_template():
+def test_every_template_field_has_a_reader():
     assert len(OPERATORS) >= 12
     for operator in OPERATORS:
         assert set(fields_of(operator)) <= set(operator.readers) <= set(operator.template_fields), operator
@@ -90,7 +90,7 @@ def test_every_operator_has_a_reader_for_every_parameter_that_can_be_a_template(
 @EACH_FIELD
 @pytest.mark.parametrize("native", [False, True], ids=["text", "native"])
 @pytest.mark.parametrize("value", [None, "", "  ", "None"], ids=repr)
-def test_a_parameter_that_was_given_and_is_rendered_to_nothing_is_an_error(cloud, operator, field, value, native):
+def test_a_parameter_rendered_to_nothing_is_an_error(cloud, operator, field, value, native):
     task = rendered(operator, {field: "{{ params.value }}"}, {"value": value}, native=native)
     assert field in refused(cloud, task)
 
@@ -121,7 +121,7 @@ def test_an_empty_list_or_mapping_widens_nothing(cloud, operator, field, value):
 
 @pytest.mark.parametrize("value", [None, "None"])
 @pytest.mark.parametrize("operator", [BatchEventSensor, BatchSubmitJobOperator])
-def test_a_value_of_event_vars_that_is_rendered_to_nothing_is_an_error(cloud, operator, value):
+def test_an_event_var_rendered_to_nothing_is_an_error(cloud, operator, value):
     given = {
         "event_vars": {"shard": "{{ params.shard }}"},
         **({"topic_name": "t"} if operator is not BatchEventSensor else {}),
@@ -208,7 +208,7 @@ def test_a_duration_is_checked_where_the_dag_is_written(operator, name):
 
 
 @pytest.mark.parametrize("sensor", [BatchJobSensor, BatchEventSensor, BatchComputeEnvSensor])
-def test_a_duration_in_the_default_arguments_of_a_dag_is_checked_too(sensor):
+def test_a_duration_in_default_args_is_checked(sensor):
     with DAG("d", schedule=None, start_date=START, default_args={"timeout": "90", "poke_interval": "5"}):
         task = sensor(task_id="t", **required_by(sensor))
     assert (task.timeout, task.poke_interval) == (90, 5)
@@ -242,7 +242,7 @@ EVENTS = [
 
 
 @pytest.mark.parametrize(("operator", "more"), EVENTS, ids=lambda item: getattr(item, "__name__", ""))
-def test_one_event_is_taken_for_a_list_of_one_and_a_set_has_one_order(operator, more):
+def test_events_may_be_one_name_or_a_set(operator, more):
     def made(events: Any) -> Any:
         return operator(task_id="t", **arguments_of(operator) | more, events=events).events
 
@@ -255,7 +255,7 @@ def test_one_event_is_taken_for_a_list_of_one_and_a_set_has_one_order(operator, 
             made(events)
 
 
-def test_a_job_with_durations_that_make_no_sense_is_never_submitted(cloud):
+def test_bad_durations_submit_nothing(cloud):
     before = cloud.count("SubmitJob")
     for name in ("start_timeout", "poll_interval", "reconcile_interval"):
         with pytest.raises(ParameterError, match=name):
@@ -284,7 +284,7 @@ def test_the_jobs_of_outcomes_are_waited_for(cloud, deferrable):
     assert (one["job_id"], [item["job_id"] for item in several]) == (outcome["job_id"], [outcome["job_id"]])
 
 
-def test_a_description_that_is_refused_says_where_and_shows_nothing(cloud):
+def test_a_refused_description_shows_nothing(cloud):
     job = {**JOB, "Tasks": [{**JOB["Tasks"][0], "EnvVars": [{"Name": "TOKEN", "Value": ["hunter2"]}]}]}
     message = refused(cloud, rendered(BatchSubmitJobOperator, {"job": job}, {}))
     assert "job.Tasks[0].EnvVars[0].Value is a list" in message
@@ -325,7 +325,7 @@ def dag_run(shared_emulator, tmp_path_factory) -> dict[str, Any]:
         ("group.filter_in_group[0]", ("env_id", "'nothing'")),
     ],
 )
-def test_on_real_airflow_nothing_is_an_error_that_names_the_task_it_came_from(dag_run, task, words):
+def test_real_airflow_names_the_task_that_gave_nothing(dag_run, task, words):
     state, error, _ = dag_run[task]
     assert state == "failed"
     assert error.startswith("ParameterError")
@@ -368,7 +368,7 @@ EACH_FLAG = pytest.mark.parametrize(("operator", "flag"), FLAGS, ids=lambda one:
 
 @EACH_FLAG
 @pytest.mark.parametrize("value", ["no", "{{ params.x }}", "", 2, None, []], ids=repr)
-def test_a_switch_that_is_neither_true_nor_false_is_refused_when_the_dag_is_parsed(operator, flag, value):
+def test_a_switch_is_true_or_false(operator, flag, value):
     with pytest.raises(ParameterError, match=rf"task 't': {flag} is .*must be True or False"):
         operator(task_id="t", **{**arguments_of(operator), flag: value})
 
@@ -379,7 +379,7 @@ def test_a_switch_may_be_a_text(operator, flag):
 
 
 @pytest.mark.parametrize("operator", OPERATORS, ids=lambda one: one.__name__)
-def test_an_execution_timeout_below_zero_is_refused_before_anything_is_done(cloud, operator):
+def test_an_execution_timeout_below_zero_is_refused(cloud, operator):
     task = rendered(operator, {"execution_timeout": timedelta(seconds=-1)}, {})
     assert "execution_timeout is -1 s" in refused(cloud, task)
 
@@ -400,7 +400,7 @@ def test_a_branch_that_is_no_task_id_is_named(name, branch):
 
 @pytest.mark.parametrize("field", ["job_name", "task_name"])
 @pytest.mark.parametrize("pattern", ["{{ params.p }}*", "*{{ params.p }}*", "{% if 1 %}{{ params.p }}{% endif %}?*"])
-def test_a_pattern_that_matches_everything_because_a_name_is_missing_is_an_error(cloud, field, pattern):
+def test_a_pattern_without_its_name_is_an_error(cloud, field, pattern):
     task = rendered(BatchEventSensor, {field: pattern}, {"p": ""})
     assert f"{field} was given, and was rendered to nothing" in refused(cloud, task)
 
@@ -424,14 +424,14 @@ def test_a_name_that_no_queue_can_have_is_refused_before_any_call(cloud, operato
 
 @pytest.mark.parametrize("operator", OPERATORS, ids=lambda one: one.__name__)
 @pytest.mark.parametrize("region", ["None", "Guangzhou", "ap-guangzhou/../x", "\u00e9"])
-def test_a_name_that_no_region_can_have_is_one_of_the_task_and_not_of_the_connection(cloud, operator, region):
+def test_a_bad_region_is_the_task_s_not_the_connection_s(cloud, operator, region):
     message = refused(cloud, rendered(operator, {"region": region}, {}))
     assert "region" in message
     assert "connection" not in message
 
 
 @pytest.mark.parametrize("name", ["1bad", "a" * 65, "a.b"])
-def test_a_bad_name_of_a_subscription_is_refused_before_its_topic_is_created(cloud, name):
+def test_a_bad_subscription_name_creates_no_topic(cloud, name):
     task = rendered(CmqEnsureSubscriptionOperator, {"subscription_name": name}, {})
     assert "subscription_name" in refused(cloud, task)
 
@@ -439,7 +439,7 @@ def test_a_bad_name_of_a_subscription_is_refused_before_its_topic_is_created(clo
 @pytest.mark.parametrize(
     "names", [[{"Value": "s3cret"}], [{"Name": None, "Value": "s3cret"}], [{"Name": {}}]], ids=repr
 )
-def test_a_custom_parameter_without_a_name_is_refused_and_not_shown(cloud, names):
+def test_a_parameter_without_a_name_is_refused(cloud, names):
     entry = {"TopicName": "t", "EventConfigs": [{"EventName": "JOB_SUCCEED", "EventVars": names}]}
     message = refused(cloud, rendered(BatchSubmitJobOperator, {"notifications": [entry]}, {}))
     assert "Name in notifications[0].EventVars" in message

@@ -129,7 +129,7 @@ def test_a_duration_that_makes_no_sense_is_refused_and_named(cloud, name, value,
 @pytest.mark.parametrize("value", [timedelta(seconds=60), 60, 60.0, "60", " 6e1 "], ids=repr)
 @pytest.mark.parametrize("name", ["start_timeout", "reconcile_interval"])
 @pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "blocking"])
-def test_a_duration_is_taken_in_every_form_in_which_people_write_it(name, value, deferrable):
+def test_a_duration_is_taken_in_every_form(name, value, deferrable):
     assert submit(**{name: value}, deferrable=deferrable).run()["state"] == "SUCCEED"
 
 
@@ -141,7 +141,7 @@ def test_an_interval_is_taken_in_every_form_by_every_operator(make, value):
 
 @EVERY_OPERATOR
 @pytest.mark.parametrize("value", ["soon", float("nan"), 0, [1]], ids=repr)
-def test_an_interval_that_makes_no_sense_is_refused_by_every_operator(cloud, make, value):
+def test_a_bad_interval_is_refused(cloud, make, value):
     before = effects(cloud)
     with pytest.raises(ValueError, match="poll_interval"):
         make(poll_interval=value).run()
@@ -149,7 +149,7 @@ def test_an_interval_that_makes_no_sense_is_refused_by_every_operator(cloud, mak
 
 
 @EVERY_OPERATOR
-def test_an_execution_timeout_without_an_end_is_refused_by_every_operator(cloud, make):
+def test_an_endless_execution_timeout_is_refused(cloud, make):
     before = effects(cloud)
     with pytest.raises(ValueError, match="execution_timeout"):
         make(execution_timeout=timedelta.max).run()
@@ -163,7 +163,7 @@ def test_an_execution_timeout_without_an_end_is_refused_by_every_operator(cloud,
     ids=ascii,
 )
 @pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "blocking"])
-def test_a_name_that_no_queue_can_have_is_refused_by_every_operator(cloud, make, name, deferrable):
+def test_a_name_that_no_queue_has_is_refused(cloud, make, name, deferrable):
     before = effects(cloud)
     with pytest.raises(ConfigurationError, match="queue_name"):
         make(queue_name=name, deferrable=deferrable).run()
@@ -193,7 +193,7 @@ def test_a_queue_that_only_the_triggerer_can_name_is_left_to_it(cloud):
 
 
 @EVERY_OPERATOR
-def test_a_connection_without_a_queue_service_is_refused_where_a_queue_is_to_be_read(cloud, make, monkeypatch):
+def test_a_queue_needs_an_address(cloud, make, monkeypatch):
     connection = address_of(cloud).connection()
     del connection["extra"]["cmq_endpoint"]
     monkeypatch.setenv("AIRFLOW_CONN_NO_QUEUES", json.dumps(connection))
@@ -214,12 +214,12 @@ def test_keys_that_the_queue_service_refuses_are_refused_before(cloud):
 @pytest.mark.parametrize(
     "fault", [{"effect": "http_500"}, {"effect": "cut_before"}, {"effect": "error", "code": "6000"}]
 )
-def test_a_queue_service_that_does_not_answer_keeps_nothing_from_being_submitted(cloud, fault):
+def test_a_silent_queue_service_stops_no_submission(cloud, fault):
     cloud.add_fault(Fault(action="BatchDeleteMessage", **fault))
     assert submit().run()["state"] == "SUCCEED"
 
 
-def test_the_check_takes_no_message_from_anybody_and_is_not_made_for_a_job_that_is_found(cloud):
+def test_the_check_takes_no_message(cloud):
     cloud.call(lambda emulator: emulator.broker.send("waits", "somebody's"))
     task = submit(wait_for_completion=True)
     before = cloud.count("BatchReceiveMessage"), cloud.count("BatchDeleteMessage")
@@ -253,7 +253,7 @@ LOOP["again"] = LOOP
     ],
     ids=lambda value: f"a {type(value).__name__}",
 )
-def test_a_value_that_no_request_can_carry_is_refused_with_its_place(odd, words):
+def test_a_value_that_no_request_carries_is_refused(odd, words):
     with pytest.raises(ConfigurationError, match=words) as caught:
         check_description(job={"Tasks": [1, odd]}, placement=PLACEMENT)
     assert "job[Tasks][1]" in str(caught.value)
@@ -271,7 +271,7 @@ def test_a_description_that_is_too_deep_or_too_long_is_refused(odd, words):
 
 @pytest.mark.parametrize("odd", [float("nan"), "half \ud83d", {1: "a"}], ids=ascii)
 @pytest.mark.parametrize("part", ["job", "placement", "compute_env"])
-def test_a_description_that_no_request_can_carry_is_refused_by_every_operator(cloud, part, odd):
+def test_every_operator_refuses_what_no_request_carries(cloud, part, odd):
     before = effects(cloud)
     make = create if part == "compute_env" else submit
     given = {"DesiredComputeNodeCount": 1} if part == "compute_env" else {}
@@ -321,7 +321,7 @@ def breaks(task, error, *, method="xcom_push"):
 
 @pytest.mark.parametrize("cancels", [True, False], ids=["ended", "runs on"])
 @pytest.mark.parametrize("waits", [True, False], ids=["waits", "submits only"])
-def test_a_job_that_its_task_cannot_wait_for_is_ended_unless_told_otherwise(cancels, waits):
+def test_a_job_without_its_wait_is_ended(cancels, waits):
     task = submit(job=job("scripted: duration=300"), wait_for_completion=waits, cancel_on_error=cancels)
     breaks(task, ConnectionError("no XComs today"))
     with pytest.raises(ConnectionError):
@@ -340,7 +340,7 @@ def test_the_log_says_what_becomes_of_the_job(capsys):
 
 @pytest.mark.parametrize("cancels", [True, False], ids=["ended", "runs on"])
 @pytest.mark.parametrize("shape", [list, lambda ids: ids[0]], ids=["list", "text"])
-def test_a_wait_that_failed_in_the_triggerer_ends_its_job_unless_told_otherwise(cancels, shape):
+def test_a_wait_that_failed_in_the_triggerer_ends_its_job(cancels, shape):
     task = submit(job=job("scripted: duration=300"), wait_for_completion=False, cancel_on_error=cancels)
     job_id = task.run()
     payload = {"status": "error", "error": "QueueMissingError", "message": "it is gone", "job_id": shape([job_id])}
@@ -359,7 +359,7 @@ def test_a_wait_that_failed_in_the_triggerer_ends_its_job_unless_told_otherwise(
 )
 @pytest.mark.parametrize("cancels", [True, False], ids=["ended", "runs on"])
 @pytest.mark.parametrize("durable", [True, False], ids=["durable", "not durable"])
-def test_a_wait_that_airflow_has_ended_ends_its_job_unless_told_otherwise(reason, setting, error, cancels, durable):
+def test_a_wait_that_airflow_ended_ends_its_job(reason, setting, error, cancels, durable):
     task = submit(job=job("scripted: duration=300"), wait_for_completion=False, durable=durable, **{setting: cancels})
     job_id = task.run()
     context = task.context()
@@ -378,7 +378,7 @@ def test_a_task_that_is_resumed_with_an_event_concludes():
     assert result["state"] == "SUCCEED"
 
 
-def test_a_queue_that_is_deleted_before_the_wait_begins_ends_the_job(cloud):
+def test_a_queue_deleted_before_the_wait_ends_the_job(cloud):
     task = submit(job=job("scripted: duration=300"), queue_name="waits-{hostname}")
     with pytest.raises(WaitQueueNotFoundError):
         task.run()
@@ -407,7 +407,7 @@ def breaks_the_record_of_the_job(task, error):
 
 
 @pytest.mark.parametrize("cancels", [True, False], ids=["ended", "runs on"])
-def test_a_time_out_while_the_job_is_noted_ends_it_unless_told_otherwise(cancels):
+def test_a_timeout_while_the_job_is_noted_ends_it(cancels):
     task = submit(job=job("scripted: duration=300"), cancel_on_timeout=cancels)
     breaks_the_record_of_the_job(task, AirflowTaskTimeout("time is over"))
     with pytest.raises(BatchJobTimeoutError):
@@ -434,7 +434,7 @@ def test_a_wait_that_ends_without_an_outcome_ends_its_job(cloud):
     assert has_ended(job_id)
 
 
-def test_a_task_that_is_skipped_after_it_has_submitted_says_that_its_job_runs_on(capsys):
+def test_a_skipped_task_says_that_its_job_runs_on(capsys):
     task = submit(job=job("scripted: duration=300"), wait_for_completion=False)
     breaks(task, AirflowSkipException("not today"))
     with pytest.raises(AirflowSkipException):
@@ -452,7 +452,7 @@ def test_a_retry_after_its_job_was_ended_submits_a_new_one(cloud):
     assert task.run() != first
 
 
-def test_an_environment_that_its_task_cannot_wait_for_is_left_and_the_log_says_that_it_costs_money(caplog, cloud):
+def test_an_environment_without_its_wait_is_left_and_logged(caplog, cloud):
     task = create(wait_for_nodes=0)
     breaks(task, ConnectionError("no XComs today"))
     with pytest.raises(ConnectionError):

@@ -115,7 +115,7 @@ def requests(*clouds):
 
 
 @everything_elsewhere
-def test_a_retry_elsewhere_submits_nothing_asks_nothing_of_batch_and_says_what_differs(task, other_cloud, edit):
+def test_a_retry_elsewhere_submits_nothing(task, other_cloud, edit):
     job_id = task.run()
     edit(task, other_cloud)
     before = requests(task.cloud, other_cloud)
@@ -127,7 +127,7 @@ def test_a_retry_elsewhere_submits_nothing_asks_nothing_of_batch_and_says_what_d
 
 
 @everything_elsewhere
-def test_a_retry_elsewhere_submits_anew_if_told_so_and_remembers_the_new_place(task, other_cloud, edit):
+def test_a_retry_elsewhere_may_submit_anew(task, other_cloud, edit):
     first = task.run()
     edit(task, other_cloud)
     task.settings["on_changed_job"] = "submit"
@@ -163,7 +163,7 @@ def temporary_key_of(cloud, *, account):
 
 
 @pytest.mark.parametrize("issue", [key_of, temporary_key_of], ids=["permanent", "temporary"])
-def test_a_key_that_was_exchanged_changes_nothing_and_is_asked_for_once(task, issue):
+def test_an_exchanged_key_changes_nothing(task, issue):
     job_id = task.run()
     key = issue(task.cloud, account=account_of(task.cloud))
     task.connect(task.cloud, key=key, token=key.token)
@@ -208,14 +208,14 @@ def test_the_same_key_is_not_asked_for_its_owner_again(task):
     ],
     ids=["denied", "throttled", "failing", "HTTP 500", "cut"],
 )
-def test_a_submission_does_not_need_sts_and_a_retry_with_the_same_key_neither(task, fault):
+def test_the_same_key_needs_no_sts(task, fault):
     task.cloud.add_fault(fault)
     job_id = task.run()
     assert task.record["identity"]["account"] == ""
     assert task.run() == job_id
 
 
-def test_without_sts_an_exchanged_key_can_be_neither_taken_nor_refused_so_nothing_is_submitted(task):
+def test_an_exchanged_key_without_sts_submits_nothing(task):
     job_id = task.run()
     task.cloud.add_fault(Fault(effect="http_500", action="GetCallerIdentity"))
     task.connect(task.cloud, key=key_of(task.cloud, account=account_of(task.cloud)))
@@ -237,7 +237,7 @@ def test_an_emulator_without_an_sts_of_its_own_asks_nobody(task):
     assert task.cloud.count("GetCallerIdentity") == before
 
 
-def test_a_task_that_remembers_nothing_asks_nobody_whose_its_key_is(task):
+def test_without_a_record_nobody_is_asked_for_the_key(task):
     task.settings["durable"] = False
     before = task.cloud.count("GetCallerIdentity")
     task.run()
@@ -249,7 +249,7 @@ def test_no_secret_is_stored(task):
     assert task.cloud.secret_key not in json.dumps(task.record)
 
 
-def test_what_the_api_has_refused_may_be_corrected_by_another_connection(task):
+def test_what_was_refused_may_be_corrected_elsewhere(task):
     task.connect(task.cloud, key=key_of(task.cloud))
     task.cloud.add_fault(Fault(effect="error", action="SubmitJob", code="UnauthorizedOperation", next=1))
     with pytest.raises(CredentialsError):
@@ -259,7 +259,7 @@ def test_what_the_api_has_refused_may_be_corrected_by_another_connection(task):
     assert (task.record["number"], task.record["identity"]["region"]) == (1, "ap-shanghai")
 
 
-def test_a_description_that_was_corrected_after_a_refusal_counts_from_then_on(task):
+def test_a_corrected_description_counts_from_then_on(task):
     right, task.job = task.job, {"JobName": "j", "Tasks": []}
     with pytest.raises(ApiParameterError):
         task.run()
@@ -278,7 +278,7 @@ def refuse(task):
     task.cloud.add_fault(Fault(effect="error", action="SubmitJob", code="LimitExceeded.JobQuota", next=1))
 
 
-def test_a_refusal_after_a_lost_answer_leaves_open_whether_there_is_a_job(task, monkeypatch):
+def test_a_refusal_after_a_lost_answer_proves_nothing(task, monkeypatch):
     lose_answers(task, 1)
     monkeypatch.setattr(RetryPolicy, "_pause", lambda self, state: refuse(task) or 0.0)
     with pytest.raises(TransportError, match=r"not known.*LimitExceeded"):
@@ -288,7 +288,7 @@ def test_a_refusal_after_a_lost_answer_leaves_open_whether_there_is_a_job(task, 
         task.run()
 
 
-def test_a_refusal_of_a_later_try_leaves_open_whether_the_earlier_one_has_a_job(task):
+def test_a_later_refusal_says_nothing_of_the_earlier_try(task):
     lose_answers(task, 4)
     with pytest.raises(TransportError):
         task.run()
@@ -300,7 +300,7 @@ def test_a_refusal_of_a_later_try_leaves_open_whether_the_earlier_one_has_a_job(
         task.run()
 
 
-def test_a_description_that_was_changed_before_the_first_answer_is_submitted_once_if_told_so(task):
+def test_a_change_before_the_first_answer_may_be_submitted(task):
     lose_answers(task, 4)
     with pytest.raises(TransportError):
         task.run()
@@ -309,7 +309,7 @@ def test_a_description_that_was_changed_before_the_first_answer_is_submitted_onc
     assert task.run() == task.run()
 
 
-def test_a_submission_whose_effect_is_not_known_is_found_by_the_next_try(task):
+def test_a_submission_without_an_answer_is_found(task):
     task.cloud.add_fault(Fault(effect="cut_after", action="SubmitJob"))
     with pytest.raises(TransportError):
         task.run()

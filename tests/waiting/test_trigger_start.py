@@ -47,7 +47,7 @@ def trigger_kwargs(dag: Any, task_id: str = "wait") -> dict[str, Any]:
     return BaseSerialization.deserialize(scheduled(dag, task_id).start_trigger_args.trigger_kwargs)
 
 
-def test_the_output_of_a_task_becomes_a_template_that_the_triggerer_can_render(dag: Any) -> None:
+def test_an_output_becomes_a_template(dag: Any) -> None:
     sensor = BatchJobSensor(task_id="wait", job_id=submit().output, queue_name="q", start_from_trigger=True)
 
     assert trigger_kwargs(dag)["job_id"] == (
@@ -56,7 +56,7 @@ def test_the_output_of_a_task_becomes_a_template_that_the_triggerer_can_render(d
     assert sensor.upstream_task_ids == {"submit"}
 
 
-def test_inside_a_mapped_group_the_output_of_the_same_instance_is_pulled(dag: Any) -> None:
+def test_in_a_mapped_group_the_same_instance_is_pulled(dag: Any) -> None:
     @task_group
     def one(command: str) -> None:
         BatchJobSensor(task_id="wait", job_id=submit(region=command).output, start_from_trigger=True)
@@ -66,7 +66,7 @@ def test_inside_a_mapped_group_the_output_of_the_same_instance_is_pulled(dag: An
     assert "map_indexes=ti.map_index" in trigger_kwargs(dag, "one.wait")["job_id"]
 
 
-def test_each_sensor_for_a_mapped_task_reads_the_job_of_its_own_index(dag: Any) -> None:
+def test_each_mapped_sensor_reads_its_own_job(dag: Any) -> None:
     sensor = BatchJobSensor.for_each(mapped_submit(), task_id="wait", queue_name="q")
 
     assert sensor.upstream_task_ids == {"submit"}
@@ -85,7 +85,7 @@ def test_each_sensor_for_a_list_reads_the_item_of_its_own_index(dag: Any) -> Non
     assert trigger_kwargs(dag)["job_id"].endswith("map_indexes=-1)[ti.map_index] }}")
 
 
-def test_mapped_sensors_take_their_parameters_from_the_default_arguments_of_the_dag() -> None:
+def test_for_each_takes_default_args() -> None:
     defaults = {"queue_name": "the-queue", "tencentcloud_conn_id": "other"}
     with DAG("d", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), default_args=defaults) as dag:
         BatchJobSensor.for_each(mapped_submit(), task_id="wait", timeout=60, soft_fail=True)
@@ -97,7 +97,7 @@ def test_mapped_sensors_take_their_parameters_from_the_default_arguments_of_the_
     assert dag.task_ids == ["submit", "wait"]
 
 
-def test_a_mapped_sensor_without_help_begins_on_a_worker_rather_than_with_the_wrong_job(dag: Any) -> None:
+def test_a_plain_mapped_sensor_begins_on_a_worker(dag: Any) -> None:
     BatchJobSensor.partial(task_id="wait", start_from_trigger=True).expand(job_id=mapped_submit().output)
 
     assert scheduled(dag).start_trigger_args is None
@@ -166,7 +166,7 @@ def test_the_wait_times_out_before_airflow_ends_it(
     assert scheduled(dag).start_trigger_args.timeout == timedelta(seconds=60 + DEFERRAL_MARGIN)
 
 
-def test_a_deadline_is_stored_only_in_a_time_that_the_cloud_has_told() -> None:
+def test_a_deadline_is_in_the_cloud_s_time() -> None:
     hook = BatchHook()
     assert deadline_of(60, hook) is None
     clock = CloudClock(wall=time.time)
