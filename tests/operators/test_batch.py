@@ -188,9 +188,9 @@ def test_a_description_that_the_api_refuses_can_be_fixed():
     broken = submit(job={"JobName": "j", "Tasks": []})
     with pytest.raises(Exception, match="SubmitJob"):
         broken.run()
-    mended = submit()
-    mended.store = broken.store
-    assert mended.run()["succeeded"]
+    fixed = submit()
+    fixed.store = broken.store
+    assert fixed.run()["succeeded"]
 
 
 @pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "blocking"])

@@ -43,7 +43,7 @@ Deed = Callable[[RunningEmulator, str], object]
 
 
 STARTING = 20.0
-"""Seconds of the cloud's time before a job begins: on a busy machine, too, the first look comes before its end."""
+"""Seconds of the cloud's time before a job begins: on a busy machine, too, the first poll comes before its end."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class Failure:
     :param job: What the job has beside its tasks.
     :param settings: What the operator is given beside the job.
     :param fault: What goes wrong with the API.
-    :param before_the_wait: What somebody does before the wait has looked at the job for the first time.
-    :param passes: Seconds that pass after that look.
+    :param before_the_wait: What somebody does before the wait has polled the job for the first time.
+    :param passes: Seconds that pass after that poll.
     :param meanwhile: What somebody does then.
     """
 
@@ -209,14 +209,14 @@ def shared_emulator(failure: Failure) -> Iterator[RunningEmulator]:
 
 @contextmanager
 def passing_time(cloud: RunningEmulator, after_the_first_poll: Callable[[], object]) -> Iterator[None]:
-    """Do something as soon as the wait has looked at the job, so that what happens then is told by an event."""
+    """Do something as soon as the wait has polled the job, so that what happens then is told by an event."""
     over, polls = threading.Event(), cloud.count("DescribeJobs")
 
     def run() -> None:
         while cloud.count("DescribeJobs") == polls:
             if over.wait(0.01):
                 return
-        # The wait must have taken the answer, too: an event that overtakes it is not believed before another look.
+        # The wait must have taken the answer, too: an event that overtakes it is not believed before another poll.
         if not over.wait(0.3):
             after_the_first_poll()
 

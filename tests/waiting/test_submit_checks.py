@@ -355,7 +355,7 @@ def test_a_wait_that_failed_in_the_triggerer_ends_its_job(cancels, shape):
         (TriggerFailureReason.TRIGGER_FAILURE, "cancel_on_error", TaskDeferralError),
         (TriggerFailureReason.TRIGGER_TIMEOUT, "cancel_on_timeout", TaskDeferralTimeout),
     ],
-    ids=["the trigger raised", "Airflow's own time-out"],
+    ids=["the trigger raised", "Airflow's own timeout"],
 )
 @pytest.mark.parametrize("cancels", [True, False], ids=["ended", "runs on"])
 @pytest.mark.parametrize("durable", [True, False], ids=["durable", "not durable"])
