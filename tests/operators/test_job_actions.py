@@ -37,7 +37,7 @@ def submit(script: str = "duration=0") -> str:
 def ended(script: str = "duration=0") -> str:
     """Submit a job, and return its id when it has ended."""
     job_id = submit(script)
-    BatchHook().wait_for_jobs([job_id], poll_interval=0.1, timeout=30)
+    BatchHook().wait_for_jobs([job_id], poll_interval=0.1)
     return job_id
 
 
@@ -120,7 +120,7 @@ def test_a_job_that_fails_again_fails_the_task(deferrable: bool) -> None:
 
 @pytest.mark.parametrize("form", [str, lambda job_id: [job_id]], ids=["one", "list"])
 def test_it_need_not_wait(form: Any) -> None:
-    job_id = form(ended("fail_first=1 duration=30"))
+    job_id = form(ended(FAILS_ONCE))
     assert retry(job_id, wait_for_completion=False).run() == job_id
 
 
