@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 from support.tasks import TaskInstance
 
 from airflow_batch_events.exceptions import (
@@ -88,19 +88,3 @@ def test_another_error_is_raised_as_it_is() -> None:
     with pytest.raises(BatchJobFailedError) as caught:
         sensor().end_with(error)
     assert caught.value is error
-
-
-@pytest.mark.parametrize(
-    ("never_fail", "error", "expected"),
-    [
-        (True, ValueError("x"), AirflowSkipException),
-        (False, ValueError("x"), ValueError),
-        (True, AirflowException("x"), AirflowException),
-    ],
-)
-def test_any_error_skips_a_sensor_that_must_never_fail(
-    never_fail: bool, error: Exception, expected: type[Exception]
-) -> None:
-    with pytest.raises(expected) as caught, sensor(never_fail=never_fail).skipping_errors():
-        raise error
-    assert caught.type is expected
