@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from support.small_cloud import address_of
+from support.emulator_helpers import address_of
 
 from airflow_batch_events.protocol.apis import tdmq
 from airflow_batch_events.protocol.sdk import SdkClient

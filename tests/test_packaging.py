@@ -99,7 +99,7 @@ def look_into(path: Path) -> tuple[set[str], str, str]:
         return names, metadata.removesuffix("METADATA"), wheel.read(metadata).decode()
 
 
-def test_the_wheel_has_the_package_its_data_and_its_license_and_nothing_else(built):
+def test_the_wheel_has_the_package_its_data_and_its_license_and_nothing_else(built: dict[str, Path]) -> None:
     names, about, text = look_into(built[".whl"])
     assert {name for name in names if not name.startswith(about)} == files_below(PACKAGE)
     assert {"airflow_batch_events/py.typed", f"{about}licenses/LICENSE", f"{about}entry_points.txt"} <= names
@@ -108,7 +108,9 @@ def test_the_wheel_has_the_package_its_data_and_its_license_and_nothing_else(bui
     assert "# airflow_batch_events" in text
 
 
-def test_the_emulators_wheel_has_its_package_its_data_and_its_license_and_nothing_else(built_emulator):
+def test_the_emulators_wheel_has_its_package_its_data_and_its_license_and_nothing_else(
+    built_emulator: dict[str, Path],
+) -> None:
     names, about, text = look_into(built_emulator[".whl"])
     expected = {name.removeprefix("emulator/") for name in files_below(EMULATOR / "tencent_batch_emulator")}
     assert {name for name in names if not name.startswith(about)} == expected
@@ -117,7 +119,7 @@ def test_the_emulators_wheel_has_its_package_its_data_and_its_license_and_nothin
     assert not [name for name in required if "airflow" in name or "tencentcloud" in name]
 
 
-def test_the_sdist_has_what_is_needed_to_read_run_and_test_it(built):
+def test_the_sdist_has_what_is_needed_to_read_run_and_test_it(built: dict[str, Path]) -> None:
     with tarfile.open(built[".tar.gz"]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     assert not [name for name in names if any(by_product in name for by_product in BY_PRODUCTS)]
@@ -125,13 +127,14 @@ def test_the_sdist_has_what_is_needed_to_read_run_and_test_it(built):
     assert {"README.md", "LICENSE", "Makefile", "constraints.txt", "pyproject.toml", "tests/conftest.py"} <= names
 
 
-def test_what_is_imported_is_declared(built):
+def test_what_is_imported_is_declared(built: dict[str, Path]) -> None:
     imported = set()
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 imported |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
+                assert node.module, "imports are absolute"
                 imported.add(node.module.partition(".")[0])
     imported -= {*sys.stdlib_module_names, "airflow", PACKAGE.name}
     declared = set(re.findall(r"^Requires-Dist: ([\w.-]+)", look_into(built[".whl"])[2], re.MULTILINE))
@@ -219,7 +222,9 @@ def cloud(installed: Installation) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.integration
-def test_a_bare_installation_works_with_airflow_and_runs_an_example(installed, cloud):
+def test_a_bare_installation_works_with_airflow_and_runs_an_example(
+    installed: Installation, cloud: dict[str, Any]
+) -> None:
     shutil.copytree(ROOT / "dags", installed.home / "dags", dirs_exist_ok=True)
     installed.run("airflow", "db", "migrate")
     installed.run("airflow-batch-events", "provision")
@@ -230,20 +235,22 @@ def test_a_bare_installation_works_with_airflow_and_runs_an_example(installed, c
 
 
 @pytest.mark.integration
-def test_the_command_line_is_installed_and_says_what_it_can(installed):
+def test_the_command_line_is_installed_and_says_what_it_can(installed: Installation) -> None:
     text = installed.run("airflow-batch-events", "--help")
     for command in ("emulate", "provision", "doctor", "tail"):
         assert command in text
 
 
 @pytest.mark.integration
-def test_importing_the_installed_package_costs_nothing(installed):
+def test_importing_the_installed_package_costs_nothing(installed: Installation) -> None:
     code = "import sys; before = set(sys.modules); import airflow_batch_events; print(*(set(sys.modules) - before))"
     assert set(installed.run("python", "-c", code).split()) <= {"airflow_batch_events", "__future__"}
 
 
 @pytest.mark.integration
-def test_only_the_extra_messaging_is_missed_and_airflow_does_not_mind(installed, built):
+def test_only_the_extra_messaging_is_missed_and_airflow_does_not_mind(
+    installed: Installation, built: dict[str, Path]
+) -> None:
     missing = json.loads(installed.run("python", "-c", IMPORT_ALL, "airflow_batch_events").splitlines()[-1])
     assert missing == {"airflow_batch_events.queues.cmq": "airflow.providers.common.messaging"}
     assert "Traceback" not in installed.run("airflow", "providers", "queues")
@@ -253,7 +260,7 @@ def test_only_the_extra_messaging_is_missed_and_airflow_does_not_mind(installed,
 
 
 @pytest.mark.integration
-def test_the_emulator_works_where_nothing_else_is(bare):
+def test_the_emulator_works_where_nothing_else_is(bare: Installation) -> None:
     listed = json.loads(run(UV, "pip", "list", "--format", "json", "--python", bare.bin / "python"))
     assert not [one["name"] for one in listed if "airflow" in one["name"] or "tencentcloud" in one["name"]]
     # What is there for somebody's tests needs pytest, which is theirs.
@@ -263,7 +270,9 @@ def test_the_emulator_works_where_nothing_else_is(bare):
 
 
 @pytest.mark.integration
-def test_without_the_emulator_the_command_line_says_what_to_install(bare, built, tmp_path_factory):
+def test_without_the_emulator_the_command_line_says_what_to_install(
+    bare: Installation, built: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     alone = Installation(tmp_path_factory.mktemp("alone"))
     alone.install(built[".whl"])
     for arguments in (("emulate",), ("emulate", "--port", "8700")):

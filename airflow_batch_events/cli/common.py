@@ -118,8 +118,8 @@ def find_access(conn_id: str, region: str | None) -> CloudAccess:
     :raises ConfigurationError: Naming the connection, and the field or how to create it.
     """
     # A command that only prints its help must not wait for Airflow.
-    from airflow.exceptions import AirflowNotFoundException
     from airflow.models import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
 
     from airflow_batch_events.hooks.connection import access_from_connection, missing
 

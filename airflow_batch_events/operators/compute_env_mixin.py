@@ -22,10 +22,11 @@ from airflow_batch_events.exceptions import CloudError, CredentialsError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.limits import MAX_NODES
 from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink
-from airflow_batch_events.operators.job_wait_mixin import DEFERRAL_MARGIN, deadline_of, error_of
+from airflow_batch_events.operators.job_wait_mixin import deadline_of, error_of
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.text import printable
 from airflow_batch_events.waiting.handover import handover
+from airflow_batch_events.waiting.trigger_start import DEFERRAL_MARGIN
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator as _Operator

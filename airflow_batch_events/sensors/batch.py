@@ -25,7 +25,7 @@ from airflow_batch_events.events.values import (
 from airflow_batch_events.exceptions import BatchJobTimeoutError, CredentialsError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, get_access
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
-from airflow_batch_events.operators.job_wait_mixin import DEFERRAL_MARGIN, JobWaitMixin, error_of, skipping_errors
+from airflow_batch_events.operators.job_wait_mixin import JobWaitMixin, error_of, skipping_errors
 from airflow_batch_events.text import printable
 from airflow_batch_events.waiting.handover import handover
 from airflow_batch_events.waiting.parameters import (
@@ -38,6 +38,7 @@ from airflow_batch_events.waiting.parameters import (
 )
 from airflow_batch_events.waiting.task_result import find_failure, result_of
 from airflow_batch_events.waiting.trigger_start import (
+    DEFERRAL_MARGIN,
     as_template,
     refuse_callbacks,
     refuse_execute_callback,

@@ -15,8 +15,8 @@ from airflow_batch_events.events.confirmation import CONFIRM_INTERVAL
 from airflow_batch_events.events.environment import EnvOutcome, EnvOutcomeDict, NodeWait
 from airflow_batch_events.events.values import name_of
 from airflow_batch_events.exceptions import ComputeEnvTimeoutError, CredentialsError
-from airflow_batch_events.hooks.batch import VISIBILITY_CHECK
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
+from airflow_batch_events.jobs.blocking_wait import VISIBILITY_CHECK
 from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink
 from airflow_batch_events.operators.compute_env_mixin import EnvWaitMixin, check_node_count
 from airflow_batch_events.operators.job_wait_mixin import skipping_errors

@@ -30,7 +30,8 @@ from airflow_batch_events.exceptions import (
     IdentityChangedError,
     SubmissionChangedError,
 )
-from airflow_batch_events.hooks.batch import VISIBILITY_CHECK, BatchHook
+from airflow_batch_events.hooks.batch import BatchHook
+from airflow_batch_events.jobs.blocking_wait import VISIBILITY_CHECK
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.submission.decision import SubmitDecision, decide, digest_of, moved_from
 from airflow_batch_events.submission.record import Submission

@@ -22,7 +22,7 @@ MAX_HOLD = 10.0
 
 def handover() -> float:
     """Return the seconds from its beginning during which a deferral must not end."""
-    return conf.getint("workers", "min_heartbeat_interval", fallback=5) + HANDOVER
+    return float(conf.getint("workers", "min_heartbeat_interval", fallback=5)) + HANDOVER
 
 
 class Hold:

@@ -69,8 +69,8 @@ class PostgresServer:
         :return: Its URL, as SQLAlchemy wants it.
         """
         # From the development extra: not there for users.
-        import psycopg2  # type: ignore[import-untyped]
-        from psycopg2.sql import SQL, Identifier  # type: ignore[import-untyped]
+        import psycopg2
+        from psycopg2.sql import SQL, Identifier
 
         connection = psycopg2.connect(host=str(self._folder), user="postgres", dbname="postgres")
         try:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 # How often a wait looks again. Short, because a stop is over as soon as the last process is gone.
 _LOOK_AGAIN = 0.05

@@ -16,7 +16,7 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.small_cloud import address_of
+from support.emulator_helpers import address_of
 
 from airflow_batch_events.cli import common
 from airflow_batch_events.cli.common import ENDED_BY_USER, Output, run_reporting

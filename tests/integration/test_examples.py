@@ -27,7 +27,7 @@ TOPIC, QUEUE = "batch-events", "airflow-batch-events"
 INBOX, APPROVALS = "airflow-inbox", "airflow-approvals"
 LIMIT = 180
 
-STARTED = {
+STARTED: dict[str, dict[str, Any]] = {
     "batch_branch_on_result": {"command": "exit 3"},
     "batch_compute_env": {"nodes": 1, "more_nodes": 2},
     "batch_fan_out": {"jobs": 3, "seconds": 1},

@@ -79,7 +79,7 @@ def control(emulator: CloudAddress, method: str) -> dict[str, Any]:
     address = f"{emulator.endpoint}/_emulator/requests?action=BatchReceiveMessage"
     answer = httpx.request(method, address, auth=(emulator.secret_id, emulator.secret_key), trust_env=False)
     answer.raise_for_status()
-    return answer.json()
+    return dict(answer.json())
 
 
 def has_read(emulator: CloudAddress) -> bool:

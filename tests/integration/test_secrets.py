@@ -15,6 +15,7 @@ import secrets
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import psycopg2
@@ -152,7 +153,11 @@ def test_clients_and_their_errors_show_no_secret(
 ) -> None:
     _, refused, token, password = secrets_of_the_run
     proxy = f"http://user:{password.value}@127.0.0.1:1"
-    place = {"batch_endpoint": emulator.endpoint, "cmq_endpoint": emulator.endpoint, "region": emulator.region}
+    place: dict[str, Any] = {
+        "batch_endpoint": emulator.endpoint,
+        "cmq_endpoint": emulator.endpoint,
+        "region": emulator.region,
+    }
     accesses = [
         CloudAccess(emulator.secret_id, refused.value, token=token.value, **place),
         CloudAccess(emulator.secret_id, emulator.secret_key, token=token.value, proxy=proxy, **place),

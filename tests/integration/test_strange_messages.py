@@ -20,8 +20,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 from integration.dags.strange_messages import CONN_ID, EVENTS, GOOD, MESSAGES, QUEUE
+from support.emulator_helpers import PLACEMENT, announced_job
 from support.odd_bodies import as_received, as_sent, body_of, good_event, odd_bodies
-from support.small_cloud import PLACEMENT, announced_job
 from support.spoiling_proxy import Call, Reply, start_proxy
 
 from airflow_batch_events.protocol.apis import batch

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from support.small_cloud import PLACEMENT, announced_job
+from support.emulator_helpers import PLACEMENT, announced_job
 
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.apis.tdmq import delete_queue, delete_topic

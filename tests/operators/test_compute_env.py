@@ -8,7 +8,7 @@ import pytest
 from airflow.sdk.bases.operator import TriggerFailureReason
 from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 from airflow.serialization.encoders import encode_trigger
-from support.small_cloud import address_of
+from support.emulator_helpers import address_of
 from support.tasks import TaskRunner
 
 from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS

@@ -18,11 +18,26 @@ from support.odd_bodies import dumps
 from support.odd_values import Raw
 from support.spoiling_proxy import Call, Reply
 
-STATES = (None, "", " ", "succeed", "SUCCEEDED", "FINISHED", "\0", 0, 7, True, ["SUCCEED"], {"State": "FAILED"}, [], {})
+STATES: tuple[Any, ...] = (
+    None,
+    "",
+    " ",
+    "succeed",
+    "SUCCEEDED",
+    "FINISHED",
+    "\0",
+    0,
+    7,
+    True,
+    ["SUCCEED"],
+    {"State": "FAILED"},
+    [],
+    {},
+)
 
-PARTS = (None, 0, 7, True, "", "JobSet", {}, [], [None], [7, "x"], [[]], [{}], [{"JobId": None}])
+PARTS: tuple[Any, ...] = (None, 0, 7, True, "", "JobSet", {}, [], [None], [7, "x"], [[]], [{}], [{"JobId": None}])
 
-COUNTS = (None, "", "many", -1, 10**6, Raw("1e400"), Raw("NaN"), Raw(str(2**70)), [], {}, 0.5)
+COUNTS: tuple[Any, ...] = (None, "", "many", -1, 10**6, Raw("1e400"), Raw("NaN"), Raw(str(2**70)), [], {}, 0.5)
 
 PAGES = (
     b"",
@@ -66,7 +81,17 @@ ERRORS = (
     "\0",
 )
 
-ODD_ERRORS = (None, "InternalError", 7, [], ["InternalError"], {}, {"Code": None}, {"Message": "x"}, {"Code": ["x"]})
+ODD_ERRORS: tuple[Any, ...] = (
+    None,
+    "InternalError",
+    7,
+    [],
+    ["InternalError"],
+    {},
+    {"Code": None},
+    {"Message": "x"},
+    {"Code": ["x"]},
+)
 
 REFUSALS = ("InvalidParameter.JobIdMalformed", "InvalidParameterValue", "InvalidParameter", "MissingParameter")
 

@@ -47,7 +47,7 @@ class Triggerer:
         trigger = type(trigger)(**kwargs)
         number = next(self._numbers)
         if for_task:
-            trigger._task_instance = SimpleNamespace(id=number, task_id="t")  # type: ignore[assignment]
+            trigger._task_instance = SimpleNamespace(id=number, task_id="t")
         payloads: list[dict[str, Any]] = []
         self._tasks.append(asyncio.ensure_future(self._run(number, trigger, payloads)))
         return payloads

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from airflow.triggers.shared_stream import AdvanceItem, AdvanceOutcome
-from support.small_cloud import PLACEMENT, address_of, announced_job, first_payload
+from support.emulator_helpers import PLACEMENT, address_of, announced_job, first_payload
 from support.triggerer import Triggerer
 
 from airflow_batch_events.dispatch.metrics import Counts

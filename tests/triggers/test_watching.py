@@ -8,7 +8,7 @@ import itertools
 import json
 
 import pytest
-from support.small_cloud import PLACEMENT, address_of, announced_job
+from support.emulator_helpers import PLACEMENT, address_of, announced_job
 from support.triggerer import Triggerer
 
 from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS, JOB_EVENTS, EventName

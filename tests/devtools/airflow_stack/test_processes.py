@@ -8,11 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from devtools.airflow_stack.processes import ChildProcess, ProcessDiedError, stop_all
+
+RunPython = Callable[[str], ChildProcess]
 
 # A child that moves into a process group of its own, as Airflow's workers do.
 WITH_WORKER = """
@@ -24,7 +27,7 @@ time.sleep(60)
 
 
 @pytest.fixture
-def run_python(tmp_path: Path) -> Iterator[Callable[[str], ChildProcess]]:
+def run_python(tmp_path: Path) -> Iterator[RunPython]:
     started = []
 
     def run(code: str) -> ChildProcess:
@@ -47,12 +50,12 @@ def wait_for_log(child: ChildProcess, text: str) -> None:
 def has_ended(process: psutil.Process) -> bool:
     """Ask whether a process has ended; one that nobody has asked for its status yet stays listed."""
     try:
-        return process.status() == psutil.STATUS_ZOMBIE
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
 
 
-def test_a_kill_ends_what_the_child_has_started_in_another_process_group(run_python) -> None:
+def test_a_kill_ends_what_the_child_has_started_in_another_process_group(run_python: RunPython) -> None:
     child = run_python(WITH_WORKER)
     wait_for_log(child, "worker")
     members = child.members()
@@ -64,7 +67,7 @@ def test_a_kill_ends_what_the_child_has_started_in_another_process_group(run_pyt
     assert child.members() == []
 
 
-def test_a_stop_ends_workers_that_outlive_the_child(run_python) -> None:
+def test_a_stop_ends_workers_that_outlive_the_child(run_python: RunPython) -> None:
     child = run_python(WITH_WORKER)
     wait_for_log(child, "worker")
     (worker,) = [process for process in child.members() if process.pid != child.pid]
@@ -74,7 +77,7 @@ def test_a_stop_ends_workers_that_outlive_the_child(run_python) -> None:
     assert has_ended(worker)
 
 
-def test_a_child_that_does_not_listen_is_killed_after_the_grace(run_python) -> None:
+def test_a_child_that_does_not_listen_is_killed_after_the_grace(run_python: RunPython) -> None:
     child = run_python(
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
     )
@@ -85,7 +88,7 @@ def test_a_child_that_does_not_listen_is_killed_after_the_grace(run_python) -> N
     assert not child.is_alive
 
 
-def test_a_child_may_end_as_it_likes_within_the_grace(run_python) -> None:
+def test_a_child_may_end_as_it_likes_within_the_grace(run_python: RunPython) -> None:
     child = run_python(
         "import signal, sys, time\n"
         "signal.signal(signal.SIGTERM, lambda *_: (print('tidied up', flush=True), sys.exit(0)))\n"
@@ -99,7 +102,7 @@ def test_a_child_may_end_as_it_likes_within_the_grace(run_python) -> None:
     assert "tidied up" in child.tail()
 
 
-def test_a_child_that_died_is_reported_with_its_status_and_the_end_of_its_log(run_python) -> None:
+def test_a_child_that_died_is_reported_with_its_status_and_the_end_of_its_log(run_python: RunPython) -> None:
     child = run_python("print('port is taken'); raise SystemExit(3)")
     while child.is_alive:
         time.sleep(0.01)
@@ -108,7 +111,7 @@ def test_a_child_that_died_is_reported_with_its_status_and_the_end_of_its_log(ru
         child.check_alive()
 
 
-def test_a_child_that_was_killed_is_reported_with_the_signal(run_python) -> None:
+def test_a_child_that_was_killed_is_reported_with_the_signal(run_python: RunPython) -> None:
     child = run_python("import time; time.sleep(60)")
     child.kill()
 
@@ -117,8 +120,8 @@ def test_a_child_that_was_killed_is_reported_with_the_signal(run_python) -> None
 
 
 def test_an_interruption_while_it_is_started_leaves_it_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Interrupted(subprocess.Popen):
-        def __init__(self, *arguments, **options) -> None:
+    class Interrupted(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
             signal.raise_signal(signal.SIGINT)
 

@@ -33,7 +33,7 @@ events_seen = Asset(
     # One run at a time, so that each takes all events that have come meanwhile.
     max_active_runs=1,
 )
-def strange_events_seen():
+def strange_events_seen() -> None:
     @task
     def note(triggering_asset_events: Any = None) -> int:
         events = [event for events in triggering_asset_events.values() for event in events]
@@ -57,10 +57,10 @@ class MessageSensor(BaseSensorOperator):
 
 
 @dag(schedule=None, params={"jobs": [], "others": []})
-def strange_messages():
+def strange_messages() -> None:
     @task
     def job_ids(key: str, params: dict[str, Any]) -> list[str]:
-        return params[key]
+        return list(params[key])
 
     # Most of the waits begin and end in the triggerer, because fifty workers would take a minute.
     jobs = job_ids.override(task_id="jobs")("jobs")
