@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
+from types import FrameType
+from typing import NoReturn
 
 import pytest
 from support.emulator_helpers import address_of
@@ -20,9 +22,20 @@ QUEUE = "waits"
 
 
 def pytest_configure() -> None:
-    """Handle Ctrl-C also in the background of a shell, where all processes of the tests would ignore it."""
+    """
+    End as by Ctrl-C, with fixtures torn down, in the background of a shell and by ``kill`` too.
+
+    A shell lets what it runs in the background ignore SIGINT; SIGTERM and SIGHUP would end pytest at once. What a
+    fixture has started ends even if nothing is torn down: see ``devtools/airflow_stack/session_guard.py``.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tarfile
 import zipfile
@@ -20,8 +19,8 @@ from typing import Any
 import pytest
 
 from airflow_batch_events import __version__
-from devtools.airflow_stack.airflow_api import wait_until
-from devtools.airflow_stack.processes import ChildProcess, stop_all
+from devtools.airflow_stack.processes import ChildProcess, run_to_end, stop_all
+from devtools.waits import LIMIT, wait_until
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "airflow_batch_events"
@@ -62,7 +61,7 @@ print(json.dumps(failures))
 
 def run(*command: object, env: dict[str, str] | None = None, cwd: Path = ROOT) -> str:
     """Run a command to its good end and return what it printed."""
-    done = subprocess.run(list(map(str, command)), env=env, cwd=cwd, capture_output=True, text=True, timeout=300)
+    done = run_to_end(list(map(str, command)), env=os.environ if env is None else env, cwd=cwd, timeout=LIMIT)
     assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
     return done.stdout
 
@@ -206,7 +205,7 @@ def cloud(installed: Installation) -> Iterator[dict[str, Any]]:
 
     try:
         child.start()
-        told = wait_until(address, timeout=60, failure=child.tail)
+        told = wait_until(address, failure=child.tail)
         endpoints = dict.fromkeys(("batch_endpoint", "tdmq_endpoint", "cmq_endpoint"), told["endpoint"])
         installed.env["AIRFLOW_CONN_TENCENTCLOUD_DEFAULT"] = json.dumps(
             {
@@ -276,7 +275,7 @@ def test_without_the_emulator_the_command_line_says_what_to_install(
     alone = Installation(tmp_path_factory.mktemp("alone"))
     alone.install(built[".whl"])
     for arguments in (("emulate",), ("emulate", "--port", "8700")):
-        command = [alone.bin / "airflow-batch-events", *arguments]
-        done = subprocess.run(command, env=alone.env, cwd=alone.home, capture_output=True, text=True, timeout=60)
+        command = [str(alone.bin / "airflow-batch-events"), *arguments]
+        done = run_to_end(command, env=alone.env, cwd=alone.home, timeout=LIMIT)
         assert done.returncode == 2
         assert "pip install 'airflow-batch-events[emulator]'" in done.stderr

@@ -20,12 +20,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from airflow_batch_events.protocol.cmq import CmqClient
-from devtools.airflow_stack.airflow_api import wait_until
 from devtools.airflow_stack.postgres import PostgresServer
 from devtools.airflow_stack.stack import AirflowStack
 from devtools.benchmarks.cloud import TOPIC, Cloud, running_cloud, success_event
 from devtools.benchmarks.figures import Figure
 from devtools.emulator_process import CONN_ID, CloudAddress
+from devtools.waits import wait_until
 
 PART = "airflow"
 TESTS = Path(__file__).parents[1]
@@ -151,7 +151,7 @@ def _wait_for(stack: AirflowStack, dag_id: str, run_id: str, state: str, tasks: 
         lambda: count() >= tasks or None,
         timeout=LIMIT,
         failure=lambda: f"only {count()} of {tasks} tasks of {dag_id} became {state} within {LIMIT:g} s",
-        every=LOOK_AGAIN,
+        interval=LOOK_AGAIN,
     )
 
 

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.emulator_helpers import address_of
+from support.processes import running
 
 from airflow_batch_events.cli import common
 from airflow_batch_events.cli.common import ENDED_BY_USER, Output, run_reporting
@@ -154,33 +155,24 @@ def test_a_result_that_cannot_be_written_is_said_without_a_traceback(cloud, opti
 
 
 def test_a_reader_that_has_read_enough_ends_tail_without_a_traceback(cloud, topic, temporary_queues):
-    process = subprocess.Popen(
-        [*COMMAND, "tail", "--topic", topic, "--seconds", "30", "--json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
+    with running([*COMMAND, "tail", "--topic", topic, "--json"]) as process:
         assert "Listening" in next(line for line in process.stderr if "Listening" in line)
         cloud.call(lambda emulator: emulator.broker.publish(topic, event()))
         assert json.loads(process.stdout.readline())["job_id"] == "job-1"
         process.stdout.close()
         cloud.call(lambda emulator: emulator.broker.publish(topic, event()))
-        assert process.wait(30) == 1
+        assert process.wait() == 1
         assert "Traceback" not in process.stderr.read()
     assert temporary_queues() == []
 
 
 def test_ctrl_c_ends_tail_with_its_last_object(cloud, topic, temporary_queues):
-    process = subprocess.Popen(
-        [*COMMAND, "tail", "--topic", topic, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    with process:
+    with running([*COMMAND, "tail", "--topic", topic, "--json"]) as process:
         assert next(line for line in process.stderr if "Listening" in line)
         cloud.call(lambda emulator: emulator.broker.publish(topic, event()))
         first = process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait() == 0
         lines = [first, *process.stdout]
     assert json.loads(lines[0])["job_id"] == "job-1"
     assert json.loads(lines[-1]) == {"ok": True, "events": 1}

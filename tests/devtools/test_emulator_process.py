@@ -14,6 +14,7 @@ from airflow_batch_events.protocol.cmq import CmqClient
 from devtools.airflow_stack.processes import ProcessDiedError
 from devtools.demo.event_recorder import Listener
 from devtools.emulator_process import CloudAddress, EmulatorProcess, provision
+from devtools.waits import LIMIT
 
 EVENT = {
     "Version": "1.0",
@@ -59,7 +60,7 @@ async def test_what_is_published_to_the_topic_is_heard_on_each_queue(cloud: Clou
         await client.publish("heard", json.dumps({"Events": [EVENT]}))
         (other,) = await client.receive("heard-two")
     with Listener(cloud.access(), "heard-one", tell) as listener:
-        assert was_heard.wait(10)
+        assert was_heard.wait(LIMIT)
         listener.check()
 
     assert other.body == json.dumps({"Events": [EVENT]})
@@ -69,7 +70,7 @@ async def test_what_is_published_to_the_topic_is_heard_on_each_queue(cloud: Clou
 
 def test_a_listener_whose_queue_does_not_exist_says_so(cloud: CloudAddress) -> None:
     with Listener(cloud.access(), "nowhere", print) as listener:
-        listener._thread.join(20)
+        listener._thread.join(LIMIT)
 
         with pytest.raises(RuntimeError, match="'nowhere' cannot be read"):
             listener.check()

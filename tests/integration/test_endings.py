@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from integration.conftest import wait_until_begun
 
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.sdk import SdkClient
-from devtools.airflow_stack.airflow_api import AirflowApi, wait_until
+from devtools.airflow_stack.airflow_api import AirflowApi
 from devtools.airflow_stack.stack import TRIGGERER, AirflowStack
 from devtools.emulator_process import CloudAddress, provision
+from devtools.waits import wait_until
 
 TOPIC = "endings-events"
 QUEUE = "endings-waits"
@@ -40,18 +42,18 @@ class Waits:
         """Start a run of ``ends_<way>``, and return its name when its task waits for a running job."""
         dag_id = f"ends_{way}"
         before = len(self.jobs())
-        self.airflow.unpause(dag_id)
-        run_id = self.airflow.trigger(dag_id, {"gate": str(self.gate), "topic": TOPIC, "queue": QUEUE})
+        run_id = self.trigger(way)
         if way.startswith("deferred"):
             self._stack.wait_until_deferred(dag_id, run_id, "run")
             # Airflow tells nobody of a task that is marked before a triggerer has begun with its trigger.
-            wait_until(
-                lambda: True if ") starting" in self.log(way, run_id) else None,
-                timeout=30,
-                failure=lambda: f"no triggerer has begun with the wait:\n{self.log(way, run_id)}",
-            )
+            wait_until_begun(self.airflow, dag_id, run_id, "run")
         self.wait_for_jobs(*self.jobs()[:before], "RUNNING")
         return run_id
+
+    def trigger(self, way: str) -> str:
+        """Start a run of ``ends_<way>``, and return its name."""
+        self.airflow.unpause(f"ends_{way}")
+        return self.airflow.trigger(f"ends_{way}", {"gate": str(self.gate), "topic": TOPIC, "queue": QUEUE})
 
     def jobs(self) -> list[str]:
         """Return the states of the test's jobs, in the order in which they were submitted."""
@@ -62,7 +64,6 @@ class Waits:
         """Wait until the test's jobs are those, in those states."""
         wait_until(
             lambda: True if self.jobs() == list(states) else None,
-            timeout=30,
             failure=lambda: f"the jobs are {self.jobs()}, not {list(states)}",
         )
 
@@ -112,8 +113,8 @@ def test_a_task_that_is_cleared_ends_its_job_and_submits_a_new_one(waits: Waits,
 
 @pytest.mark.parametrize("way", ["deferred_for_seconds", "blocking_for_seconds"])
 def test_a_job_is_ended_when_the_time_of_its_task_is_over(waits: Waits, way: str) -> None:
-    run_id = waits.start(way)
-    assert waits.airflow.wait_for_run(f"ends_{way}", run_id, timeout=60) == "failed"
+    run_id = waits.trigger(way)
+    assert waits.airflow.wait_for_run(f"ends_{way}", run_id) == "failed"
     waits.wait_for_jobs(ENDED_BY_REQUEST)
     log = waits.log(way, run_id)
     assert "BatchJobTimeoutError" in log
@@ -144,14 +145,12 @@ def test_a_job_runs_on_when_another_triggerer_takes_the_wait_over(waits: Waits, 
         first = triggerer_of(waits.airflow, run_id)
         wait_until(
             lambda: True if triggerer_of(waits.airflow, run_id) not in (None, first) else None,
-            timeout=60,
             failure=lambda: "the other triggerer does not take the wait over",
         )
         for process in frozen:
             process.resume()
         wait_until(
             lambda: True if "The wait goes on elsewhere" in waits.log("deferred", run_id) else None,
-            timeout=30,
             failure=lambda: f"the first triggerer does not notice:\n{waits.log('deferred', run_id)}",
         )
         waits.wait_for_jobs("RUNNING")

@@ -9,14 +9,16 @@ from typing import Any
 
 import httpx
 import pytest
+from integration.conftest import wait_until_begun
 from support.statsd import StatsdServer
 
 from airflow_batch_events.exceptions import ApiNotFoundError
 from airflow_batch_events.protocol.apis.tdmq import delete_queue, delete_topic
 from airflow_batch_events.protocol.sdk import SdkClient
-from devtools.airflow_stack.airflow_api import AirflowApi, wait_until
+from devtools.airflow_stack.airflow_api import AirflowApi
 from devtools.airflow_stack.stack import TRIGGERER, AirflowStack
 from devtools.emulator_process import CloudAddress, provision
+from devtools.waits import LIMIT, wait_until
 
 TOPIC = "batch-events"
 QUEUE = "airflow-batch-events"
@@ -62,13 +64,14 @@ def start_branches(airflow: AirflowApi, gate: Path, emulator: CloudAddress) -> C
         airflow.unpause(BRANCH_DAG)
         runs = {}
         for result, (job, _, _) in RESULTS.items():
-            # An event from within a second of the last look would be checked by another look, which then ends the wait.
-            command = f"while [ ! -e {gate} ]; do sleep 0.2; done; sleep 3; exit {job['exit']}"
+            # An event from within a second of the last poll is checked by another poll, which then ends the wait.
+            command = f"while [ ! -e {gate} ]; do sleep 0.2; done; sleep 5; exit {job['exit']}"
             conf = {"command": command, "failed_action": job["failed_action"]}
             runs[result] = airflow.trigger(BRANCH_DAG, conf)
         for run_id in runs.values():
             airflow.wait_for_states(BRANCH_DAG, run_id, "branch", {"deferred"}, count=1)
-        wait_until(lambda: has_read(emulator) or None, timeout=60, failure=lambda: "the triggerer does not read")
+            wait_until_begun(airflow, BRANCH_DAG, run_id, "branch")
+        wait_until(lambda: has_read(emulator) or None, failure=lambda: "the triggerer does not read")
         return runs
 
     return start
@@ -77,7 +80,8 @@ def start_branches(airflow: AirflowApi, gate: Path, emulator: CloudAddress) -> C
 def control(emulator: CloudAddress, method: str) -> dict[str, Any]:
     """Read, or forget, the calls of the data plane's receive in the emulator's request log."""
     address = f"{emulator.endpoint}/_emulator/requests?action=BatchReceiveMessage"
-    answer = httpx.request(method, address, auth=(emulator.secret_id, emulator.secret_key), trust_env=False)
+    key = (emulator.secret_id, emulator.secret_key)
+    answer = httpx.request(method, address, auth=key, trust_env=False, timeout=LIMIT)
     answer.raise_for_status()
     return dict(answer.json())
 
@@ -133,11 +137,11 @@ def test_with_the_queue_deleted_in_mid_wait_each_result_takes_its_branch_ended_b
 def test_a_killed_triggerer_loses_none_of_fifty_waits(airflow: AirflowApi, stack: AirflowStack, gate: Path) -> None:
     airflow.unpause(GATED_DAG)
     run_id = airflow.trigger(GATED_DAG, {"gate": str(gate), "jobs": 50, "topic": TOPIC, "queue": QUEUE})
-    stack.wait_until_deferred(GATED_DAG, run_id, "wait", count=50, timeout=180)
+    stack.wait_until_deferred(GATED_DAG, run_id, "wait", count=50)
     stack.kill(TRIGGERER)
     gate.touch()
     stack.start(TRIGGERER)
-    assert airflow.wait_for_run(GATED_DAG, run_id, timeout=120) == "success"
+    assert airflow.wait_for_run(GATED_DAG, run_id) == "success"
     assert airflow.xcom(GATED_DAG, run_id, "gather") == ["SUCCEED", "SUCCEED", "FAILED"] * 16 + ["SUCCEED", "SUCCEED"]
 
 

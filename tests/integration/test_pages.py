@@ -16,6 +16,7 @@ from airflow_batch_events.protocol.sdk import SdkClient
 from devtools.airflow_stack.airflow_api import AirflowApi
 from devtools.airflow_stack.stack import AirflowStack
 from devtools.emulator_process import CloudAddress, provision
+from devtools.waits import LIMIT
 
 DAG = "gated_jobs"
 TOPIC, QUEUE = "page-events", "page-waits"
@@ -23,7 +24,7 @@ TOPIC, QUEUE = "page-events", "page-waits"
 
 @pytest.fixture
 def pages(airflow: AirflowApi) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=airflow.address, trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=airflow.address, trust_env=False, timeout=LIMIT) as client:
         yield client
 
 

@@ -29,6 +29,7 @@ from airflow_batch_events.protocol.credentials.access import CloudAccess
 from airflow_batch_events.protocol.sdk import AsyncSdkClient, SdkClient
 from devtools.airflow_stack.stack import AirflowStack
 from devtools.emulator_process import CloudAddress, provision
+from devtools.waits import LIMIT
 
 TOPIC = "secret-events"
 QUEUE = "secret-waits"
@@ -78,13 +79,13 @@ def written(
 ) -> dict[str, list[tuple[str, str]]]:
     """Everything that a run has written: by kind, places and their texts."""
     provision(emulator, TOPIC, QUEUE)
-    with httpx.Client(base_url=f"{stack.address}/api/v2", trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=f"{stack.address}/api/v2", trust_env=False, timeout=LIMIT) as client:
         for conn_id, fields in connections(emulator, secrets_of_the_run).items():
             body = {**fields, "connection_id": conn_id, "extra": json.dumps(fields["extra"])}
             client.post("/connections", json=body).raise_for_status()
         stack.api.unpause(DAG)
         run_id = stack.api.trigger(DAG, {"topic": TOPIC, "queue": QUEUE})
-        assert stack.api.wait_for_run(DAG, run_id, timeout=240) == "failed"
+        assert stack.api.wait_for_run(DAG, run_id) == "failed"
         states = stack.api.states(DAG, run_id)
         assert {task: state for task, state in states.items() if state != "failed"} == {"right": "success"}
         base = f"/dags/{DAG}/dagRuns/{run_id}"

@@ -13,10 +13,12 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 import pytest
+from support.processes import processes_in, running
 
-from devtools.airflow_stack.airflow_api import AirflowApi, wait_until
+from devtools.airflow_stack.airflow_api import AirflowApi
 from devtools.airflow_stack.processes import ProcessDiedError
 from devtools.airflow_stack.stack import COMPONENTS, TRIGGERER, AirflowStack
+from devtools.waits import LIMIT, wait_until
 
 DAG = "wait_for_files"
 FILES = 10
@@ -93,7 +95,7 @@ def test_all_components_are_healthy_and_listen_on_the_loopback_only(stack: Airfl
 @pytest.mark.parametrize("path", ["/", "/auth/token", "/api/v2/connections", "/execution/docs", "/monitor/health"])
 def test_a_foreign_page_is_refused_on_every_route(stack: AirflowStack, path: str) -> None:
     for headers in ({"Host": "evil.example:8080"}, {"Origin": "http://evil.example"}):
-        assert httpx.get(f"{stack.address}{path}", headers=headers, trust_env=False, timeout=30).status_code == 403
+        assert httpx.get(f"{stack.address}{path}", headers=headers, trust_env=False, timeout=LIMIT).status_code == 403
 
 
 def test_waits_end_right_after_the_triggerer_was_killed(
@@ -132,9 +134,7 @@ def test_an_unknown_component_is_refused_by_name(stack: AirflowStack) -> None:
         stack.start("worker")
 
 
-def test_nothing_is_left_after_a_stop(
-    make_stack: Callable[..., AirflowStack], processes_in: Callable[[Path], list[str]]
-) -> None:
+def test_nothing_is_left_after_a_stop(make_stack: Callable[..., AirflowStack]) -> None:
     with make_stack() as stack:
         assert len(processes_in(stack.home)) >= len(COMPONENTS)
 
@@ -144,9 +144,7 @@ def test_nothing_is_left_after_a_stop(
     assert urlsplit(stack.address).hostname == "127.0.0.1"
 
 
-def test_nothing_is_left_when_the_start_fails_half_way(
-    make_stack: Callable[..., AirflowStack], processes_in: Callable[[Path], list[str]]
-) -> None:
+def test_nothing_is_left_when_the_start_fails_half_way(make_stack: Callable[..., AirflowStack]) -> None:
     stack = make_stack(env={"AIRFLOW__TRIGGERER__CAPACITY": "no_number"})
 
     with pytest.raises(ProcessDiedError, match="triggerer ended"), stack:
@@ -155,20 +153,18 @@ def test_nothing_is_left_when_the_start_fails_half_way(
     assert processes_in(stack.home) == []
 
 
-def test_nothing_is_left_when_the_start_is_interrupted(
-    tmp_path: Path, processes_in: Callable[[Path], list[str]]
-) -> None:
+def test_nothing_is_left_when_the_start_is_interrupted(tmp_path: Path) -> None:
     # Whoever runs these tests in the background ignores SIGINT, and what it starts inherits that.
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import sys; from pathlib import Path; from devtools.airflow_stack.stack import AirflowStack\n"
         "with AirflowStack(Path(sys.argv[1]), dags={}): pass"
     )
-    starter = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.DEVNULL)
-    scheduler_log = tmp_path / "components" / "scheduler.log"
-    wait_until(lambda: scheduler_log.exists() or None, timeout=60, failure=lambda: "the scheduler does not start")
+    with running([sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.DEVNULL) as starter:
+        scheduler_log = tmp_path / "components" / "scheduler.log"
+        wait_until(lambda: scheduler_log.exists() or None, failure=lambda: "the scheduler does not start")
 
-    starter.send_signal(signal.SIGINT)
+        starter.send_signal(signal.SIGINT)
 
-    assert starter.wait(timeout=20) != 0
+        assert starter.wait() != 0
     assert processes_in(tmp_path) == []

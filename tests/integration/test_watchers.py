@@ -14,9 +14,10 @@ from support.emulator_helpers import PLACEMENT, announced_job
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.apis.tdmq import delete_queue, delete_topic
 from airflow_batch_events.protocol.sdk import SdkClient
-from devtools.airflow_stack.airflow_api import AirflowApi, wait_until
+from devtools.airflow_stack.airflow_api import AirflowApi
 from devtools.airflow_stack.stack import TRIGGERER, AirflowStack
 from devtools.emulator_process import CloudAddress, provision
+from devtools.waits import wait_until
 
 TOPIC = "batch-events"
 QUEUES = ("airflow-batch-watch", "airflow-batch-watch-nightly")
@@ -95,7 +96,7 @@ def test_every_job_that_ends_is_covered_although_the_triggerer_is_killed(
         failed = {name for number, name in enumerate(jobs.values()) if is_nightly_failure(number)}
         late: dict[str, str] = {}
         began = time.monotonic()
-        wait_until(is_covered, timeout=180, failure=missing)
+        wait_until(is_covered, failure=missing)
 
     notes = ended(airflow)
     told = f"{len(set(notes) & set(jobs))} covered, {len(set(jobs) - set(notes))} missing"

@@ -12,6 +12,8 @@ from typing import Any
 from airflow.triggers.base import BaseEventTrigger
 from airflow.triggers.shared_stream import SharedStreamManager
 
+from devtools.waits import LIMIT
+
 
 class Triggerer:
     """
@@ -76,7 +78,7 @@ class Triggerer:
         self._tasks[position].cancel()
         await asyncio.gather(self._tasks[position], return_exceptions=True)
 
-    async def until(self, holds: Callable[[], bool], *, timeout: float = 20) -> None:
+    async def until(self, holds: Callable[[], bool], *, timeout: float = LIMIT) -> None:
         """
         Wait until something that triggers bring about holds.
 

@@ -51,7 +51,7 @@ def gated_jobs() -> None:
         queue_name="{{ params.queue }}",
         deferrable=True,
         raise_on_failure=False,
-        timeout=600,
+        timeout=3600,
     ).expand(job_id=submit.output)
 
     @task

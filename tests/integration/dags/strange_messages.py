@@ -19,6 +19,8 @@ PLACE = {"queue_name": QUEUE, "tencentcloud_conn_id": CONN_ID}
 GOOD = "good"
 EVENTS = 50
 MESSAGES = 5
+TIMEOUT = 6 * 3600
+"""Seconds; the test itself notices when nothing happens any more."""
 
 events_seen = Asset(
     name="strange_events",
@@ -64,12 +66,12 @@ def strange_messages() -> None:
 
     # Most of the waits begin and end in the triggerer, because fifty workers would take a minute.
     jobs = job_ids.override(task_id="jobs")("jobs")
-    BatchJobSensor.for_each(jobs, task_id="wait", raise_on_failure=False, timeout=900, **PLACE)
+    BatchJobSensor.for_each(jobs, task_id="wait", raise_on_failure=False, timeout=TIMEOUT, **PLACE)
     BatchJobSensor.partial(
-        task_id="wait_and_resume", raise_on_failure=False, deferrable=True, timeout=900, **PLACE
+        task_id="wait_and_resume", raise_on_failure=False, deferrable=True, timeout=TIMEOUT, **PLACE
     ).expand(job_id=job_ids.override(task_id="others")("others"))
-    BatchEventSensor(task_id="events", events=["TASK_SUCCEED"], job_name=GOOD, count=EVENTS, timeout=900, **PLACE)
-    MessageSensor.partial(task_id="message", timeout=900, max_active_tis_per_dagrun=1).expand(
+    BatchEventSensor(task_id="events", events=["TASK_SUCCEED"], job_name=GOOD, count=EVENTS, timeout=TIMEOUT, **PLACE)
+    MessageSensor.partial(task_id="message", timeout=TIMEOUT, max_active_tis_per_dagrun=1).expand(
         doc=[str(number) for number in range(MESSAGES)]
     )
 

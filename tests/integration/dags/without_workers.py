@@ -13,7 +13,7 @@ from airflow_batch_events.sensors.batch import BatchJobSensor
 
 QUEUE = "airflow-batch-events"
 SUBMIT = {"placement": {"Zone": "ap-guangzhou-6"}, "topic_name": "batch-events"}
-WITHOUT_WORKER = {"start_from_trigger": True, "end_from_trigger": True, "queue_name": QUEUE, "timeout": 600}
+WITHOUT_WORKER = {"start_from_trigger": True, "end_from_trigger": True, "queue_name": QUEUE, "timeout": 3600}
 
 
 def gated(name: str, then: str = "exit 0") -> dict[str, Any]:
@@ -44,7 +44,7 @@ def without_workers() -> None:
 
     many = BatchSubmitJobOperator.partial(task_id="many", wait_for_completion=False, **SUBMIT).expand(job=names())
     wait_for_many = BatchJobSensor.for_each(
-        many, task_id="wait_for_many", queue_name=QUEUE, raise_on_failure=False, timeout=600
+        many, task_id="wait_for_many", queue_name=QUEUE, raise_on_failure=False, timeout=3600
     )
 
     @task_group

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from support.processes import has_ended, processes_in, running
+
+from devtools.waits import wait_until
+
+ROOT = Path(__file__).parents[3]
+
+# Starts a child, which starts a worker in a process group of its own, and tells when both run.
+STARTER = """
+import os, sys, time
+from pathlib import Path
+from devtools.airflow_stack.processes import ChildProcess, run_to_end
+code = '''
+import os, subprocess, sys, time
+worker = "import os, time; os.setpgid(0, 0); print('worker', flush=True); time.sleep(600)"
+subprocess.Popen([sys.executable, "-c", worker])
+time.sleep(600)
+'''
+place = Path(sys.argv[1])
+command = [sys.executable, "-c", code]
+if sys.argv[2] == "child":
+    ChildProcess("part", command, env=os.environ, log=place / "part.log").start()
+    time.sleep(600)
+else:
+    run_to_end(command, env=os.environ, cwd=place, timeout=600)
+"""
+
+
+@pytest.mark.parametrize("started", ["child", "command"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_process_that_is_killed_leaves_nothing(tmp_path: Path, number: signal.Signals, started: str) -> None:
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with running([sys.executable, "-c", STARTER, str(tmp_path), started], env=env) as starter:
+        wait_until(lambda: len(processes_in(tmp_path)) == 2 or None, failure=lambda: str(processes_in(tmp_path)))
+        (guard,) = [one for one in psutil.Process(starter.pid).children() if "session_guard" in " ".join(one.cmdline())]
+        starter.send_signal(number)
+        starter.wait()
+        wait_until(lambda: not processes_in(tmp_path) or None, failure=lambda: f"left: {processes_in(tmp_path)}")
+        wait_until(lambda: has_ended(guard) or None, failure=lambda: "the guard has not ended")
+
+
+def test_the_guard_outlives_what_ends_everything_else(tmp_path: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with running([sys.executable, "-c", STARTER, str(tmp_path), "child"], env=env) as starter:
+        wait_until(lambda: len(processes_in(tmp_path)) == 2 or None, failure=lambda: str(processes_in(tmp_path)))
+        (guard,) = [one for one in psutil.Process(starter.pid).children() if "session_guard" in " ".join(one.cmdline())]
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            guard.send_signal(number)
+        os.killpg(starter.pid, signal.SIGKILL)
+        wait_until(lambda: not processes_in(tmp_path) or None, failure=lambda: f"left: {processes_in(tmp_path)}")
