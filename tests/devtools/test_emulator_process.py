@@ -12,7 +12,7 @@ import pytest
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.protocol.cmq import CmqClient
 from devtools.airflow_stack.processes import ProcessDiedError
-from devtools.demo.event_recorder import Listener
+from devtools.demo.event_recorder import EventRecorder
 from devtools.emulator_process import CloudAddress, EmulatorProcess, provision
 from devtools.waits import LIMIT
 
@@ -59,21 +59,21 @@ async def test_what_is_published_to_the_topic_is_heard_on_each_queue(cloud: Clou
     async with CmqClient(cloud.access()) as client:
         await client.publish("heard", json.dumps({"Events": [EVENT]}))
         (other,) = await client.receive("heard-two")
-    with Listener(cloud.access(), "heard-one", tell) as listener:
+    with EventRecorder(cloud.access(), "heard-one", tell) as recorder:
         assert was_heard.wait(LIMIT)
-        listener.check()
+        recorder.check()
 
     assert other.body == json.dumps({"Events": [EVENT]})
     assert [event.job_id for event in heard] == ["job-12345678"]
-    assert set(listener.settled_at) == {"job-12345678"}
+    assert set(recorder.settled_at) == {"job-12345678"}
 
 
 def test_a_listener_whose_queue_does_not_exist_says_so(cloud: CloudAddress) -> None:
-    with Listener(cloud.access(), "nowhere", print) as listener:
-        listener._thread.join(LIMIT)
+    with EventRecorder(cloud.access(), "nowhere", print) as recorder:
+        recorder._thread.join(LIMIT)
 
         with pytest.raises(RuntimeError, match="'nowhere' cannot be read"):
-            listener.check()
+            recorder.check()
 
 
 def test_an_emulator_that_cannot_start_says_why(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -25,6 +27,14 @@ MOMENTS = {
 }
 
 
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder that PostgreSQL can reach, too, which root starts as another user."""
+    with tempfile.TemporaryDirectory(prefix="interrupted-") as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
 @pytest.mark.parametrize(
     ("moment", "number", "in_background"),
     [
@@ -35,23 +45,23 @@ MOMENTS = {
     ],
 )
 def test_a_run_that_is_ended_leaves_nothing(
-    tmp_path: Path, moment: str, number: signal.Signals, in_background: bool
+    place: Path, moment: str, number: signal.Signals, in_background: bool
 ) -> None:
-    base = tmp_path / "base"
+    base = place / "base"
     command = [sys.executable, "-m", "pytest", "-n", "1", f"--basetemp={base}", "-p", "no:cacheprovider"]
     command += ["tests/integration/test_stack.py", "-k", "deferred"]
     if in_background:
         command = [sys.executable, "-c", IGNORE_SIGINT, *command]
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    env["TMPDIR"] = str(tmp_path)
-    output = tmp_path / "output.txt"
+    env["TMPDIR"] = str(place)
+    output = place / "output.txt"
 
     def is_there() -> bool | None:
         assert run.poll() is None, output.read_text()
         return bool(list(base.glob(f"*/{MOMENTS[moment]}"))) or None
 
     def left() -> list[str]:
-        return processes_where(lambda process: belongs_to(process, tmp_path))
+        return processes_where(lambda process: belongs_to(process, place))
 
     with output.open("wb") as file, running(command, env=env, stdout=file, stderr=subprocess.STDOUT) as run:
         wait_until(is_there, failure=output.read_text)
