@@ -17,6 +17,14 @@ from airflow_batch_events.protocol.sdk import SdkClient
 from tencent_batch_emulator.services.batch.settings import Delays
 from tencent_batch_emulator.testing import RunningEmulator, start_emulator
 
+# What 'make test-fast' leaves out, by the beginning of its id, and why it cannot be made fast.
+SLOW = {
+    "tests/chaos/test_chaos.py": "jobs, faults and kills in real time, in processes of their own",
+    "tests/chaos/test_strange_answers.py": "thousands of answers",
+    "tests/triggers/test_keys.py": "keys that expire in real time",
+    "tests/waiting/test_parameters.py::test_on_real_airflow": "a run of real Airflow",
+}
+
 TOPIC = "events"
 QUEUE = "waits"
 
@@ -36,6 +44,13 @@ def pytest_configure() -> None:
 
 def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for beginning, reason in SLOW.items():
+            if item.nodeid.startswith(beginning):
+                item.add_marker(pytest.mark.slow(reason=reason))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
@@ -24,6 +25,7 @@ from airflow_batch_events.protocol.apis import batch, tdmq
 from airflow_batch_events.protocol.apis.batch_answers import Activity
 from airflow_batch_events.sensors.compute_env import BatchComputeEnvSensor
 from airflow_batch_events.triggers.compute_env import BatchComputeEnvTrigger
+from devtools.waits import LIMIT, wait_until
 from tencent_batch_emulator.faults.rules import Fault
 from tencent_batch_emulator.services.batch.settings import Delays
 from tencent_batch_emulator.testing import start_emulator
@@ -120,12 +122,21 @@ def test_refused_keys_fail_a_deferred_wait_at_first_contact(cloud):
         sense("env-12345678", deferrable=True).run()
 
 
-def test_refused_keys_are_weather_after_a_first_answer(cloud):
-    env_id = new_env(1)
-    task = sense(env_id, deferrable=True)
-    fault = Fault(effect="error", action="DescribeComputeEnv", code="AuthFailure.TokenFailure", after=0.15, next=2)
-    assert task.run(meanwhile=lambda: cloud.add_fault(fault))["succeeded"]
-    assert cloud.count("DescribeComputeEnv", code="AuthFailure.TokenFailure") == 2
+def test_refused_keys_are_tried_again_after_a_first_answer(cloud):
+    env_id = new_env(0)
+    refusal = Fault(effect="error", action="DescribeComputeEnv", code="AuthFailure.TokenFailure", next=2)
+
+    def refuse_twice():
+        answered = cloud.count("DescribeComputeEnv")
+        wait_until(lambda: cloud.count("DescribeComputeEnv") > answered or None, failure=lambda: "no poll")
+        cloud.add_fault(refusal)
+        wait_until(lambda: cloud.count("DescribeComputeEnv", code=refusal.code) == 2 or None, failure=lambda: "no poll")
+        BatchHook().send(batch.modify_compute_env(env_id, desired_node_count=1))
+
+    with ThreadPoolExecutor() as pool:
+        task = sense(env_id, deferrable=True, timeout=LIMIT)
+        assert task.run(meanwhile=lambda: pool.submit(refuse_twice))["succeeded"]
+    assert cloud.count("DescribeComputeEnv", code=refusal.code) == 2
 
 
 def test_refused_keys_are_weather_for_a_sensor_that_pokes_after_a_first_answer(cloud):
