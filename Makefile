@@ -26,7 +26,7 @@ help: ## Say what the targets do.
 demo: $(READY) ## See it work: a local cloud, a real Airflow, four DAG runs. KEEP=1 leaves the UI up.
 	@$(BIN)/python -m devtools.demo $(if $(filter-out 0 no false,$(KEEP)),--keep) $(ARGS)
 
-# Two processes: one for the tests on real Airflow, which mostly wait, one for the others. ARGS="-n 0 -s" shows what one prints.
+# Two processes: one for the tests on real Airflow, which mostly wait, one for the others. ARGS="-n 0 -s" shows output.
 test: $(READY) ## Run all tests, those on real Airflow and PostgreSQL included.
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 

@@ -65,7 +65,7 @@ class EmulatorProcess:
     """
     Run the emulator in a process of its own, as a context manager that yields its address.
 
-    :param folder: Where its log and its address file are; only its user should be able to look into it.
+    :param folder: Where its log and its address file are; only its user should be able to read it.
     :param options: Further command line options of ``tencent-batch-emulator``.
     """
 

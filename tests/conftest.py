@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -17,13 +18,16 @@ from airflow_batch_events.protocol.sdk import SdkClient
 from tencent_batch_emulator.services.batch.settings import Delays
 from tencent_batch_emulator.testing import RunningEmulator, start_emulator
 
-# What 'make test-fast' leaves out, by the beginning of its id, and why it cannot be made fast.
-SLOW = {
-    "tests/chaos/test_chaos.py": "jobs, faults and kills in real time, in processes of their own",
-    "tests/chaos/test_strange_answers.py": "thousands of answers",
-    "tests/triggers/test_keys.py": "keys that expire in real time",
-    "tests/waiting/test_parameters.py::test_on_real_airflow": "a run of real Airflow",
+HERE = Path(__file__).parent
+
+# What 'make test-fast' leaves out, and why it cannot be made fast: files, and whatever uses a fixture.
+SLOW_FILES = {
+    "chaos/test_chaos.py": "jobs, faults and kills in real time, in processes of their own",
+    "chaos/test_strange_answers.py": "thousands of answers",
+    "cli/test_common.py": "many processes, each of which imports Airflow",
+    "triggers/test_keys.py": "keys that expire in real time",
 }
+SLOW_FIXTURES = {"dag_run": "a run of real Airflow"}
 
 TOPIC = "events"
 QUEUE = "waits"
@@ -47,10 +51,13 @@ def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    files = {HERE / name: reason for name, reason in SLOW_FILES.items()}
+    assert not [path for path in files if not path.exists()], "a slow file is called something else now"
     for item in items:
-        for beginning, reason in SLOW.items():
-            if item.nodeid.startswith(beginning):
-                item.add_marker(pytest.mark.slow(reason=reason))
+        fixtures = SLOW_FIXTURES.keys() & set(getattr(item, "fixturenames", ()))
+        reason = files.get(item.path) or ", ".join(SLOW_FIXTURES[name] for name in fixtures)
+        if reason:
+            item.add_marker(pytest.mark.slow(reason=reason))
 
 
 @pytest.fixture(scope="session")

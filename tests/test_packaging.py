@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What somebody gets who installs the package: the files in it, and that it works where nothing else is."""
+"""What you get when you install the packages: the files in them, and that they work where nothing else is."""
 
 from __future__ import annotations
 
@@ -98,8 +98,10 @@ def look_into(path: Path) -> tuple[set[str], str, str]:
         return names, metadata.removesuffix("METADATA"), wheel.read(metadata).decode()
 
 
-def test_the_wheel_has_the_package_its_data_and_its_license_and_nothing_else(built: dict[str, Path]) -> None:
+def test_the_wheel_has_the_provider_only(built: dict[str, Path]) -> None:
     names, about, text = look_into(built[".whl"])
+    # No emulator, no demo, no tests.
+    assert {name.split("/")[0] for name in names} == {PACKAGE.name, about.rstrip("/")}
     assert {name for name in names if not name.startswith(about)} == files_below(PACKAGE)
     assert {"airflow_batch_events/py.typed", f"{about}licenses/LICENSE", f"{about}entry_points.txt"} <= names
     assert f"\nVersion: {__version__}\n" in text
@@ -107,7 +109,7 @@ def test_the_wheel_has_the_package_its_data_and_its_license_and_nothing_else(bui
     assert "# airflow_batch_events" in text
 
 
-def test_the_emulators_wheel_has_its_package_its_data_and_its_license_and_nothing_else(
+def test_the_emulators_wheel_has_the_emulator_only(
     built_emulator: dict[str, Path],
 ) -> None:
     names, about, text = look_into(built_emulator[".whl"])
@@ -118,7 +120,7 @@ def test_the_emulators_wheel_has_its_package_its_data_and_its_license_and_nothin
     assert not [name for name in required if "airflow" in name or "tencentcloud" in name]
 
 
-def test_the_sdist_has_what_is_needed_to_read_run_and_test_it(built: dict[str, Path]) -> None:
+def test_the_sdist_is_complete(built: dict[str, Path]) -> None:
     with tarfile.open(built[".tar.gz"]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     assert not [name for name in names if any(by_product in name for by_product in BY_PRODUCTS)]
@@ -221,9 +223,7 @@ def cloud(installed: Installation) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.integration
-def test_a_bare_installation_works_with_airflow_and_runs_an_example(
-    installed: Installation, cloud: dict[str, Any]
-) -> None:
+def test_an_example_runs_in_a_bare_installation(installed: Installation, cloud: dict[str, Any]) -> None:
     shutil.copytree(ROOT / "dags", installed.home / "dags", dirs_exist_ok=True)
     installed.run("airflow", "db", "migrate")
     installed.run("airflow-batch-events", "provision")
@@ -234,22 +234,20 @@ def test_a_bare_installation_works_with_airflow_and_runs_an_example(
 
 
 @pytest.mark.integration
-def test_the_command_line_is_installed_and_says_what_it_can(installed: Installation) -> None:
+def test_the_command_line_is_installed(installed: Installation) -> None:
     text = installed.run("airflow-batch-events", "--help")
     for command in ("emulate", "provision", "doctor", "tail"):
         assert command in text
 
 
 @pytest.mark.integration
-def test_importing_the_installed_package_costs_nothing(installed: Installation) -> None:
+def test_importing_the_package_costs_nothing(installed: Installation) -> None:
     code = "import sys; before = set(sys.modules); import airflow_batch_events; print(*(set(sys.modules) - before))"
     assert set(installed.run("python", "-c", code).split()) <= {"airflow_batch_events", "__future__"}
 
 
 @pytest.mark.integration
-def test_only_the_extra_messaging_is_missed_and_airflow_does_not_mind(
-    installed: Installation, built: dict[str, Path]
-) -> None:
+def test_the_extra_messaging_is_optional(installed: Installation, built: dict[str, Path]) -> None:
     missing = json.loads(installed.run("python", "-c", IMPORT_ALL, "airflow_batch_events").splitlines()[-1])
     assert missing == {"airflow_batch_events.queues.cmq": "airflow.providers.common.messaging"}
     assert "Traceback" not in installed.run("airflow", "providers", "queues")
@@ -269,7 +267,7 @@ def test_the_emulator_works_where_nothing_else_is(bare: Installation) -> None:
 
 
 @pytest.mark.integration
-def test_without_the_emulator_the_command_line_says_what_to_install(
+def test_a_missing_emulator_is_named(
     bare: Installation, built: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     alone = Installation(tmp_path_factory.mktemp("alone"))

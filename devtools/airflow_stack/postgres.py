@@ -95,7 +95,7 @@ class PostgresServer:
         folder = self._folder = Path(tempfile.mkdtemp(prefix="abe-postgres-"))
         binaries, user = _installed_binaries(), None
         if os.geteuid() == 0:
-            # initdb and postgres refuse root, and "nobody" may be unable to look into the virtual environment.
+            # initdb and postgres refuse root, and "nobody" may be unable to read the virtual environment.
             nobody = pwd.getpwnam("nobody")
             user = nobody.pw_uid, nobody.pw_gid
             binaries = _copy_for(user, binaries, folder)
@@ -122,7 +122,7 @@ class PostgresServer:
         deadline = time.monotonic() + LIMIT
         while True:
             server.check_alive()
-            # The last line of this file is what pg_ctl looks at, too.
+            # The last line of this file is what pg_ctl reads, too.
             if status_file.exists() and status_file.read_text().rstrip().endswith("ready"):
                 return
             if time.monotonic() > deadline:

@@ -35,7 +35,7 @@ COMPONENTS = (API_SERVER, SCHEDULER, DAG_PROCESSOR, TRIGGERER)
 
 _HOST = "127.0.0.1"
 _PLUGINS = Path(__file__).parent / "plugins"
-# A triggerer looks up only after ten seconds that its runner has ended; what it waits for is killed without harm.
+# A triggerer notices only after ten seconds that its runner has ended; it is killed without harm.
 _STOP_GRACE = 4
 _POLL_INTERVAL = 0.1
 

@@ -37,7 +37,7 @@ PICKED_UP = 40.0
 """Triggers that a triggerer begins a second, at the least."""
 
 SETTLE = 12.0
-"""Seconds for the first trigger of a triggerer to read its connection, and for the first looks."""
+"""Seconds for the first trigger of a triggerer to read its connection, and for the first polls."""
 
 LOOK_AGAIN = 1.0
 """Seconds between two questions for a run. With a thousand tasks each would take the API server, on which all tasks
@@ -128,7 +128,7 @@ def _run(stack: AirflowStack, dag_id: str, conf: dict[str, object], tasks: int, 
     _wait_for(stack, dag_id, run_id, "deferred", tasks)
     deferred = time.time() - began
     # Triggers are picked up some time after their tasks were deferred, and an event from the time of a wait's first
-    # look would cause another look, which here, where only events say that a job has ended, would not end the wait.
+    # poll would cause another poll, which here, where only events say that a job has ended, would not end the wait.
     time.sleep(SETTLE + tasks / PICKED_UP)
     publish()
     published = time.time()

@@ -47,7 +47,7 @@ def test_airflow_tests_the_connection(stack: AirflowStack) -> None:
         ("batch_fan_out", {"jobs": 3, "seconds": 2}),
     ],
 )
-def test_an_example_runs_as_a_dag_test_and_leaves_nothing_behind(
+def test_an_example_runs_as_a_dag_test(
     stack: AirflowStack, dag_id: str, conf: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(stack.env, "PYTHONWARNINGS", "always::ResourceWarning")

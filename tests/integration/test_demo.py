@@ -45,7 +45,7 @@ def start_demo(place: Path, output: Path) -> StartDemo:
     return start
 
 
-def test_the_demo_shows_every_branch_and_leaves_nothing(start_demo: StartDemo, output: Path, place: Path) -> None:
+def test_the_demo_shows_every_branch(start_demo: StartDemo, output: Path, place: Path) -> None:
     with start_demo("--jobs", "3") as demo:
         code = demo.wait()
         assert processes_in(place) == []
@@ -60,7 +60,7 @@ def test_the_demo_shows_every_branch_and_leaves_nothing(start_demo: StartDemo, o
     assert list(place.iterdir()) == []
 
 
-def test_a_demo_that_is_ended_half_way_leaves_nothing(start_demo: StartDemo, output: Path, place: Path) -> None:
+def test_a_terminated_demo_leaves_nothing(start_demo: StartDemo, output: Path, place: Path) -> None:
     with start_demo() as demo:
         wait_until(lambda: "deferred" in output.read_text() or None, failure=output.read_text)
         assert processes_in(place) != []

@@ -81,14 +81,14 @@ def waits(airflow: AirflowApi, stack: AirflowStack, emulator: CloudAddress, tmp_
 
 
 @pytest.mark.parametrize("way", ["deferred", "blocking"])
-def test_a_job_is_ended_when_its_task_is_marked_failed(waits: Waits, way: str) -> None:
+def test_marking_a_task_failed_ends_its_job(waits: Waits, way: str) -> None:
     run_id = waits.start(way)
     waits.airflow.mark(f"ends_{way}", run_id, "run", "failed")
     waits.wait_for_jobs(ENDED_BY_REQUEST)
     assert waits.airflow.states(f"ends_{way}", run_id) == {"run": "failed"}
 
 
-def test_a_job_is_kept_when_its_task_is_marked_failed_if_that_is_wanted(waits: Waits) -> None:
+def test_a_job_can_be_kept(waits: Waits) -> None:
     kept = waits.start("deferred_and_kept")
     ended = waits.start("deferred")
     waits.airflow.mark("ends_deferred_and_kept", kept, "run", "failed")
@@ -102,7 +102,7 @@ def test_a_job_is_kept_when_its_task_is_marked_failed_if_that_is_wanted(waits: W
 
 
 @pytest.mark.parametrize("way", ["deferred", "blocking"])
-def test_a_task_that_is_cleared_ends_its_job_and_submits_a_new_one(waits: Waits, way: str) -> None:
+def test_clearing_a_task_replaces_its_job(waits: Waits, way: str) -> None:
     run_id = waits.start(way)
     waits.airflow.clear(f"ends_{way}", run_id, "run")
     waits.wait_for_jobs(ENDED_BY_REQUEST, "RUNNING")
@@ -112,7 +112,7 @@ def test_a_task_that_is_cleared_ends_its_job_and_submits_a_new_one(waits: Waits,
 
 
 @pytest.mark.parametrize("way", ["deferred_for_seconds", "blocking_for_seconds"])
-def test_a_job_is_ended_when_the_time_of_its_task_is_over(waits: Waits, way: str) -> None:
+def test_a_timeout_ends_the_job(waits: Waits, way: str) -> None:
     run_id = waits.trigger(way)
     assert waits.airflow.wait_for_run(f"ends_{way}", run_id) == "failed"
     waits.wait_for_jobs(ENDED_BY_REQUEST)
@@ -121,9 +121,7 @@ def test_a_job_is_ended_when_the_time_of_its_task_is_over(waits: Waits, way: str
     assert "has ended: FAILED" in log
 
 
-def test_a_job_runs_on_while_the_triggerer_is_stopped_or_killed_and_started_again(
-    waits: Waits, stack: AirflowStack
-) -> None:
+def test_a_job_outlives_its_triggerer(waits: Waits, stack: AirflowStack) -> None:
     run_id = waits.start("deferred")
     stack.stop(TRIGGERER, grace=15)
     stack.start(TRIGGERER)
@@ -135,7 +133,7 @@ def test_a_job_runs_on_while_the_triggerer_is_stopped_or_killed_and_started_agai
     waits.wait_for_jobs("SUCCEED")
 
 
-def test_a_job_runs_on_when_another_triggerer_takes_the_wait_over(waits: Waits, stack: AirflowStack) -> None:
+def test_a_job_outlives_a_takeover(waits: Waits, stack: AirflowStack) -> None:
     run_id = waits.start("deferred")
     stack.start("triggerer-2")
     try:

@@ -44,9 +44,7 @@ def jobs_named(emulator: CloudAddress, prefix: str) -> list[JobView]:
     return [job for job in found if job.name.startswith(prefix)]
 
 
-def test_workers_that_are_killed_at_twenty_moments_submit_twenty_jobs(
-    airflow: AirflowApi, emulator: CloudAddress
-) -> None:
+def test_killed_workers_submit_once(airflow: AirflowApi, emulator: CloudAddress) -> None:
     airflow.unpause("dying_submits")
     run_id = airflow.trigger("dying_submits", {"topic": TOPIC, "queue": QUEUE, "tasks": TASKS})
     assert airflow.wait_for_run("dying_submits", run_id) == "success"
@@ -61,7 +59,7 @@ def test_workers_that_are_killed_at_twenty_moments_submit_twenty_jobs(
 
 
 @pytest.mark.parametrize("moment", ["cut_before", "cut_after"])
-def test_tries_whose_connections_are_cut_at_the_submission_submit_one_job_each(
+def test_cut_connections_submit_once(
     airflow: AirflowApi, emulator: CloudAddress, faults: httpx.Client, moment: str
 ) -> None:
     tasks = 4

@@ -67,7 +67,7 @@ def test_a_result_is_branched_on(airflow: AirflowApi, runs: dict[str, str]) -> N
 
 @pytest.mark.parametrize(
     ("dag_id", "task_id", "jobs"),
-    # Without workers, a last job summarises the three.
+    # Without workers, a last job summarizes the three.
     [("batch_fan_out", "gather", 3), ("batch_job_decorator", "report", 3), ("batch_wait_without_worker", "gather", 4)],
 )
 def test_many_jobs_are_waited_for_and_gathered(
@@ -77,7 +77,7 @@ def test_many_jobs_are_waited_for_and_gathered(
     assert airflow.xcom(dag_id, runs[dag_id], task_id) == {"jobs": jobs, "succeeded": jobs}
 
 
-def test_a_compute_environment_is_made_used_and_taken_away(
+def test_a_compute_environment_comes_and_goes(
     airflow: AirflowApi, runs: dict[str, str], emulator: CloudAddress
 ) -> None:
     run = ("batch_compute_env", runs["batch_compute_env"])
@@ -116,7 +116,7 @@ def messages_in(emulator: CloudAddress, queue_name: str) -> int:
 
 
 @pytest.mark.usefixtures("message_queues")
-def test_a_plain_message_starts_a_run_through_airflows_own_trigger(airflow: AirflowApi, emulator: CloudAddress) -> None:
+def test_a_message_starts_a_run(airflow: AirflowApi, emulator: CloudAddress) -> None:
     airflow.unpause("cmq_on_message")
     send(emulator, INBOX, "no event of Batch")
 
@@ -131,9 +131,7 @@ def test_a_plain_message_starts_a_run_through_airflows_own_trigger(airflow: Airf
 
 
 @pytest.mark.usefixtures("message_queues")
-def test_a_task_waits_for_a_plain_message_through_airflows_own_trigger(
-    airflow: AirflowApi, emulator: CloudAddress
-) -> None:
+def test_a_task_waits_for_a_message(airflow: AirflowApi, emulator: CloudAddress) -> None:
     airflow.unpause("cmq_wait_for_message")
     for body in ("the budget", "the holidays"):
         run = ("cmq_wait_for_message", airflow.trigger("cmq_wait_for_message"))

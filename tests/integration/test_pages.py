@@ -37,7 +37,7 @@ def topic_and_queue(emulator: CloudAddress) -> Iterator[None]:
         client.send(delete_topic(TOPIC))
 
 
-def test_the_connection_form_asks_for_what_a_connection_has_and_hides_its_secrets(pages: httpx.Client) -> None:
+def test_the_connection_form(pages: httpx.Client) -> None:
     forms = pages.get("/ui/connections/hook_meta").raise_for_status().json()
     (form,) = (one for one in forms if one["connection_type"] == "tencentcloud")
     standard, extra = form["standard_fields"], form["extra_fields"]
@@ -51,7 +51,7 @@ def test_the_connection_form_asks_for_what_a_connection_has_and_hides_its_secret
 
 
 @pytest.mark.usefixtures("topic_and_queue")
-def test_a_task_that_waits_has_links_that_lead_to_its_objects(
+def test_a_waiting_task_has_links(
     stack: AirflowStack, airflow: AirflowApi, pages: httpx.Client, emulator: CloudAddress, tmp_path: Path
 ) -> None:
     airflow.unpause(DAG)

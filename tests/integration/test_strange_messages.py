@@ -102,7 +102,7 @@ def jobs(cloud: CloudAddress, tmp_path: Path) -> Jobs:
     return Jobs(states, tmp_path)
 
 
-def test_no_message_ends_the_triggerer_or_costs_a_wait(stack: AirflowStack, cloud: CloudAddress, jobs: Jobs) -> None:
+def test_no_message_costs_a_wait(stack: AirflowStack, cloud: CloudAddress, jobs: Jobs) -> None:
     job_ids = list(jobs.states)
     resumed, ended_there = job_ids[:RESUMED], job_ids[RESUMED:]
     stack.api.wait_for_dag(DAG_ID)

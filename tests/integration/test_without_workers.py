@@ -34,7 +34,7 @@ def worked_on(instance: dict[str, Any]) -> bool:
     return instance["pid"] is not None or instance["queued_when"] is not None
 
 
-def test_waits_begin_and_end_without_a_worker_and_hand_on_the_same_results(airflow: AirflowApi, tmp_path: Path) -> None:
+def test_waits_need_no_worker(airflow: AirflowApi, tmp_path: Path) -> None:
     gate = tmp_path / "open"
     airflow.wait_for_dag(DAG_ID)
     airflow.unpause(DAG_ID)

@@ -2,8 +2,8 @@
 """
 Answers of DescribeJobs that are no facts, made from the right ones; the same for the same seed.
 
-Each contradicts itself or cannot be read, so a client that looks can always tell. An answer that is merely untrue (a
-whole set without a job that is there, a running job as ended) is not among them: nobody can tell that.
+Each contradicts itself or cannot be read, so a client that checks can always tell. An answer that is merely untrue (a
+whole set without a job that is there, a running job as ended) is not among them: no client can tell that.
 """
 
 from __future__ import annotations

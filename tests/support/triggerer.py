@@ -40,7 +40,7 @@ class Triggerer:
 
     def run(self, trigger: BaseEventTrigger, *, for_task: bool = False) -> list[dict[str, Any]]:
         """
-        Run a trigger, made anew from what it serialises.
+        Run a trigger, made anew from what it serializes.
 
         :param for_task: Whether a deferred task waits for it; otherwise it is an asset watcher's.
         :return: The payloads that it has fired, which grow.

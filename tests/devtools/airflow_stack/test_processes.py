@@ -44,7 +44,7 @@ def wait_for_log(child: ChildProcess, text: str) -> None:
     wait_until(lambda: text in child.tail() or None, failure=child.tail, interval=0.01)
 
 
-def test_a_kill_ends_what_the_child_has_started_in_another_process_group(run_python: RunPython) -> None:
+def test_a_kill_ends_workers(run_python: RunPython) -> None:
     child = run_python(WITH_WORKER)
     wait_for_log(child, "worker")
     members = child.members()
@@ -66,7 +66,7 @@ def test_a_stop_ends_workers_that_outlive_the_child(run_python: RunPython) -> No
     assert has_ended(worker)
 
 
-def test_a_child_that_does_not_listen_is_killed_after_the_grace(run_python: RunPython) -> None:
+def test_a_deaf_child_is_killed(run_python: RunPython) -> None:
     child = run_python(
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(900)"
     )
@@ -77,7 +77,7 @@ def test_a_child_that_does_not_listen_is_killed_after_the_grace(run_python: RunP
     assert not child.is_alive
 
 
-def test_a_child_may_end_as_it_likes_within_the_grace(run_python: RunPython) -> None:
+def test_a_child_may_tidy_up(run_python: RunPython) -> None:
     child = run_python(
         "import signal, sys, time\n"
         "signal.signal(signal.SIGTERM, lambda *_: (print('tidied up', flush=True), sys.exit(0)))\n"
@@ -91,7 +91,7 @@ def test_a_child_may_end_as_it_likes_within_the_grace(run_python: RunPython) -> 
     assert "tidied up" in child.tail()
 
 
-def test_a_child_that_died_is_reported_with_its_status_and_the_end_of_its_log(run_python: RunPython) -> None:
+def test_a_dead_child_is_reported(run_python: RunPython) -> None:
     child = run_python("print('port is taken'); raise SystemExit(3)")
     wait_until(lambda: not child.is_alive or None, failure=child.tail, interval=0.01)
 
@@ -99,7 +99,7 @@ def test_a_child_that_died_is_reported_with_its_status_and_the_end_of_its_log(ru
         child.check_alive()
 
 
-def test_a_child_that_was_killed_is_reported_with_the_signal(run_python: RunPython) -> None:
+def test_a_killed_child_is_reported(run_python: RunPython) -> None:
     child = run_python("import time; time.sleep(3600)")
     child.kill()
 
@@ -107,7 +107,7 @@ def test_a_child_that_was_killed_is_reported_with_the_signal(run_python: RunPyth
         child.check_alive()
 
 
-def test_an_interruption_while_it_is_started_leaves_it_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_start_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Interrupted(subprocess.Popen[bytes]):
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
@@ -128,7 +128,7 @@ def test_an_interruption_while_it_is_started_leaves_it_known(tmp_path: Path, mon
     assert child.members() == []
 
 
-def test_a_child_that_was_never_started_needs_no_stop(tmp_path: Path) -> None:
+def test_a_child_that_was_never_started(tmp_path: Path) -> None:
     child = ChildProcess("part", [sys.executable], env=os.environ, log=tmp_path / "part.log")
 
     stop_all([child], grace=LIMIT)
@@ -146,7 +146,7 @@ def test_a_command_is_run_to_its_end(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (3, f"{tmp_path}\n", "broken\n")
 
 
-def test_a_command_that_takes_too_long_is_killed_with_its_workers(tmp_path: Path) -> None:
+def test_a_slow_command_is_killed_with_its_workers(tmp_path: Path) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         run_to_end([sys.executable, "-c", WITH_WORKER], env=os.environ, cwd=tmp_path, timeout=0.5)
 

@@ -48,7 +48,7 @@ def test_a_process_that_is_killed_leaves_nothing(tmp_path: Path, number: signal.
         wait_until(lambda: has_ended(guard) or None, failure=lambda: "the guard has not ended")
 
 
-def test_the_guard_outlives_what_ends_everything_else(tmp_path: Path) -> None:
+def test_the_guard_ignores_signals(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     with running([sys.executable, "-c", STARTER, str(tmp_path), "child"], env=env) as starter:
         wait_until(lambda: len(processes_in(tmp_path)) == 2 or None, failure=lambda: str(processes_in(tmp_path)))

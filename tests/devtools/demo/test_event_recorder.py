@@ -30,7 +30,7 @@ def address() -> Iterator[CloudAddress]:
         yield address_of(emulator)
 
 
-async def test_each_event_is_shown_and_the_end_of_a_job_is_timed(address: CloudAddress) -> None:
+async def test_events_are_shown_and_timed(address: CloudAddress) -> None:
     provision(address, "topic", "own")
     shown: list[BatchEvent] = []
     was_shown = threading.Event()

@@ -35,14 +35,14 @@ TASKS = [task("submit", "success"), task("branch", "success"), task("publish_res
 RIGHT = RunRecord(state="success", tasks=[*TASKS, task("raise_alarm", "skipped", None)], outcomes=[outcome()])
 
 
-def test_a_run_that_came_to_what_was_planned_has_no_problem(success: ExpectedRun) -> None:
+def test_an_expected_result_has_no_problem(success: ExpectedRun) -> None:
     row = make_row(success, RIGHT, {"job-1": ARRIVED})
 
     assert (row.run, row.job, row.outcome, row.ended_by) == ("success", "job-1", "SUCCEED", "event")
     assert (row.branch, row.seconds, row.problems) == ("publish_result", 2.5, ())
 
 
-def test_seconds_are_unknown_when_a_poll_ended_the_wait(success: ExpectedRun) -> None:
+def test_a_poll_has_no_latency(success: ExpectedRun) -> None:
     record = replace(RIGHT, outcomes=[outcome(source="api")])
 
     row = make_row(success, record, {"job-1": ARRIVED})
@@ -64,13 +64,13 @@ def test_both_branches_are_a_problem(success: ExpectedRun) -> None:
     assert make_row(success, record, {}).problems == ("went to publish_result, raise_alarm instead of publish_result",)
 
 
-def test_the_wrong_outcome_is_a_problem_even_on_the_right_branch(success: ExpectedRun) -> None:
+def test_the_wrong_outcome_is_a_problem(success: ExpectedRun) -> None:
     record = replace(RIGHT, outcomes=[outcome("FAILED")])
 
     assert make_row(success, record, {}).problems == ("ended FAILED instead of SUCCEED",)
 
 
-def test_a_run_that_failed_before_its_wait_says_where(success: ExpectedRun) -> None:
+def test_an_early_failure_says_where(success: ExpectedRun) -> None:
     record = RunRecord("failed", [task("submit", "failed"), task("branch", "upstream_failed", None)], outcomes=[])
 
     row = make_row(success, record, {})
@@ -80,7 +80,7 @@ def test_a_run_that_failed_before_its_wait_says_where(success: ExpectedRun) -> N
     assert (row.outcome, row.branch) == ("none", "none")
 
 
-def test_a_fan_out_counts_its_jobs_and_times_the_last_event(fan_out: ExpectedRun) -> None:
+def test_a_fan_out_counts_its_jobs(fan_out: ExpectedRun) -> None:
     outcomes = [outcome(job_id="a"), outcome(job_id="b"), outcome(job_id="c", source="api")]
     arrivals = {"a": ARRIVED.replace(second=1), "b": ARRIVED, "c": ARRIVED.replace(second=2)}
 
@@ -91,7 +91,7 @@ def test_a_fan_out_counts_its_jobs_and_times_the_last_event(fan_out: ExpectedRun
     assert row.problems == ()
 
 
-def test_an_outcome_that_came_twice_does_not_make_up_for_a_missing_one(fan_out: ExpectedRun) -> None:
+def test_a_repeated_outcome_hides_no_missing_one(fan_out: ExpectedRun) -> None:
     outcomes = [outcome(job_id="a"), outcome(job_id="b"), outcome(job_id="b")]
 
     row = make_row(fan_out, RunRecord("success", [task("gather", "success")], outcomes), {})

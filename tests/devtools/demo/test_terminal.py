@@ -28,7 +28,7 @@ def row(run: str, *problems: str) -> Row:
     return Row(run, "job-1", "SUCCEED", "event", "publish_result", 1.25, problems)
 
 
-def test_progress_names_tasks_in_the_order_of_the_dag_and_omits_those_not_begun() -> None:
+def test_progress_names_tasks_in_order() -> None:
     tasks = [task("publish_result", None), task("branch", "deferred"), task("submit", "success")]
 
     assert describe_progress(SUCCESS, tasks).plain == "submit success, branch deferred"
@@ -65,7 +65,7 @@ def test_an_event_is_told_with_its_job_and_its_run(output: io.StringIO) -> None:
     assert "failure" in line
 
 
-def test_markup_in_what_a_queue_delivers_is_shown_and_not_obeyed(output: io.StringIO) -> None:
+def test_markup_is_shown_as_it_is(output: io.StringIO) -> None:
     event = BatchEvent("[bold]JOB[/nonsense]", batch={"JobId": "[red]x"})
 
     Terminal(Console(file=output, width=160)).event(event)
