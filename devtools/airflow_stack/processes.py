@@ -74,7 +74,7 @@ class ChildProcess:
         """Start it, and return itself. A signal that arrives meanwhile is handled when the process is known."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         user, group = self._user or (None, None)
-        with self.log.open("ab") as output, _signals_held_back():
+        with self.log.open("ab") as output, signals_held_back():
             self._process = subprocess.Popen(  # noqa: S603 - the command is ours
                 self._command,
                 env=self._env,
@@ -175,7 +175,7 @@ def run_to_end(
     with _text_file() as output, _text_file() as errors:
         process = None
         try:
-            with _signals_held_back():
+            with signals_held_back():
                 process = subprocess.Popen(  # noqa: S603 - the caller says what to run
                     list(command),
                     env=dict(env),
@@ -205,7 +205,7 @@ def _text_file() -> IO[str]:
 
 
 @contextmanager
-def _signals_held_back() -> Iterator[None]:
+def signals_held_back() -> Iterator[None]:
     """
     Let no signal handler raise inside; what arrived is handled at the end.
 

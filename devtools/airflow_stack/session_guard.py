@@ -31,33 +31,40 @@ class SessionGuard:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._sessions: set[int] = set()
         self._program: subprocess.Popen[bytes] | None = None
 
     def watch(self, session: int) -> None:
         """Let the guard end a session if this process ends before :meth:`release`."""
-        self._tell(f"+{session}")
+        with self._lock:
+            self._sessions.add(session)
+            self._tell(f"+{session}")
 
     def release(self, session: int) -> None:
         """Forget a session, which is empty."""
-        self._tell(f"-{session}")
+        with self._lock:
+            self._sessions.discard(session)
+            self._tell(f"-{session}")
 
     def forget(self) -> None:
-        """Leave the guard to the parent: a forked child has sessions of its own to watch, or none."""
+        """Leave the guard to the parent, in a child that was forked: it would hold the pipe open."""
         if self._program is not None and self._program.stdin is not None:
-            os.close(self._program.stdin.fileno())
-        self.__init__()  # type: ignore[misc]
+            self._program.stdin.close()
+        self._lock, self._sessions, self._program = threading.Lock(), set(), None
 
     def _tell(self, line: str) -> None:
-        with self._lock:
-            if self._program is None:
-                self._program = subprocess.Popen(  # noqa: S603 - the command is ours
-                    [sys.executable, "-I", __file__],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    cwd="/",
-                    start_new_session=True,
-                )
+        if self._program is None or self._program.poll() is not None:
+            self._program = subprocess.Popen(  # noqa: S603 - the command is ours
+                [sys.executable, "-I", __file__],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                start_new_session=True,
+            )
+            # A guard that was killed is replaced, and has to hear of all.
+            line = "\n".join(f"+{session}" for session in self._sessions) or line
+        with suppress(BrokenPipeError):
             os.write(self._program.stdin.fileno(), f"{line}\n".encode())  # type: ignore[union-attr]
 
 

@@ -17,13 +17,16 @@ from airflow_batch_events.protocol.sdk import SdkClient
 from devtools.airflow_stack.airflow_api import AirflowApi
 from devtools.airflow_stack.stack import TRIGGERER, AirflowStack
 from devtools.emulator_process import CloudAddress, provision
-from devtools.waits import wait_until
+from devtools.waits import wait_while_progress
 
 TOPIC = "batch-events"
 QUEUES = ("airflow-batch-watch", "airflow-batch-watch-nightly")
 ENDED_DAG = "batch_on_job_end"
 FAILED_DAG = "batch_on_nightly_failure"
 CALLED = (FAILED_DAG, "call_somebody")
+STANDSTILL = 300
+"""Seconds without a further job that is covered after which something is broken."""
+
 # The long form is what the documentation's figures come from.
 JOBS, KILLS = (500, 5) if os.environ.get("WATCH") == "long" else (60, 2)
 
@@ -88,13 +91,16 @@ def test_a_killed_triggerer_loses_no_event(airflow: AirflowApi, stack: AirflowSt
             time.sleep(2)
             return (set(jobs) <= set(ended(airflow)) and failed <= set(noted(airflow, *CALLED))) or None
 
+        def covered() -> tuple[int, int]:
+            return len(set(jobs) & set(ended(airflow))), len(failed & set(noted(airflow, *CALLED)))
+
         def missing() -> str:
             return f"not covered: {sorted(set(jobs) - set(ended(airflow)))} {failed - set(noted(airflow, *CALLED))}"
 
         failed = {name for number, name in enumerate(jobs.values()) if is_nightly_failure(number)}
         late: dict[str, str] = {}
         began = time.monotonic()
-        wait_until(is_covered, failure=missing)
+        wait_while_progress(is_covered, covered, standstill=STANDSTILL, failure=missing)
 
     notes = ended(airflow)
     told = f"{len(set(notes) & set(jobs))} covered, {len(set(jobs) - set(notes))} missing"

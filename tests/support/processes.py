@@ -17,6 +17,7 @@ from typing import IO, TypeAlias
 
 import psutil
 
+from devtools.airflow_stack.processes import signals_held_back
 from devtools.airflow_stack.session_guard import guard, kill_sessions
 from devtools.waits import LIMIT
 
@@ -38,8 +39,11 @@ def running(
     :param env: Its environment; ours by default.
     :param limit: Seconds after which it is killed.
     """
-    process = subprocess.Popen(list(command), env=env, stdout=stdout, stderr=stderr, text=True, start_new_session=True)
-    guard.watch(process.pid)
+    with signals_held_back():
+        process = subprocess.Popen(
+            list(command), env=env, stdout=stdout, stderr=stderr, text=True, start_new_session=True
+        )
+        guard.watch(process.pid)
     bound = threading.Timer(limit, kill_sessions, [[process.pid]])
     bound.daemon = True
     bound.start()

@@ -12,6 +12,22 @@ from support.processes import has_ended, processes_in, running
 
 from devtools.waits import wait_until
 
+# Kills its guard, and starts another child.
+REPLACER = """
+import os, psutil, sys, time
+from pathlib import Path
+from devtools.airflow_stack.processes import ChildProcess
+place = Path(sys.argv[1])
+for name in ("one", "two"):
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    ChildProcess(name, command, env=os.environ, log=place / name).start()
+    if name == "one":
+        (guard,) = [one for one in psutil.Process().children() if "session_guard" in " ".join(one.cmdline())]
+        guard.kill()
+        guard.wait()
+time.sleep(600)
+"""
+
 ROOT = Path(__file__).parents[3]
 
 # Starts a child, which starts a worker in a process group of its own, and tells when both run.
@@ -35,10 +51,16 @@ else:
 """
 
 
+@pytest.fixture
+def env() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
 @pytest.mark.parametrize("started", ["child", "command"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_process_that_is_killed_leaves_nothing(tmp_path: Path, number: signal.Signals, started: str) -> None:
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+def test_a_process_that_is_killed_leaves_nothing(
+    tmp_path: Path, env: dict[str, str], number: signal.Signals, started: str
+) -> None:
     with running([sys.executable, "-c", STARTER, str(tmp_path), started], env=env) as starter:
         wait_until(lambda: len(processes_in(tmp_path)) == 2 or None, failure=lambda: str(processes_in(tmp_path)))
         (guard,) = [one for one in psutil.Process(starter.pid).children() if "session_guard" in " ".join(one.cmdline())]
@@ -48,12 +70,18 @@ def test_a_process_that_is_killed_leaves_nothing(tmp_path: Path, number: signal.
         wait_until(lambda: has_ended(guard) or None, failure=lambda: "the guard has not ended")
 
 
-def test_the_guard_ignores_signals(tmp_path: Path) -> None:
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+def test_the_guard_ignores_signals(tmp_path: Path, env: dict[str, str]) -> None:
     with running([sys.executable, "-c", STARTER, str(tmp_path), "child"], env=env) as starter:
         wait_until(lambda: len(processes_in(tmp_path)) == 2 or None, failure=lambda: str(processes_in(tmp_path)))
         (guard,) = [one for one in psutil.Process(starter.pid).children() if "session_guard" in " ".join(one.cmdline())]
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             guard.send_signal(number)
         os.killpg(starter.pid, signal.SIGKILL)
+        wait_until(lambda: not processes_in(tmp_path) or None, failure=lambda: f"left: {processes_in(tmp_path)}")
+
+
+def test_a_killed_guard_is_replaced(tmp_path: Path, env: dict[str, str]) -> None:
+    with running([sys.executable, "-c", REPLACER, str(tmp_path)], env=env) as starter:
+        wait_until(lambda: len(processes_in(tmp_path)) == 2 or None, failure=lambda: str(processes_in(tmp_path)))
+        starter.kill()
         wait_until(lambda: not processes_in(tmp_path) or None, failure=lambda: f"left: {processes_in(tmp_path)}")
