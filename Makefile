@@ -37,7 +37,7 @@ check: $(READY) ## Lint, format and types; changes nothing.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy airflow_batch_events devtools tests
-	@cd emulator && $(CURDIR)/$(BIN)/mypy tencent_batch_emulator
+	@cd emulator && $(CURDIR)/$(BIN)/mypy tencent_batch_emulator tests
 
 bench: $(READY) ## Measure; prints one table.
 	@$(BIN)/python -m devtools.benchmarks $(ARGS)
