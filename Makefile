@@ -17,23 +17,27 @@ ARGS ?=
 # make demo KEEP=1 leaves the UI up; KEEP=0 and KEEP= do not.
 KEEP ?=
 
-.PHONY: help demo test check bench chaos tccli constraints clean
+.PHONY: help demo test test-fast check bench chaos tccli constraints clean
 
 help: ## Say what the targets do.
 	@echo "usage: make TARGET"
-	@sed -n 's/^\([a-z]*\):[^#]*## /  \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s%s\n", $$1, $$2 }'
 
 demo: $(READY) ## See it work: a local cloud, a real Airflow, four DAG runs. KEEP=1 leaves the UI up.
 	@$(BIN)/python -m devtools.demo $(if $(filter-out 0 no false,$(KEEP)),--keep) $(ARGS)
 
-# Two processes: one for the tests on real Airflow, which mostly wait, one for the others. ARGS="-n 0 -s" shows what one prints.
-test: $(READY) ## Run all tests, those on real Airflow and PostgreSQL included. ARGS="-m 'not integration'": the fast ones.
+# Two processes: one for the tests on real Airflow, which mostly wait, one for the others. ARGS="-n 0 -s" shows output.
+test: $(READY) ## Run all tests, those on real Airflow and PostgreSQL included.
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+test-fast: $(READY) ## Run the tests that start no Airflow and are not slow: under two minutes.
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not integration and not slow' $(ARGS)
 
 check: $(READY) ## Lint, format and types; changes nothing.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy airflow_batch_events emulator/tencent_batch_emulator devtools
+	@$(BIN)/mypy airflow_batch_events devtools tests
+	@cd emulator && $(CURDIR)/$(BIN)/mypy tencent_batch_emulator tests
 
 bench: $(READY) ## Measure; prints one table.
 	@$(BIN)/python -m devtools.benchmarks $(ARGS)

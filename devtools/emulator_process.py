@@ -21,10 +21,10 @@ from airflow_batch_events.protocol.credentials.access import ENDPOINT_FIELDS, Cl
 from airflow_batch_events.protocol.sdk import SdkClient
 from airflow_batch_events.provisioning.provision import DesiredState, apply, plan
 from devtools.airflow_stack.processes import ChildProcess, stop_all
+from devtools.waits import LIMIT
 
 CONN_ID = "tencentcloud_default"
 
-_START_LIMIT = 60
 _STOP_GRACE = 5
 
 
@@ -65,7 +65,7 @@ class EmulatorProcess:
     """
     Run the emulator in a process of its own, as a context manager that yields its address.
 
-    :param folder: Where its log and its address file are; only its user should be able to look into it.
+    :param folder: Where its log and its address file are; only its user should be able to read it.
     :param options: Further command line options of ``tencent-batch-emulator``.
     """
 
@@ -106,11 +106,11 @@ class EmulatorProcess:
 
 
 def _read_address(child: ChildProcess, address_file: Path) -> CloudAddress:
-    deadline = time.monotonic() + _START_LIMIT
+    deadline = time.monotonic() + LIMIT
     while not address_file.exists():
         child.check_alive()
         if time.monotonic() > deadline:
-            raise TimeoutError(f"The emulator did not serve after {_START_LIMIT} s. Its log:\n{child.tail()}")
+            raise TimeoutError(f"The emulator did not serve after {LIMIT:g} s. Its log:\n{child.tail()}")
         time.sleep(0.05)
     return CloudAddress(**json.loads(address_file.read_text()))
 

@@ -6,23 +6,58 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import pytest
-from support.small_cloud import address_of
+from support.emulator_helpers import address_of
 
 from airflow_batch_events.protocol.apis import tdmq
 from airflow_batch_events.protocol.sdk import SdkClient
 from tencent_batch_emulator.services.batch.settings import Delays
 from tencent_batch_emulator.testing import RunningEmulator, start_emulator
 
+HERE = Path(__file__).parent
+
+# What 'make test-fast' leaves out, and why it cannot be made fast: files, and whatever uses a fixture.
+SLOW_FILES = {
+    "chaos/test_chaos.py": "jobs, faults and kills in real time, in processes of their own",
+    "chaos/test_strange_answers.py": "thousands of answers",
+    "cli/test_common.py": "many processes, each of which imports Airflow",
+    "triggers/test_keys.py": "keys that expire in real time",
+}
+SLOW_FIXTURES = {"dag_run": "a run of real Airflow"}
+
 TOPIC = "events"
 QUEUE = "waits"
 
 
 def pytest_configure() -> None:
-    """Handle Ctrl-C also in the background of a shell, where all processes of the tests would ignore it."""
+    """
+    End as by Ctrl-C, with fixtures torn down, in the background of a shell and by ``kill`` too.
+
+    A shell lets what it runs in the background ignore SIGINT; SIGTERM and SIGHUP would end pytest at once. What a
+    fixture has started ends even if nothing is torn down: see ``devtools/airflow_stack/session_guard.py``.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    files = {HERE / name: reason for name, reason in SLOW_FILES.items()}
+    assert not [path for path in files if not path.exists()], "a slow file is called something else now"
+    for item in items:
+        fixtures = SLOW_FIXTURES.keys() & set(getattr(item, "fixturenames", ()))
+        reason = files.get(item.path) or ", ".join(SLOW_FIXTURES[name] for name in fixtures)
+        if reason:
+            item.add_marker(pytest.mark.slow(reason=reason))
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,7 @@ def test_airflow_finds_it_under_the_distribution_s_name():
         entry for entry in entry_points(group="apache_airflow_provider") if entry.module.startswith("airflow_b")
     ]
     assert entry.load()() == INFO
+    assert entry.dist is not None
     assert INFO["package-name"] == entry.dist.name
     assert INFO["versions"] == [version(INFO["package-name"])]
 
@@ -82,14 +83,19 @@ def test_an_empty_form_is_a_connection_without_key_role_or_proxy():
     (connection,) = INFO["connection-types"]
     extra = {name: field["schema"].get("default") for name, field in connection["conn-fields"].items()}
     account = account_from_connection(Connection(conn_id="c", conn_type="tencentcloud", extra=json.dumps(extra)))
-    assert (account.key, account.role, account.place["proxy"], account.place["verify"]) == (None, None, None, True)
+    assert (account.key, account.role, account.endpoints["proxy"], account.endpoints["verify"]) == (
+        None,
+        None,
+        None,
+        True,
+    )
 
 
 @pytest.mark.parametrize("operator", public_operators(), ids=lambda operator: operator.__name__)
 def test_the_docstring_says_templated_for_exactly_the_templated_parameters(operator):
     documented = set()
     for one in our_classes(operator):
-        paragraphs = re.findall(r":param (\w+):(.*?)(?=:param|\Z)", one.__doc__, flags=re.DOTALL)
+        paragraphs = re.findall(r":param (\w+):(.*?)(?=:param|\Z)", one.__doc__ or "", flags=re.DOTALL)
         documented |= {name for name, text in paragraphs if "(templated)" in text}
     assert documented == set(operator.template_fields)
 
@@ -98,12 +104,12 @@ def test_the_docstring_says_templated_for_exactly_the_templated_parameters(opera
 def test_the_docstring_lists_the_parameters_in_the_constructor_s_order(operator):
     for one in our_classes(operator):
         accepted = [name for name in inspect.signature(one.__init__).parameters if name not in ("self", "kwargs")]
-        assert re.findall(r":param (\w+):", one.__doc__) == accepted
+        assert re.findall(r":param (\w+):", one.__doc__ or "") == accepted
 
 
 @pytest.mark.parametrize("operator", public_operators(), ids=lambda operator: operator.__name__)
 def test_each_parameter_is_documented_once_and_the_docstring_names_what_the_bases_take(operator):
-    taken = [name for one in our_classes(operator)[1:] for name in re.findall(r":param (\w+):", one.__doc__)]
+    taken = [name for one in our_classes(operator)[1:] for name in re.findall(r":param (\w+):", one.__doc__ or "")]
     assert len(taken) == len(set(taken))
     assert [
         name for name in taken if f"``{name}``" not in operator.__doc__ and f":param {name}:" not in operator.__doc__

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What somebody gets who installs the package: the files in it, and that it works where nothing else is."""
+"""What you get when you install the packages: the files in them, and that they work where nothing else is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tarfile
 import zipfile
@@ -20,8 +19,8 @@ from typing import Any
 import pytest
 
 from airflow_batch_events import __version__
-from devtools.airflow_stack.airflow_api import wait_until
-from devtools.airflow_stack.processes import ChildProcess, stop_all
+from devtools.airflow_stack.processes import ChildProcess, run_to_end, stop_all
+from devtools.waits import LIMIT, wait_until
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "airflow_batch_events"
@@ -62,7 +61,7 @@ print(json.dumps(failures))
 
 def run(*command: object, env: dict[str, str] | None = None, cwd: Path = ROOT) -> str:
     """Run a command to its good end and return what it printed."""
-    done = subprocess.run(list(map(str, command)), env=env, cwd=cwd, capture_output=True, text=True, timeout=300)
+    done = run_to_end(list(map(str, command)), env=os.environ if env is None else env, cwd=cwd, timeout=LIMIT)
     assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
     return done.stdout
 
@@ -99,8 +98,10 @@ def look_into(path: Path) -> tuple[set[str], str, str]:
         return names, metadata.removesuffix("METADATA"), wheel.read(metadata).decode()
 
 
-def test_the_wheel_has_the_package_its_data_and_its_license_and_nothing_else(built):
+def test_the_wheel_has_the_provider_only(built: dict[str, Path]) -> None:
     names, about, text = look_into(built[".whl"])
+    # No emulator, no demo, no tests.
+    assert {name.split("/")[0] for name in names} == {PACKAGE.name, about.rstrip("/")}
     assert {name for name in names if not name.startswith(about)} == files_below(PACKAGE)
     assert {"airflow_batch_events/py.typed", f"{about}licenses/LICENSE", f"{about}entry_points.txt"} <= names
     assert f"\nVersion: {__version__}\n" in text
@@ -108,7 +109,9 @@ def test_the_wheel_has_the_package_its_data_and_its_license_and_nothing_else(bui
     assert "# airflow_batch_events" in text
 
 
-def test_the_emulators_wheel_has_its_package_its_data_and_its_license_and_nothing_else(built_emulator):
+def test_the_emulators_wheel_has_the_emulator_only(
+    built_emulator: dict[str, Path],
+) -> None:
     names, about, text = look_into(built_emulator[".whl"])
     expected = {name.removeprefix("emulator/") for name in files_below(EMULATOR / "tencent_batch_emulator")}
     assert {name for name in names if not name.startswith(about)} == expected
@@ -117,7 +120,7 @@ def test_the_emulators_wheel_has_its_package_its_data_and_its_license_and_nothin
     assert not [name for name in required if "airflow" in name or "tencentcloud" in name]
 
 
-def test_the_sdist_has_what_is_needed_to_read_run_and_test_it(built):
+def test_the_sdist_is_complete(built: dict[str, Path]) -> None:
     with tarfile.open(built[".tar.gz"]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     assert not [name for name in names if any(by_product in name for by_product in BY_PRODUCTS)]
@@ -125,13 +128,14 @@ def test_the_sdist_has_what_is_needed_to_read_run_and_test_it(built):
     assert {"README.md", "LICENSE", "Makefile", "constraints.txt", "pyproject.toml", "tests/conftest.py"} <= names
 
 
-def test_what_is_imported_is_declared(built):
+def test_what_is_imported_is_declared(built: dict[str, Path]) -> None:
     imported = set()
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 imported |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
+                assert node.module, "imports are absolute"
                 imported.add(node.module.partition(".")[0])
     imported -= {*sys.stdlib_module_names, "airflow", PACKAGE.name}
     declared = set(re.findall(r"^Requires-Dist: ([\w.-]+)", look_into(built[".whl"])[2], re.MULTILINE))
@@ -203,7 +207,7 @@ def cloud(installed: Installation) -> Iterator[dict[str, Any]]:
 
     try:
         child.start()
-        told = wait_until(address, timeout=60, failure=child.tail)
+        told = wait_until(address, failure=child.tail)
         endpoints = dict.fromkeys(("batch_endpoint", "tdmq_endpoint", "cmq_endpoint"), told["endpoint"])
         installed.env["AIRFLOW_CONN_TENCENTCLOUD_DEFAULT"] = json.dumps(
             {
@@ -219,7 +223,7 @@ def cloud(installed: Installation) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.integration
-def test_a_bare_installation_works_with_airflow_and_runs_an_example(installed, cloud):
+def test_an_example_runs_in_a_bare_installation(installed: Installation, cloud: dict[str, Any]) -> None:
     shutil.copytree(ROOT / "dags", installed.home / "dags", dirs_exist_ok=True)
     installed.run("airflow", "db", "migrate")
     installed.run("airflow-batch-events", "provision")
@@ -230,20 +234,20 @@ def test_a_bare_installation_works_with_airflow_and_runs_an_example(installed, c
 
 
 @pytest.mark.integration
-def test_the_command_line_is_installed_and_says_what_it_can(installed):
+def test_the_command_line_is_installed(installed: Installation) -> None:
     text = installed.run("airflow-batch-events", "--help")
     for command in ("emulate", "provision", "doctor", "tail"):
         assert command in text
 
 
 @pytest.mark.integration
-def test_importing_the_installed_package_costs_nothing(installed):
+def test_importing_the_package_costs_nothing(installed: Installation) -> None:
     code = "import sys; before = set(sys.modules); import airflow_batch_events; print(*(set(sys.modules) - before))"
     assert set(installed.run("python", "-c", code).split()) <= {"airflow_batch_events", "__future__"}
 
 
 @pytest.mark.integration
-def test_only_the_extra_messaging_is_missed_and_airflow_does_not_mind(installed, built):
+def test_the_extra_messaging_is_optional(installed: Installation, built: dict[str, Path]) -> None:
     missing = json.loads(installed.run("python", "-c", IMPORT_ALL, "airflow_batch_events").splitlines()[-1])
     assert missing == {"airflow_batch_events.queues.cmq": "airflow.providers.common.messaging"}
     assert "Traceback" not in installed.run("airflow", "providers", "queues")
@@ -253,7 +257,7 @@ def test_only_the_extra_messaging_is_missed_and_airflow_does_not_mind(installed,
 
 
 @pytest.mark.integration
-def test_the_emulator_works_where_nothing_else_is(bare):
+def test_the_emulator_works_where_nothing_else_is(bare: Installation) -> None:
     listed = json.loads(run(UV, "pip", "list", "--format", "json", "--python", bare.bin / "python"))
     assert not [one["name"] for one in listed if "airflow" in one["name"] or "tencentcloud" in one["name"]]
     # What is there for somebody's tests needs pytest, which is theirs.
@@ -263,11 +267,13 @@ def test_the_emulator_works_where_nothing_else_is(bare):
 
 
 @pytest.mark.integration
-def test_without_the_emulator_the_command_line_says_what_to_install(bare, built, tmp_path_factory):
+def test_a_missing_emulator_is_named(
+    bare: Installation, built: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     alone = Installation(tmp_path_factory.mktemp("alone"))
     alone.install(built[".whl"])
     for arguments in (("emulate",), ("emulate", "--port", "8700")):
-        command = [alone.bin / "airflow-batch-events", *arguments]
-        done = subprocess.run(command, env=alone.env, cwd=alone.home, capture_output=True, text=True, timeout=60)
+        command = [str(alone.bin / "airflow-batch-events"), *arguments]
+        done = run_to_end(command, env=alone.env, cwd=alone.home, timeout=LIMIT)
         assert done.returncode == 2
         assert "pip install 'airflow-batch-events[emulator]'" in done.stderr

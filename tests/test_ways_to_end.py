@@ -23,7 +23,7 @@ from airflow.sdk.exceptions import (
     TaskDeferred,
 )
 from airflow.triggers.base import TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
-from support.small_cloud import PLACEMENT, announced_job
+from support.emulator_helpers import PLACEMENT, announced_job
 
 from airflow_batch_events.events.outcome import JobWait
 from airflow_batch_events.exceptions import BatchJobFailedError, BatchJobNotFoundError

@@ -29,7 +29,7 @@ def handover_seconds() -> float:
     Source: ``sdk/execution_time/supervisor.py``, lines 183 and 1702. Since: before 3.1. It can go with
     :class:`Handover`.
     """
-    return conf.getint("workers", "min_heartbeat_interval", fallback=5) + HANDOVER_MARGIN
+    return float(conf.getint("workers", "min_heartbeat_interval", fallback=5)) + HANDOVER_MARGIN
 
 
 class Handover:

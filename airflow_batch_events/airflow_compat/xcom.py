@@ -63,7 +63,7 @@ def is_too_long_to_expand(value: Sized) -> bool:
     Source: ``api_fastapi/execution_api/routes/xcoms.py``, line 420. Since: before 3.1. It can go with
     :func:`push_from_trigger`.
     """
-    return len(value) > conf.getint("core", "max_map_length")
+    return bool(len(value) > conf.getint("core", "max_map_length"))
 
 
 def read_xcom(ti_key: TaskInstanceKey, key: str) -> Any:

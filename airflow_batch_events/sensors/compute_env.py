@@ -14,7 +14,7 @@ from airflow_batch_events.airflow_compat.exceptions import AirflowSensorTimeout
 from airflow_batch_events.events.confirmation import CONFIRM_INTERVAL
 from airflow_batch_events.events.environment import EnvOutcome, EnvOutcomeDict, NodeWait
 from airflow_batch_events.events.values import name_of
-from airflow_batch_events.hooks.batch import VISIBILITY_CHECK
+from airflow_batch_events.jobs.blocking_wait import VISIBILITY_CHECK
 from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink
 from airflow_batch_events.operators.base import WaitingOperator
 from airflow_batch_events.operators.compute_env_wait import ComputeEnvWaitOperator
@@ -69,7 +69,8 @@ class BatchComputeEnvSensor(ComputeEnvWaitOperator, TencentCloudSensor):
         self.write_links(context, self.env_id)
         if not self.deferrable:
             try:
-                return super().execute(context)
+                outcome: EnvOutcomeDict = super().execute(context)
+                return outcome
             except AirflowSensorTimeout:
                 # As a deferred wait ends: with what is known of the nodes, and as never_fail says.
                 wait.on_deadline()

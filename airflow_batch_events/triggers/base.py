@@ -44,7 +44,7 @@ class StoredTrigger(BaseTrigger):
         return f"{type(self).__module__}.{type(self).__qualname__}", self._arguments()
 
     def __repr__(self) -> str:
-        return self.repr(type(self).__qualname__, self._arguments())
+        return str(self.repr(type(self).__qualname__, self._arguments()))
 
     def _arguments(self) -> dict[str, Any]:
         return {name: _plain(getattr(self, name)) for name in inspect.signature(type(self)).parameters}

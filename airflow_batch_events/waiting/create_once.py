@@ -24,7 +24,7 @@ from airflow_batch_events.exceptions import (
     IdentityChangedError,
     SubmissionChangedError,
 )
-from airflow_batch_events.hooks.batch import VISIBILITY_CHECK
+from airflow_batch_events.jobs.blocking_wait import VISIBILITY_CHECK
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.submission.record import Submission
 from airflow_batch_events.waiting.submit_once import Submittable

@@ -2,52 +2,30 @@
 """
 The few calls of Airflow's REST API that driving it from outside takes.
 
-Synchronous and without any Airflow import, so that a test or the demo sees only what a user of the API sees. Every wait
-has a bound, and what it says when the bound is reached is what one would look up next: the state of each task.
+Synchronous and without any Airflow import, so that a test or the demo sees only what a user of the API sees. A wait
+that reaches its bound says what you would look up next: the state of each task.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 
-T = TypeVar("T")
+from devtools.waits import LIMIT, wait_until
 
 FINISHED_RUN = frozenset({"success", "failed"})
 _PAGE = 100
 _ALL = "~"
 """What the API takes for "any" in the place of a DAG or a run."""
-_LOOK_AGAIN = 0.25
 
 
 class AirflowApiError(RuntimeError):
     """Airflow refused a call; the message carries the call, the status and Airflow's own words."""
-
-
-def wait_until(
-    look: Callable[[], T | None], *, timeout: float, failure: Callable[[], str], every: float = _LOOK_AGAIN
-) -> T:
-    """
-    Look until there is something to see.
-
-    :param look: Returns None while there is not.
-    :param timeout: Seconds.
-    :param failure: Makes the message of the error when they have passed.
-    :param every: Seconds between two looks.
-    :raises TimeoutError: Nothing was to be seen in time.
-    """
-    deadline = time.monotonic() + timeout
-    while (seen := look()) is None:
-        if time.monotonic() >= deadline:
-            raise TimeoutError(failure())
-        time.sleep(every)
-    return seen
 
 
 class AirflowApi:
@@ -102,7 +80,7 @@ class AirflowApi:
 
     # -- DAGs and runs
 
-    def wait_for_dag(self, dag_id: str, *, timeout: float = 60) -> None:
+    def wait_for_dag(self, dag_id: str, *, timeout: float = LIMIT) -> None:
         """
         Wait until a DAG has been read.
 
@@ -110,14 +88,14 @@ class AirflowApi:
         :raises TimeoutError: It is in no file.
         """
 
-        def look() -> bool | None:
+        def poll() -> bool | None:
             if self._client.get(f"/dags/{quote(dag_id, safe='')}").status_code == httpx.codes.OK:
                 return True
             if errors := self.import_errors():
                 raise RuntimeError("\n".join(f"{name} cannot be imported:\n{trace}" for name, trace in errors.items()))
             return None
 
-        wait_until(look, timeout=timeout, failure=lambda: f"DAG {dag_id!r} has not been found within {timeout:g} s.")
+        wait_until(poll, timeout=timeout, failure=lambda: f"DAG {dag_id!r} has not been found within {timeout:g} s.")
 
     def unpause(self, dag_id: str) -> None:
         """Let the scheduler run a DAG, as soon as it has been read."""
@@ -144,7 +122,7 @@ class AirflowApi:
         runs = self._pages(_run(_ALL, _ALL).removesuffix(f"/{_ALL}"), "dag_runs")
         return {(run["dag_id"], run["dag_run_id"]): run["state"] for run in runs}
 
-    def wait_for_run(self, dag_id: str, run_id: str, *, timeout: float = 120) -> str:
+    def wait_for_run(self, dag_id: str, run_id: str, *, timeout: float = LIMIT) -> str:
         """
         Wait until a run has ended.
 
@@ -152,14 +130,14 @@ class AirflowApi:
         :raises TimeoutError: It has not; the message lists the tasks.
         """
 
-        def look() -> str | None:
+        def poll() -> str | None:
             state = self.run_state(dag_id, run_id)
             return state if state in FINISHED_RUN else None
 
         def failure() -> str:
             return f"Run {run_id!r} of {dag_id!r} has not ended within {timeout:g} s: {self._tell(dag_id, run_id)}"
 
-        return wait_until(look, timeout=timeout, failure=failure)
+        return wait_until(poll, timeout=timeout, failure=failure)
 
     # -- tasks
 
@@ -181,7 +159,7 @@ class AirflowApi:
         return {task_label(task): task["state"] for task in self.task_instances(dag_id, run_id)}
 
     def wait_for_states(
-        self, dag_id: str, run_id: str, task_id: str, states: Collection[str], *, count: int = 1, timeout: float = 60
+        self, dag_id: str, run_id: str, task_id: str, states: Collection[str], *, count: int = 1, timeout: float = LIMIT
     ) -> list[dict[str, Any]]:
         """
         Wait until a task, or so many of its mapped instances, are in one of some states.
@@ -190,7 +168,7 @@ class AirflowApi:
         :return: Those instances.
         """
 
-        def look() -> list[dict[str, Any]] | None:
+        def poll() -> list[dict[str, Any]] | None:
             tasks = self.task_instances(dag_id, run_id)
             found = [task for task in tasks if task["task_id"] == task_id and task["state"] in states]
             return found if len(found) >= count else None
@@ -202,7 +180,7 @@ class AirflowApi:
                 f"{self._tell(dag_id, run_id)}"
             )
 
-        return wait_until(look, timeout=timeout, failure=failure)
+        return wait_until(poll, timeout=timeout, failure=failure)
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, *, key: str = "return_value", map_index: int = -1) -> Any:
         """Return what a task handed on, or None when it has not."""

@@ -13,16 +13,15 @@ import os
 import pwd
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 
-from devtools.airflow_stack.processes import ChildProcess, stop_all
+from devtools.airflow_stack.processes import ChildProcess, run_to_end, stop_all
+from devtools.waits import LIMIT
 
-_START_LIMIT = 60
 _STOP_GRACE = 5
 # Nothing in here outlives the process, so nothing has to survive a power cut.
 _SETTINGS = {
@@ -69,8 +68,8 @@ class PostgresServer:
         :return: Its URL, as SQLAlchemy wants it.
         """
         # From the development extra: not there for users.
-        import psycopg2  # type: ignore[import-untyped]
-        from psycopg2.sql import SQL, Identifier  # type: ignore[import-untyped]
+        import psycopg2
+        from psycopg2.sql import SQL, Identifier
 
         connection = psycopg2.connect(host=str(self._folder), user="postgres", dbname="postgres")
         try:
@@ -96,36 +95,15 @@ class PostgresServer:
         folder = self._folder = Path(tempfile.mkdtemp(prefix="abe-postgres-"))
         binaries, user = _installed_binaries(), None
         if os.geteuid() == 0:
-            # initdb and postgres refuse root, and "nobody" may be unable to look into the virtual environment.
+            # initdb and postgres refuse root, and "nobody" may be unable to read the virtual environment.
             nobody = pwd.getpwnam("nobody")
             user = nobody.pw_uid, nobody.pw_gid
             binaries = _copy_for(user, binaries, folder)
         data = folder / "data"
         env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
-        made = subprocess.run(  # noqa: S603 - the command is ours
-            [
-                binaries / "initdb",
-                "-D",
-                data,
-                "-U",
-                "postgres",
-                "-E",
-                "UTF8",
-                "--auth=trust",
-                "--no-sync",
-                "--no-instructions",
-            ],
-            env=env,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_START_LIMIT,
-            check=False,
-            user=user[0] if user else None,
-            group=user[1] if user else None,
-            extra_groups=[] if user else None,
-        )
+        options = ["-U", "postgres", "-E", "UTF8", "--auth=trust", "--no-sync", "--no-instructions"]
+        command = [str(binaries / "initdb"), "-D", str(data), *options]
+        made = run_to_end(command, env=env, cwd=folder, timeout=LIMIT, user=user)
         if made.returncode:
             raise RuntimeError(f"initdb could not create a database in {data}:\n{made.stdout}{made.stderr}")
         options = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
@@ -141,14 +119,14 @@ class PostgresServer:
 
     @staticmethod
     def _wait_until_ready(server: ChildProcess, status_file: Path) -> None:
-        deadline = time.monotonic() + _START_LIMIT
+        deadline = time.monotonic() + LIMIT
         while True:
             server.check_alive()
-            # The last line of this file is what pg_ctl looks at, too.
+            # The last line of this file is what pg_ctl reads, too.
             if status_file.exists() and status_file.read_text().rstrip().endswith("ready"):
                 return
             if time.monotonic() > deadline:
-                raise TimeoutError(f"PostgreSQL was not ready after {_START_LIMIT} s. Its log:\n{server.tail()}")
+                raise TimeoutError(f"PostgreSQL was not ready after {LIMIT:g} s. Its log:\n{server.tail()}")
             time.sleep(0.05)
 
 

@@ -4,24 +4,28 @@ A long-running child process, its log and everything that it starts in turn.
 
 Airflow's components fork workers which move into process groups of their own, so killing the child or its group leaves
 some of them running. Each child therefore leads a *session*, and it counts as ended only when its session is empty:
-that rule is what lets the demo and the tests promise to leave nothing behind.
+that rule is what lets the demo and the tests promise to leave nothing behind. If this process is killed before it has
+stopped a child, the child's session is ended by ``session_guard.py``.
 """
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
-# How often a wait looks again. Short, because a stop is over as soon as the last process is gone.
-_LOOK_AGAIN = 0.05
+from devtools.airflow_stack.session_guard import guard, kill_sessions, members_of
+
+# Short, because a stop is over as soon as the last process is gone.
+_POLL_INTERVAL = 0.05
 _KILL_LIMIT = 20
 _LOG_TAIL_LINES = 30
 
@@ -70,7 +74,7 @@ class ChildProcess:
         """Start it, and return itself. A signal that arrives meanwhile is handled when the process is known."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         user, group = self._user or (None, None)
-        with self.log.open("ab") as output, _signals_held_back():
+        with self.log.open("ab") as output, signals_held_back():
             self._process = subprocess.Popen(  # noqa: S603 - the command is ours
                 self._command,
                 env=self._env,
@@ -83,6 +87,7 @@ class ChildProcess:
                 group=group,
                 extra_groups=[] if self._user else None,
             )
+            guard.watch(self._process.pid)
         return self
 
     @property
@@ -103,13 +108,7 @@ class ChildProcess:
 
     def members(self) -> list[psutil.Process]:
         """List the running processes of the session: the child and what it started."""
-        found = []
-        for process in psutil.process_iter():
-            # A process that ends while it is looked at is not a member any more.
-            with suppress(OSError, psutil.Error):
-                if os.getsid(process.pid) == self.pid and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
-        return found
+        return members_of([self.pid])
 
     def tail(self, lines: int = _LOG_TAIL_LINES) -> str:
         """Return the end of the log."""
@@ -138,15 +137,10 @@ class ChildProcess:
         """End the whole session at once, as a power cut would; harmless when it was never started."""
         if self._process is None:
             return
-        deadline = time.monotonic() + _KILL_LIMIT
-        while members := self.members():
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"{self.name}: the kernel does not end {members}; are they stuck on a device?")
-            for process in members:
-                with suppress(psutil.Error):
-                    process.kill()
-            time.sleep(_LOOK_AGAIN)
+        if left := kill_sessions([self.pid]):
+            raise RuntimeError(f"{self.name}: the kernel does not end {left}; are they stuck on a device?")
         self._process.wait(timeout=_KILL_LIMIT)
+        guard.release(self.pid)
 
 
 def stop_all(children: Iterable[ChildProcess], *, grace: float) -> None:
@@ -162,14 +156,56 @@ def stop_all(children: Iterable[ChildProcess], *, grace: float) -> None:
         for child in children:
             child.terminate()
         while any(child.is_alive for child in children) and time.monotonic() < deadline:
-            time.sleep(_LOOK_AGAIN)
+            time.sleep(_POLL_INTERVAL)
     finally:
         for child in children:
             child.kill()
 
 
+def run_to_end(
+    command: Sequence[str], *, env: Mapping[str, str], cwd: Path, timeout: float, user: tuple[int, int] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """
+    Run a command to its end, and end what it leaves behind: as ``subprocess.run``, in a session of its own.
+
+    :param timeout: Seconds.
+    :return: Its exit status, standard output and standard error.
+    :raises subprocess.TimeoutExpired: It has not ended, and was killed.
+    """
+    with _text_file() as output, _text_file() as errors:
+        process = None
+        try:
+            with signals_held_back():
+                process = subprocess.Popen(  # noqa: S603 - the caller says what to run
+                    list(command),
+                    env=dict(env),
+                    cwd=cwd,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=errors,
+                    start_new_session=True,
+                    user=user[0] if user else None,
+                    group=user[1] if user else None,
+                    extra_groups=[] if user else None,
+                )
+                guard.watch(process.pid)
+            process.wait(timeout)
+        finally:
+            if process is not None:
+                kill_sessions([process.pid])
+                process.wait(_KILL_LIMIT)
+                guard.release(process.pid)
+        output.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess(list(command), process.returncode, output.read(), errors.read())
+
+
+def _text_file() -> IO[str]:
+    return tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+
+
 @contextmanager
-def _signals_held_back() -> Iterator[None]:
+def signals_held_back() -> Iterator[None]:
     """
     Let no signal handler raise inside; what arrived is handled at the end.
 

@@ -23,8 +23,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 
-from devtools.airflow_stack.airflow_api import AirflowApi, wait_until
-from devtools.airflow_stack.processes import ChildProcess, stop_all
+from devtools.airflow_stack.airflow_api import AirflowApi
+from devtools.airflow_stack.processes import ChildProcess, run_to_end, stop_all
+from devtools.waits import LIMIT, wait_until
 
 API_SERVER = "api-server"
 SCHEDULER = "scheduler"
@@ -34,10 +35,9 @@ COMPONENTS = (API_SERVER, SCHEDULER, DAG_PROCESSOR, TRIGGERER)
 
 _HOST = "127.0.0.1"
 _PLUGINS = Path(__file__).parent / "plugins"
-_START_LIMIT = 120
-# A triggerer looks up only after ten seconds that its runner has ended; what it waits for is killed without harm.
+# A triggerer notices only after ten seconds that its runner has ended; it is killed without harm.
 _STOP_GRACE = 4
-_LOOK_AGAIN = 0.1
+_POLL_INTERVAL = 0.1
 
 # What each component calls itself in Airflow's table of jobs.
 _JOB_TYPES = {SCHEDULER: "SchedulerJob", DAG_PROCESSOR: "DagProcessorJob", TRIGGERER: "TriggererJob"}
@@ -105,7 +105,7 @@ class AirflowStack:
     ) -> None:
         self.stop()
 
-    def run(self, *arguments: str, timeout: float = 120, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, timeout: float = LIMIT, check: bool = True) -> subprocess.CompletedProcess[str]:
         """
         Run an ``airflow`` command in the stack's environment and return its output.
 
@@ -113,16 +113,7 @@ class AirflowStack:
         :param timeout: Seconds.
         :param check: Whether a failure of the command is an error.
         """
-        done = subprocess.run(  # noqa: S603 - the command is ours
-            _airflow(*arguments),
-            env=self.env,
-            cwd=self.home,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        done = run_to_end(_airflow(*arguments), env=self.env, cwd=self.home, timeout=timeout)
         if check and done.returncode:
             told = f"{done.stdout}{done.stderr}"
             raise RuntimeError(f"airflow {' '.join(arguments)} ended with exit status {done.returncode}:\n{told}")
@@ -193,13 +184,13 @@ class AirflowStack:
                 self.api.close()
 
     def wait_until_deferred(
-        self, dag_id: str, run_id: str, task_id: str, *, count: int = 1, timeout: float = 60
+        self, dag_id: str, run_id: str, task_id: str, *, count: int = 1, timeout: float = LIMIT
     ) -> None:
         """
         Wait until so many instances of a task are deferred, and the scheduler has seen the workers that did so end.
 
-        The second half matters to whoever lets the triggers fire next: Airflow 3.3 fails a task that is queued again
-        before it has seen that (it logs "finished with state success, but the task instance's state attribute is
+        The second half matters to a caller that lets the triggers fire next: Airflow 3.3 fails a task that is queued
+        again before it has seen that (it logs "finished with state success, but the task instance's state attribute is
         queued").
 
         :param timeout: Seconds.
@@ -208,10 +199,10 @@ class AirflowStack:
         key = f"TaskInstanceKey(dag_id={dag_id!r}, task_id={task_id!r}, run_id={run_id!r},"
         seen = f"Received executor event with state success for task instance {key}"
 
-        def look() -> bool | None:
+        def poll() -> bool | None:
             return self.log(SCHEDULER).read_text(errors="replace").count(seen) >= count or None
 
-        wait_until(look, timeout=timeout, failure=lambda: f"The workers of {task_id!r} have not ended in {timeout:g} s")
+        wait_until(poll, timeout=timeout, failure=lambda: f"The workers of {task_id!r} have not ended in {timeout:g} s")
 
     def check_alive(self) -> None:
         """
@@ -224,7 +215,7 @@ class AirflowStack:
 
     def _wait_until_ready(self, names: Iterable[str], began: datetime) -> None:
         missing = {name: self._readiness(name, names, began) for name in names}
-        deadline = time.monotonic() + _START_LIMIT
+        deadline = time.monotonic() + LIMIT
         while True:
             self.check_alive()
             missing = {name: is_ready for name, is_ready in missing.items() if not is_ready()}
@@ -232,8 +223,8 @@ class AirflowStack:
                 return
             if time.monotonic() > deadline:
                 logs = "\n".join(f"{name}:\n{self._components[name].tail()}" for name in missing)
-                raise TimeoutError(f"After {_START_LIMIT} s these are not ready: {', '.join(missing)}. Logs:\n{logs}")
-            time.sleep(_LOOK_AGAIN)
+                raise TimeoutError(f"After {LIMIT:g} s these are not ready: {', '.join(missing)}. Logs:\n{logs}")
+            time.sleep(_POLL_INTERVAL)
 
     def _readiness(self, name: str, names: Iterable[str], began: datetime) -> Callable[[], bool]:
         role = _role(name)
@@ -270,7 +261,7 @@ def _settings(home: Path, database: str, port: int, dags: Mapping[str, Path], pa
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(48),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": _HOST,
-        # The default second between two looks of the scheduler is for large installations.
+        # The scheduler's default pause of a second is for large installations.
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.25",
         # The supervisor of a task often sees only at its next heartbeat that it has ended; its slot is taken till then.
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",

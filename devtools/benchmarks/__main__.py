@@ -11,6 +11,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from devtools.benchmarks.figures import Figure
 
 TESTS = Path(__file__).parents[2] / "tests"
 PARTS = ("parse", "dispatch", "latency", "emulator", "airflow")
@@ -48,7 +52,7 @@ def main() -> int:
     return 0
 
 
-def _measure(part: str) -> Callable[..., Iterator[Figure]]:  # noqa: F821
+def _measure(part: str) -> Callable[..., Iterator[Figure]]:
     modules = {"emulator": "emulator_load", "airflow": "real_airflow"}
     module = importlib.import_module(f"devtools.benchmarks.{modules.get(part, part)}")
     return module.measure  # type: ignore[no-any-return]

@@ -19,8 +19,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
-import psutil  # type: ignore[import-untyped]
-from support.small_cloud import PLACEMENT, announced_job
+import psutil
+from support.emulator_helpers import PLACEMENT, announced_job
 
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.sdk import AsyncSdkClient

@@ -2,7 +2,7 @@
 """
 The floor for a deferred task in a real Airflow: a trigger that fires from an asyncio event of its own process.
 
-One task of the process looks for a file and sets the event for all triggers, so firing costs nothing.
+One task of the process waits for a file and sets the event for all triggers, so firing costs nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from airflow_batch_events.waiting.task_completion import push_result
 
 LOOK_EVERY = 0.01
-"""Seconds between two looks for the file."""
+"""Seconds between two checks for the file."""
 
 _gates: dict[str, asyncio.Task[None]] = {}
 
@@ -52,5 +52,5 @@ class GateTrigger(BaseTrigger):
 
 
 async def _open(file: Path) -> None:
-    while not file.exists():  # noqa: ASYNC110, ASYNC240 - a file has no event, and to look for one is quick
+    while not file.exists():  # noqa: ASYNC110, ASYNC240 - a file has no event, and a check for one is quick
         await asyncio.sleep(LOOK_EVERY)

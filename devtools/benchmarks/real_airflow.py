@@ -20,12 +20,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from airflow_batch_events.protocol.cmq import CmqClient
-from devtools.airflow_stack.airflow_api import wait_until
 from devtools.airflow_stack.postgres import PostgresServer
 from devtools.airflow_stack.stack import AirflowStack
 from devtools.benchmarks.cloud import TOPIC, Cloud, running_cloud, success_event
 from devtools.benchmarks.figures import Figure
 from devtools.emulator_process import CONN_ID, CloudAddress
+from devtools.waits import wait_until
 
 PART = "airflow"
 TESTS = Path(__file__).parents[1]
@@ -37,7 +37,7 @@ PICKED_UP = 40.0
 """Triggers that a triggerer begins a second, at the least."""
 
 SETTLE = 12.0
-"""Seconds for the first trigger of a triggerer to read its connection, and for the first looks."""
+"""Seconds for the first trigger of a triggerer to read its connection, and for the first polls."""
 
 LOOK_AGAIN = 1.0
 """Seconds between two questions for a run. With a thousand tasks each would take the API server, on which all tasks
@@ -128,7 +128,7 @@ def _run(stack: AirflowStack, dag_id: str, conf: dict[str, object], tasks: int, 
     _wait_for(stack, dag_id, run_id, "deferred", tasks)
     deferred = time.time() - began
     # Triggers are picked up some time after their tasks were deferred, and an event from the time of a wait's first
-    # look would cause another look, which here, where only events say that a job has ended, would not end the wait.
+    # poll would cause another poll, which here, where only events say that a job has ended, would not end the wait.
     time.sleep(SETTLE + tasks / PICKED_UP)
     publish()
     published = time.time()
@@ -151,7 +151,7 @@ def _wait_for(stack: AirflowStack, dag_id: str, run_id: str, state: str, tasks: 
         lambda: count() >= tasks or None,
         timeout=LIMIT,
         failure=lambda: f"only {count()} of {tasks} tasks of {dag_id} became {state} within {LIMIT:g} s",
-        every=LOOK_AGAIN,
+        interval=LOOK_AGAIN,
     )
 
 

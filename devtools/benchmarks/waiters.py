@@ -20,12 +20,12 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from devtools.emulator_process import CloudAddress
 
 _FORKED = multiprocessing.get_context("forkserver")
-_FORKED.set_forkserver_preload(["benchmarks.ways", "benchmarks.waiters"])
+_FORKED.set_forkserver_preload(["devtools.benchmarks.ways", "devtools.benchmarks.waiters"])
 
 REPORT_LIMIT = 240.0
 """Seconds after which a process that reports nothing is given up."""
@@ -113,7 +113,12 @@ async def _measure(pipe: Connection, way: str, address: CloudAddress, job_ids: l
         per_wait = (memory() - with_one) / max(1, len(job_ids) - 1)
         pipe.send({"memory_of_first": with_one - at_first, "memory_per_wait": per_wait})
         loop = asyncio.get_running_loop()
-        loop.add_reader(pipe, lambda: (pipe.recv(), subject.go()))
+
+        def go() -> None:
+            pipe.recv()
+            subject.go()
+
+        loop.add_reader(pipe, go)
         cpu = time.process_time()
         await asyncio.gather(*tasks)
         loop.remove_reader(pipe)

@@ -2,7 +2,7 @@
 """
 ``python -m devtools.demo``, which ``make demo`` runs.
 
-However it is ended (Ctrl-C, a closed terminal, ``kill``), it stops what it has started before it goes.
+However it ends (Ctrl-C, a closed terminal, ``kill``), it first stops what it has started.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.text import Text
 
 from airflow_batch_events.exceptions import BatchEventsError
-from devtools.demo.run_demo import tell_story
-from devtools.demo.terminal import Screen
+from devtools.demo.run_demo import run_demo
+from devtools.demo.terminal import Terminal
 
 # The examples are not part of the installed package: people copy them from the repository.
 _DAGS = Path(__file__).parents[2] / "dags"
@@ -32,7 +32,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="make demo", description="See it work: a local cloud, a real Airflow, four DAG runs."
     )
-    parser.add_argument("--keep", action="store_true", help="leave Airflow and the cloud up, until Ctrl-C")
+    parser.add_argument("--keep", action="store_true", help="keep Airflow and the cloud up until Ctrl-C")
     parser.add_argument("--jobs", type=_job_count, default=20, metavar="N", help="jobs of the fan-out (default: 20)")
     parser.add_argument("--dags", type=Path, default=_DAGS, metavar="DIR", help="the folder with the example DAGs")
     parser.add_argument("--plain", action="store_true", help="plain lines, as when the output is no terminal")
@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    """Run the demo; 0 when every run came to what was planned."""
+    """Run the demo; 0 when every run ended as expected."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=_FILE_WIDTH)
@@ -54,15 +54,15 @@ def _run(args: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     try:
-        with Screen(console, plain=True if args.plain else None) as screen:
-            is_right = tell_story(screen, dags=args.dags, jobs=args.jobs, keep=args.keep)
+        with Terminal(console, plain=True if args.plain else None) as terminal:
+            as_expected = run_demo(terminal, dags=args.dags, jobs=args.jobs, keep=args.keep)
     except KeyboardInterrupt:
-        console.print("Interrupted; everything has been stopped.")
+        console.print("Interrupted. Everything has been stopped.")
         return _INTERRUPTED
     except (RuntimeError, OSError, BatchEventsError) as error:
-        console.print(Text(f"The demo has failed. {error}", style="red"), soft_wrap=True)
+        console.print(Text(f"The demo failed: {error}", style="red"), soft_wrap=True)
         return 1
-    return 0 if is_right else 1
+    return 0 if as_expected else 1
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:

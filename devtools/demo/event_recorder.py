@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Read along: what Batch publishes, from a queue of the demo's own, while Airflow reads the other.
+Record the events that Batch publishes, from the demo's own queue, while Airflow reads the other one.
 
-In a thread, because the client is asynchronous and the story is not. Whoever starts it stops it, and what went wrong in
-the thread is raised there.
+In a thread, because the client is asynchronous and the demo is not. The caller that starts it stops it, and what went
+wrong in the thread is raised there.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from airflow_batch_events.protocol.credentials.access import CloudAccess
 _JOIN_LIMIT = 15
 
 
-class Listener:
+class EventRecorder:
     """
-    Tell each event as it arrives, as a context manager.
+    Hand on each event as it arrives, as a context manager.
 
     :param access: The cloud.
-    :param queue_name: A queue that nobody else reads.
-    :param tell: Called, in the listener's thread, with each event.
+    :param queue_name: A queue that has no other reader.
+    :param show: Called, in the recorder's thread, with each event.
     """
 
-    def __init__(self, access: CloudAccess, queue_name: str, tell: Callable[[BatchEvent], None]) -> None:
+    def __init__(self, access: CloudAccess, queue_name: str, show: Callable[[BatchEvent], None]) -> None:
         self.settled_at: dict[str, datetime] = {}
         self._access = access
         self._queue_name = queue_name
-        self._tell = tell
+        self._show = show
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="demo-listener", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="demo-event-recorder", daemon=True)
         self._reading: asyncio.Task[None] | None = None
         self._error: BaseException | None = None
 
-    def __enter__(self) -> Listener:
+    def __enter__(self) -> EventRecorder:
         self._reading = self._loop.create_task(self._read())
         self._thread.start()
         return self
@@ -81,4 +81,4 @@ class Listener:
     def _take(self, event: BatchEvent) -> None:
         if event.job_id and event.known_name in SETTLING_EVENTS:
             self.settled_at.setdefault(event.job_id, datetime.now(timezone.utc))
-        self._tell(event)
+        self._show(event)

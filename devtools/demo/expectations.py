@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Which runs the demo makes, and what each has to come to.
+Which runs the demo starts, and how each is expected to end.
 
-Every job runs for some seconds, because a job that is over before its wait begins is seen by the wait's first look and
-needs no event: true, but not what the demo is there to show.
+Every job runs for some seconds: a job that ends before its wait begins is seen by the wait's first poll and needs no
+event, and the demo is there to show events.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from dataclasses import dataclass
 TOPIC = "batch-events"
 QUEUE = "airflow-batch-events"
 OWN_QUEUE = "demo-events"
-"""The demo reads along in a queue of its own: what it read from the DAGs' queue would be missing there for a while."""
+"""The demo's own queue: what it read from the DAGs' queue would be missing there for a while."""
 
 
 @dataclass(frozen=True)
-class PlannedRun:
+class ExpectedRun:
     """
-    A run and its right result.
+    A run and its expected result.
 
-    :param title: What the screen and the table call it; also the run's id.
+    :param title: What the terminal and the table call it; also the run's id.
     :param dag_id: The DAG.
     :param conf: Its params.
     :param tasks: The DAG's tasks in the order in which they are shown.
     :param wait_task: The task whose outcomes count; mapped when there are several jobs.
     :param outcome_key: The XCom key of an outcome.
-    :param branches: The tasks of which exactly the right one has to run.
-    :param branch: The right one.
+    :param branches: The tasks of which exactly the expected one has to run.
+    :param branch: The expected one.
     :param state: The state in which every job has to end.
     :param jobs: How many jobs there are.
     :param is_mapped: Whether each job is waited for in a mapped instance of ``wait_task``.
@@ -48,9 +48,9 @@ class PlannedRun:
     is_mapped: bool = False
 
 
-def plan_runs(jobs: int) -> tuple[PlannedRun, ...]:
+def expected_runs(jobs: int) -> tuple[ExpectedRun, ...]:
     """
-    Plan the demo: three runs that branch, one that fans out.
+    Return the runs of the demo: three that branch, one that fans out.
 
     :param jobs: How many jobs the last one runs.
     """
@@ -64,7 +64,7 @@ def plan_runs(jobs: int) -> tuple[PlannedRun, ...]:
             branch="raise_alarm",
             failed_action="INTERRUPT",
         ),
-        PlannedRun(
+        ExpectedRun(
             title="fan-out",
             dag_id="batch_fan_out",
             conf={"jobs": jobs, "seconds": 14},
@@ -80,9 +80,9 @@ def plan_runs(jobs: int) -> tuple[PlannedRun, ...]:
     )
 
 
-def _branching(title: str, command: str, *, state: str, branch: str, failed_action: str = "TERMINATE") -> PlannedRun:
+def _branching(title: str, command: str, *, state: str, branch: str, failed_action: str = "TERMINATE") -> ExpectedRun:
     branches = ("publish_result", "raise_alarm")
-    return PlannedRun(
+    return ExpectedRun(
         title=title,
         dag_id="batch_branch_on_result",
         conf={"command": command, "failed_action": failed_action},

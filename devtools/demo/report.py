@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Compare what the runs came to with the plan: one row of the table a run, and what is wrong with it.
+Compare how the runs ended with what was expected: one row of the table for each run, and its problems.
 
 Pure, because this decides the exit status of the demo; what it is given are Airflow's own records and the times at
 which events arrived.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from devtools.demo.expectations import PlannedRun
+from devtools.demo.expectations import ExpectedRun
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table; ``problems`` is empty when the run came to what was planned."""
+    """A line of the table; ``problems`` is empty when the run ended as expected."""
 
     run: str
     job: str
@@ -45,42 +45,42 @@ class Row:
     problems: tuple[str, ...]
 
 
-def make_row(plan: PlannedRun, record: RunRecord, arrivals: Mapping[str, datetime]) -> Row:
+def make_row(expected: ExpectedRun, record: RunRecord, arrivals: Mapping[str, datetime]) -> Row:
     """
-    Judge a run.
+    Compare a run with what was expected of it.
 
-    :param plan: What it had to come to.
-    :param record: What it came to.
+    :param expected: How it should have ended.
+    :param record: How it ended.
     :param arrivals: When the event that settled a job was read, by job id.
     """
     states = Counter(str(outcome["state"]) for outcome in record.outcomes)
     sources = Counter(str(outcome["source"]) for outcome in record.outcomes)
-    taken = [task for task in record.tasks if task["task_id"] in plan.branches and task["state"] == "success"]
+    taken = [task for task in record.tasks if task["task_id"] in expected.branches and task["state"] == "success"]
     job_ids = [str(outcome["job_id"]) for outcome in record.outcomes]
     return Row(
-        run=plan.title,
+        run=expected.title,
         job=job_ids[0] if len(job_ids) == 1 else f"{len(set(job_ids))} jobs",
         outcome=_listed(states),
         ended_by=_listed(sources),
         branch=", ".join(task["task_id"] for task in taken) or "none",
         seconds=_seconds_to_next_task(record.outcomes, taken, arrivals),
-        problems=tuple(_problems(plan, record, states, [task["task_id"] for task in taken], job_ids)),
+        problems=tuple(_problems(expected, record, states, [task["task_id"] for task in taken], job_ids)),
     )
 
 
 def _problems(
-    plan: PlannedRun, record: RunRecord, states: Counter[str], taken: Sequence[str], job_ids: Sequence[str]
+    expected: ExpectedRun, record: RunRecord, states: Counter[str], taken: Sequence[str], job_ids: Sequence[str]
 ) -> list[str]:
     problems = []
     if record.state != "success":
         failed = [task["task_id"] for task in record.tasks if task["state"] in ("failed", "upstream_failed")]
         problems.append(f"the run is {record.state} ({', '.join(sorted(set(failed))) or 'no task failed'})")
-    if len(set(job_ids)) != plan.jobs:
-        problems.append(f"{len(set(job_ids))} of {plan.jobs} jobs have an outcome")
-    if wrong := {state: count for state, count in states.items() if state != plan.state}:
-        problems.append(f"ended {_listed(Counter(wrong))} instead of {plan.state}")
-    if list(taken) != [plan.branch]:
-        problems.append(f"went to {', '.join(taken) or 'no branch'} instead of {plan.branch}")
+    if len(set(job_ids)) != expected.jobs:
+        problems.append(f"{len(set(job_ids))} of {expected.jobs} jobs have an outcome")
+    if wrong := {state: count for state, count in states.items() if state != expected.state}:
+        problems.append(f"ended {_listed(Counter(wrong))} instead of {expected.state}")
+    if list(taken) != [expected.branch]:
+        problems.append(f"went to {', '.join(taken) or 'no branch'} instead of {expected.branch}")
     return problems
 
 

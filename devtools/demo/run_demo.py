@@ -2,7 +2,7 @@
 """
 The demo from beginning to end: a cloud, queues, Airflow, four runs, the table.
 
-Everything that is started is entered into one stack of contexts, so that it ends with the story, however that ends.
+Everything that is started is entered into one stack of contexts, so that it ends with the demo, however the demo ends.
 """
 
 from __future__ import annotations
@@ -17,100 +17,100 @@ from pathlib import Path
 
 from devtools.airflow_stack.airflow_api import FINISHED_RUN, AirflowApi
 from devtools.airflow_stack.stack import AirflowStack
-from devtools.demo.event_recorder import Listener
-from devtools.demo.expectations import OWN_QUEUE, QUEUE, TOPIC, PlannedRun, plan_runs
+from devtools.demo.event_recorder import EventRecorder
+from devtools.demo.expectations import OWN_QUEUE, QUEUE, TOPIC, ExpectedRun, expected_runs
 from devtools.demo.report import Row, RunRecord, make_row
-from devtools.demo.terminal import Screen
+from devtools.demo.terminal import Terminal
 from devtools.emulator_process import CONN_ID, EmulatorProcess, provision
 
-_RUN_LIMIT = 180
-_LOOK_AGAIN = 0.5
+_RUN_LIMIT = 600
+_POLL_INTERVAL = 0.5
 _LOG_TAIL = 15
 _BRANCHING_JOBS = 3
 # A fan-out starts each task twice, before and after its wait; more than this only makes them wait for the processor.
 _PARALLELISM = 6
 
 
-def tell_story(screen: Screen, *, dags: Path, jobs: int, keep: bool) -> bool:
+def run_demo(terminal: Terminal, *, dags: Path, jobs: int, keep: bool) -> bool:
     """
     Run the demo.
 
-    :param screen: Where it is told.
+    :param terminal: Where it is shown.
     :param dags: The folder with the example DAGs.
     :param jobs: How many jobs the fan-out runs.
     :param keep: Whether to leave everything up, afterwards, until Ctrl-C.
-    :return: Whether every run came to what was planned.
+    :return: Whether every run ended as expected.
     """
     home = Path(tempfile.mkdtemp(prefix="airflow-batch-events-"))
     has_logs_to_read = True
     try:
         with contextlib.ExitStack() as started:
-            is_right = _play(screen, started, home, dags=dags, jobs=jobs, keep=keep)
-            screen.step("Stopping everything")
-        has_logs_to_read = not is_right
+            as_expected = _run(terminal, started, home, dags=dags, jobs=jobs, keep=keep)
+            terminal.step("Stopping everything")
+        has_logs_to_read = not as_expected
     except (KeyboardInterrupt, SystemExit):
         has_logs_to_read = False
         raise
     finally:
         if has_logs_to_read:
-            screen.say(f"The logs are in {home}")
+            terminal.say(f"The logs are in {home}")
         else:
             shutil.rmtree(home, ignore_errors=True)
-    return is_right
+    return as_expected
 
 
-def _play(screen: Screen, started: contextlib.ExitStack, home: Path, *, dags: Path, jobs: int, keep: bool) -> bool:
-    screen.step("Starting the emulator: a small Tencent Cloud on this machine")
+def _run(terminal: Terminal, started: contextlib.ExitStack, home: Path, *, dags: Path, jobs: int, keep: bool) -> bool:
+    terminal.step("Starting the emulator: Tencent Cloud on this machine")
     cloud = started.enter_context(EmulatorProcess(home, "--max-parallel", str(jobs + _BRANCHING_JOBS)))
 
-    screen.step(f"Creating topic {TOPIC}, queue {QUEUE} and the subscription between them")
+    terminal.step(f"Creating topic {TOPIC}, queue {QUEUE} and a subscription")
     provision(cloud, TOPIC, QUEUE, OWN_QUEUE)
 
-    screen.step("Starting Airflow: API server, scheduler, dag processor, triggerer")
+    terminal.step("Starting Airflow: API server, scheduler, DAG processor, triggerer")
     airflow = started.enter_context(
         AirflowStack(home, dags={"examples": dags}, connections={CONN_ID: cloud.connection()}, parallelism=_PARALLELISM)
     )
-    screen.say(f"Airflow is at {airflow.address}, the cloud's console at {cloud.endpoint}")
+    terminal.say(f"Airflow: {airflow.address}   Cloud console: {cloud.endpoint}")
 
-    runs = plan_runs(jobs)
-    with Listener(cloud.access(), OWN_QUEUE, screen.event) as listener:
-        screen.step(f"Starting {len(runs)} runs: {', '.join(run.title for run in runs)}")
+    runs = expected_runs(jobs)
+    with EventRecorder(cloud.access(), OWN_QUEUE, terminal.event) as recorder:
+        terminal.step(f"Starting {len(runs)} runs: {', '.join(run.title for run in runs)}")
         for dag_id in dict.fromkeys(run.dag_id for run in runs):
             airflow.api.unpause(dag_id)
         for run in runs:
             airflow.api.trigger(run.dag_id, run.conf, run_id=run.title)
-        _watch(screen, airflow, listener, runs)
-        rows = _judge(airflow.api, runs, listener.settled_at)
-    screen.close()
-    screen.table(rows)
-    _explain(screen, airflow.api, runs, rows)
-    is_right = not any(row.problems for row in rows)
+        _watch(terminal, airflow, recorder, runs)
+        rows = _results(airflow.api, runs, recorder.settled_at)
+    terminal.close()
+    terminal.table(rows)
+    _explain(terminal, airflow.api, runs, rows)
+    as_expected = not any(row.problems for row in rows)
     if keep:
-        _stay(screen, airflow, cloud.endpoint)
-    return is_right
+        _keep_up(terminal, airflow, cloud.endpoint)
+    return as_expected
 
 
-def _watch(screen: Screen, airflow: AirflowStack, listener: Listener, runs: Sequence[PlannedRun]) -> None:
-    """Show how far the runs are until all have ended, or the time is over: the table then says what is missing."""
+def _watch(terminal: Terminal, airflow: AirflowStack, recorder: EventRecorder, runs: Sequence[ExpectedRun]) -> None:
+    """Show how far the runs are until all have ended or time is up; the table then says what is missing."""
     deadline = time.monotonic() + _RUN_LIMIT
     open_runs = list(runs)
     while open_runs and time.monotonic() < deadline:
         airflow.check_alive()
-        listener.check()
+        recorder.check()
         # Two calls however many runs: the processor is busy enough with what is being shown.
         states = airflow.api.run_states()
         tasks = airflow.api.all_task_instances()
         for run in list(open_runs):
             state = states[run.dag_id, run.title]
-            screen.progress(run, state, [task for task in tasks if task["dag_run_id"] == run.title])
+            terminal.progress(run, state, [task for task in tasks if task["dag_run_id"] == run.title])
             if state in FINISHED_RUN:
                 open_runs.remove(run)
-        time.sleep(_LOOK_AGAIN)
+        time.sleep(_POLL_INTERVAL)
     for run in open_runs:
-        screen.say(f"{run.title} has not ended within {_RUN_LIMIT} s")
+        terminal.say(f"{run.title} did not end within {_RUN_LIMIT} s")
 
 
-def _judge(api: AirflowApi, runs: Sequence[PlannedRun], arrivals: Mapping[str, datetime]) -> list[Row]:
+def _results(api: AirflowApi, runs: Sequence[ExpectedRun], arrivals: Mapping[str, datetime]) -> list[Row]:
     rows = []
     for run in runs:
         tasks = api.task_instances(run.dag_id, run.title)
@@ -128,8 +128,8 @@ def _judge(api: AirflowApi, runs: Sequence[PlannedRun], arrivals: Mapping[str, d
     return rows
 
 
-def _explain(screen: Screen, api: AirflowApi, runs: Sequence[PlannedRun], rows: Sequence[Row]) -> None:
-    """Show the end of the first failed task's log of each run that went wrong."""
+def _explain(terminal: Terminal, api: AirflowApi, runs: Sequence[ExpectedRun], rows: Sequence[Row]) -> None:
+    """Show the end of the first failed task's log of each run that did not end as expected."""
     for run, row in zip(runs, rows, strict=True):
         failed = [task for task in api.task_instances(run.dag_id, run.title) if task["state"] == "failed"]
         if row.problems and failed:
@@ -138,12 +138,12 @@ def _explain(screen: Screen, api: AirflowApi, runs: Sequence[PlannedRun], rows: 
                 run.dag_id, run.title, task["task_id"], try_number=task["try_number"], map_index=task["map_index"]
             )
             tail = "\n".join(log.splitlines()[-_LOG_TAIL:])
-            screen.say(f"{run.title}, the end of the log of {task['task_id']}:\n{tail}")
+            terminal.say(f"{run.title}: end of the log of {task['task_id']}:\n{tail}")
 
 
-def _stay(screen: Screen, airflow: AirflowStack, console: str) -> None:
-    screen.say(f"Airflow stays up at {airflow.address}, the cloud's console at {console}. Ctrl-C ends both.")
+def _keep_up(terminal: Terminal, airflow: AirflowStack, console: str) -> None:
+    terminal.say(f"Airflow stays up at {airflow.address}, the cloud's console at {console}. Ctrl-C stops both.")
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             airflow.check_alive()
-            time.sleep(_LOOK_AGAIN)
+            time.sleep(_POLL_INTERVAL)

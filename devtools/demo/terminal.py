@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Tell the demo on a terminal as a living table under a growing list of events, elsewhere as plain lines.
+Show the demo: on a terminal as a live table below the list of events, elsewhere as plain lines.
 
-The words are the same in both, so that a log of a build reads like what a person saw.
+The words are the same in both, so a build log reads like what a person saw.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from airflow_batch_events.events.message import BatchEvent
-from devtools.demo.expectations import PlannedRun
+from devtools.demo.expectations import ExpectedRun
 from devtools.demo.report import Row
 
 _STYLES = {
@@ -36,7 +36,7 @@ _STYLES = {
     "skipped": "dim",
 }
 _EVENT_STYLES = {"SUCCEED": "green", "FAILED": "red", "INTERRUPTED": "red", "RUNNING": "cyan"}
-# Mapped tasks change faster than a reader reads.
+# Mapped tasks change faster than anyone reads.
 _PLAIN_PAUSE = 1.5
 
 
@@ -48,15 +48,15 @@ class _Line:
     state: str = "queued"
     progress: Text = field(default_factory=Text)
     ended: float | None = None
-    told: str = ""
-    told_at: float = 0.0
+    shown: str = ""
+    shown_at: float = 0.0
 
 
-class Screen:
+class Terminal:
     """
-    Where the demo is told, as a context manager.
+    Where the demo is shown, as a context manager.
 
-    :param console: The terminal, or whatever else takes the output.
+    :param console: The terminal, or the file that takes the output.
     :param plain: Lines only; by default when the console is no terminal.
     """
 
@@ -69,7 +69,7 @@ class Screen:
         self._lock = threading.Lock()
         self._live = Live(get_renderable=self._draw, console=console, refresh_per_second=4, transient=True)
 
-    def __enter__(self) -> Screen:
+    def __enter__(self) -> Terminal:
         if not self._plain:
             self._live.start()
         return self
@@ -80,7 +80,7 @@ class Screen:
         self.close()
 
     def close(self) -> None:
-        """End the living part; what has been told stays."""
+        """End the live part; what has been shown stays."""
         if self._live.is_started:
             self._live.stop()
 
@@ -90,15 +90,15 @@ class Screen:
         self.say(Text(what, style="bold"))
 
     def say(self, what: Text | str) -> None:
-        """Tell something that stays."""
+        """Show a line that stays."""
         stamp = Text(f"{time.monotonic() - self._began:6.1f} s  ", style="dim")
         with self._lock:
             self._console.print(stamp + (what if isinstance(what, Text) else Text(what)), soft_wrap=True)
 
     def event(self, event: BatchEvent) -> None:
-        """Tell an event that has arrived on the queue; callable from any thread."""
+        """Show an event that has arrived on the queue; callable from any thread."""
         style = _EVENT_STYLES.get(event.name.rpartition("_")[2], "")
-        whose = event.vars.get("run") or event.job_name or ""
+        run = event.vars.get("run") or event.job_name or ""
         part = "/".join(str(item) for item in (event.task_name, event.task_instance_index) if item is not None)
         self.say(
             Text.assemble(
@@ -106,33 +106,33 @@ class Screen:
                 (f"{event.name:<24}", style),
                 f" {event.job_id or event.env_id or ''}",
                 f" {part}" if part else "",
-                (f"  {whose}" if whose else "", "dim"),
+                (f"  {run}" if run else "", "dim"),
             )
         )
 
-    def progress(self, plan: PlannedRun, state: str, tasks: Sequence[Mapping[str, Any]]) -> None:
+    def progress(self, run: ExpectedRun, state: str, tasks: Sequence[Mapping[str, Any]]) -> None:
         """Show how far a run is."""
         now = time.monotonic()
-        line = self._lines.setdefault(plan.title, _Line(began=now))
-        line.state, line.progress = state, describe_progress(plan, tasks)
+        line = self._lines.setdefault(run.title, _Line(began=now))
+        line.state, line.progress = state, describe_progress(run, tasks)
         is_over = state in ("success", "failed")
         if is_over and line.ended is None:
             line.ended = now
-        if self._plain and (is_over or now - line.told_at >= _PLAIN_PAUSE or not plan.is_mapped):
-            told = f"run    {plan.title:<13} {state:<8} {line.progress.plain}"
-            if told != line.told:
-                line.told, line.told_at = told, now
-                self.say(told)
+        if self._plain and (is_over or now - line.shown_at >= _PLAIN_PAUSE or not run.is_mapped):
+            shown = f"run    {run.title:<13} {state:<8} {line.progress.plain}"
+            if shown != line.shown:
+                line.shown, line.shown_at = shown, now
+                self.say(shown)
 
     def table(self, rows: Sequence[Row]) -> None:
         """Show how the demo ended."""
-        table = Table(box=SIMPLE_HEAD, title="What the runs came to", title_justify="left", padding=(0, 1, 0, 0))
-        for heading in ("run", "job", "outcome", "ended by", "branch", "event to next task", ""):
+        table = Table(box=SIMPLE_HEAD, title="Results", title_justify="left", padding=(0, 1, 0, 0))
+        for heading in ("run", "job", "outcome", "ended by", "branch", "event to next task", "as expected"):
             table.add_column(heading, overflow="fold")
         for row in rows:
             seconds = "-" if row.seconds is None else f"{row.seconds:.1f} s"
-            verdict = Text("wrong", style="bold red") if row.problems else Text("right", style="green")
-            table.add_row(row.run, row.job, row.outcome, row.ended_by, row.branch, seconds, verdict)
+            as_expected = Text("no", style="bold red") if row.problems else Text("yes", style="green")
+            table.add_row(row.run, row.job, row.outcome, row.ended_by, row.branch, seconds, as_expected)
         with self._lock:
             self._console.print()
             self._console.print(table)
@@ -155,17 +155,17 @@ class Screen:
         return table
 
 
-def describe_progress(plan: PlannedRun, tasks: Sequence[Mapping[str, Any]]) -> Text:
+def describe_progress(run: ExpectedRun, tasks: Sequence[Mapping[str, Any]]) -> Text:
     """Put the states of a run's tasks into words, mapped instances counted: ``submit 20 success, wait 12 deferred``."""
     parts = []
-    for task_id in plan.tasks:
+    for task_id in run.tasks:
         states = Counter(task["state"] for task in tasks if task["task_id"] == task_id and task["state"])
         if not states:
             continue
         is_counted = sum(states.values()) > 1
-        told = [
+        counts = [
             Text(f"{count} {state}" if is_counted else state, style=_STYLES.get(state, ""))
             for state, count in states.most_common()
         ]
-        parts.append(Text(f"{task_id} ") + Text(" ").join(told))
+        parts.append(Text(f"{task_id} ") + Text(" ").join(counts))
     return Text(", ").join(parts)

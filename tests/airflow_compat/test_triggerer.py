@@ -80,7 +80,12 @@ async def test_a_task_still_waits_when_airflow_calls_it_deferred(
     monkeypatch: pytest.MonkeyPatch, states: dict[str, Any], waits: bool
 ) -> None:
     asked: list[dict[str, Any]] = []
-    monkeypatch.setattr(f"{TASK}.get_task_states", lambda **kwargs: asked.append(kwargs) or states)
+
+    def answer(**question: Any) -> dict[str, Any]:
+        asked.append(question)
+        return states
+
+    monkeypatch.setattr(f"{TASK}.get_task_states", answer)
     task = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=3)
     trigger: Any = SimpleNamespace(task_instance=task)
     assert await is_still_deferred(trigger) is waits

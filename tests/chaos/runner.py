@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 from chaos.child import Surroundings, run_triggerer
 from chaos.ledger import Ledger, Row, WatchedEmulator
-from support.small_cloud import PLACEMENT, announced_job
+from support.emulator_helpers import PLACEMENT, announced_job
 from support.spoiling_proxy import Call, Reply, Spoil, SpoilingProxy
 
 from airflow_batch_events.protocol.apis import batch, tdmq
@@ -291,7 +291,7 @@ class Run:
             await action(self)
         end = asyncio.ensure_future(self._all_concluded.wait())
         await asyncio.wait(
-            {end, self.cancelled},
+            (end, self.cancelled),
             timeout=max(1.0, waits_began + scenario.limit * stretch - time.monotonic()),
             return_when=asyncio.FIRST_COMPLETED,
         )

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from support.emulator_helpers import PLACEMENT, address_of, announced_job
 from support.moved_time import MovedTimeLoop
 from support.odd_answers import odd_answers, odd_date
-from support.small_cloud import PLACEMENT, address_of, announced_job
 from support.spoiling_proxy import Call, Reply, SpoilingProxy
 
 from airflow_batch_events.dispatch.consumer_factory import make_consumer

@@ -16,7 +16,8 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.small_cloud import address_of
+from support.emulator_helpers import address_of
+from support.processes import running
 
 from airflow_batch_events.cli import common
 from airflow_batch_events.cli.common import ENDED_BY_USER, Output, run_reporting
@@ -154,33 +155,24 @@ def test_a_full_disk_leaves_no_traceback(cloud, options):
 
 
 def test_a_closed_pipe_ends_tail(cloud, topic, temporary_queues):
-    process = subprocess.Popen(
-        [*COMMAND, "tail", "--topic", topic, "--seconds", "30", "--json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
+    with running([*COMMAND, "tail", "--topic", topic, "--json"]) as process:
         assert "Listening" in next(line for line in process.stderr if "Listening" in line)
         cloud.call(lambda emulator: emulator.broker.publish(topic, event()))
         assert json.loads(process.stdout.readline())["job_id"] == "job-1"
         process.stdout.close()
         cloud.call(lambda emulator: emulator.broker.publish(topic, event()))
-        assert process.wait(30) == 1
+        assert process.wait() == 1
         assert "Traceback" not in process.stderr.read()
     assert temporary_queues() == []
 
 
 def test_ctrl_c_ends_tail_with_its_last_object(cloud, topic, temporary_queues):
-    process = subprocess.Popen(
-        [*COMMAND, "tail", "--topic", topic, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    with process:
+    with running([*COMMAND, "tail", "--topic", topic, "--json"]) as process:
         assert next(line for line in process.stderr if "Listening" in line)
         cloud.call(lambda emulator: emulator.broker.publish(topic, event()))
         first = process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait() == 0
         lines = [first, *process.stdout]
     assert json.loads(lines[0])["job_id"] == "job-1"
     assert json.loads(lines[-1]) == {"ok": True, "events": 1}

@@ -18,7 +18,7 @@ SOME = Api("some", "Some API", {"Things": ("MakeThing", "TakeThing"), "Rest": ("
 
 
 @pytest.mark.parametrize("one", compare(implemented_actions()), ids=lambda one: one.api.name)
-def test_every_documented_action_is_there_and_none_that_the_cloud_would_refuse(one: api_coverage.Coverage) -> None:
+def test_every_documented_action_is_there(one: api_coverage.Coverage) -> None:
     assert one.missing == set()
     assert one.undocumented == set()
 
@@ -50,19 +50,22 @@ def test_the_guide_shows_the_table_of_today(tmp_path: Path) -> None:
 
 def test_a_missing_action_is_counted_and_named() -> None:
     (one,) = compare({"some": {"MakeThing", "Rest", "Invented"}}, [SOME])
-    assert (one.missing, one.undocumented) == ({"TakeThing"}, {"Invented"})
+    assert one.missing == {"TakeThing"}
+    assert one.undocumented == {"Invented"}
     shown = table([one])
     assert "| Some API | 3 | 2 |" in shown
     assert "| Things | `MakeThing` | `TakeThing` |" in shown
     assert "Invented" not in shown
 
 
-def test_an_api_that_is_not_there_at_all_is_missing_altogether() -> None:
+def test_an_api_that_is_not_there() -> None:
     (one,) = compare({}, [SOME])
     assert one.missing == SOME.actions
 
 
-def test_a_missing_action_fails_the_command(tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_action_fails_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(api_coverage, "implemented_actions", dict)
     guide = tmp_path / "guide.md"
     guide.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.small_cloud import address_of
+from support.emulator_helpers import address_of
 
 from airflow_batch_events.exceptions import CmqQueueNotFoundError, ConfigurationError
 from airflow_batch_events.hooks.cmq import CmqHook

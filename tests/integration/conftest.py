@@ -8,11 +8,9 @@ Starting Airflow takes longer than most tests; so tests share it, name their run
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from support.statsd import StatsdServer
 
@@ -20,6 +18,7 @@ from devtools.airflow_stack.airflow_api import AirflowApi
 from devtools.airflow_stack.postgres import PostgresServer
 from devtools.airflow_stack.stack import AirflowStack
 from devtools.emulator_process import CONN_ID, CloudAddress, EmulatorProcess
+from devtools.waits import wait_until
 
 HERE = Path(__file__).parent
 DAGS = {"examples": HERE.parents[1] / "dags", "tests": HERE / "dags"}
@@ -50,6 +49,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     stack = getattr(item, "funcargs", {}).get("stack")
     if report.failed and isinstance(stack, AirflowStack):
         report.sections += [(f"log of {part.name}", part.tail()) for part in stack.components()]
+
+
+def wait_until_begun(airflow: AirflowApi, dag_id: str, run_id: str, task_id: str) -> None:
+    """Wait until a triggerer has begun with the trigger of a deferred task, which Airflow writes to the task's log."""
+
+    def poll() -> bool | None:
+        return ") starting" in airflow.log(dag_id, run_id, task_id) or None
+
+    wait_until(poll, failure=lambda: f"not begun:\n{airflow.log(dag_id, run_id, task_id)}")
 
 
 @pytest.fixture(scope="session")
@@ -108,23 +116,6 @@ def stack(make_stack: MakeStack, emulator: CloudAddress, statsd: StatsdServer) -
 
 @pytest.fixture
 def airflow(stack: AirflowStack) -> AirflowApi:
-    """The REST API of ``stack``, after a look that all its components run."""
+    """The REST API of ``stack``, after a check that all its components run."""
     stack.check_alive()
     return stack.api
-
-
-@pytest.fixture
-def processes_in() -> Callable[[Path], list[str]]:
-    """List the processes that work below a folder, as every component, every worker and every job of ours does."""
-
-    def look(folder: Path) -> list[str]:
-        found = []
-        for process in psutil.process_iter():
-            # A process that ends meanwhile, or that belongs to somebody else, is none of ours.
-            with suppress(psutil.Error, OSError):
-                place = Path(process.cwd())
-                if folder in (place, *place.parents):
-                    found.append(f"{process.pid} {' '.join(process.cmdline())}")
-        return found
-
-    return look

@@ -9,15 +9,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from support.processes import processes_in, running
 
-from devtools.airflow_stack.airflow_api import wait_until
+from devtools.waits import wait_until
 
-LIMIT = 240
-
-StartDemo = Callable[..., "subprocess.Popen[bytes]"]
+StartDemo = Callable[..., AbstractContextManager["subprocess.Popen[str]"]]
 
 
 @pytest.fixture
@@ -34,47 +34,39 @@ def place(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start_demo(place: Path, output: Path) -> Iterator[StartDemo]:
-    started = []
-
-    def start(*options: str) -> subprocess.Popen[bytes]:
+def start_demo(place: Path, output: Path) -> StartDemo:
+    @contextmanager
+    def start(*options: str) -> Iterator[subprocess.Popen[str]]:
         command = [sys.executable, "-m", "devtools.demo", *options]
-        with output.open("wb") as file:
-            demo = subprocess.Popen(command, env=os.environ | {"TMPDIR": str(place)}, stdout=file, stderr=file)
-        started.append(demo)
-        return demo
+        env = os.environ | {"TMPDIR": str(place)}
+        with output.open("wb") as file, running(command, env=env, stdout=file, stderr=file) as demo:
+            yield demo
 
-    yield start
-    for demo in started:
-        demo.terminate()
-        demo.wait(timeout=60)
+    return start
 
 
-def test_the_demo_shows_every_branch_and_leaves_nothing(
-    start_demo: StartDemo, output: Path, place: Path, processes_in: Callable[[Path], list[str]]
-) -> None:
-    code = start_demo("--jobs", "3").wait(timeout=LIMIT)
+def test_the_demo_shows_every_branch(start_demo: StartDemo, output: Path, place: Path) -> None:
+    with start_demo("--jobs", "3") as demo:
+        code = demo.wait()
+        assert processes_in(place) == []
 
     told = output.read_text()
     assert code == 0, told
-    assert re.search(r"^ success .* SUCCEED .* publish_result .* right", told, re.MULTILINE), told
-    assert re.search(r"^ failure .* FAILED .* raise_alarm .* right", told, re.MULTILINE), told
-    assert re.search(r"^ interruption .* FAILED_INTERRUPTED .* raise_alarm .* right", told, re.MULTILINE), told
-    assert re.search(r"^ fan-out .* 3 jobs .* 3 SUCCEED .* gather .* right", told, re.MULTILINE), told
+    assert re.search(r"^ success .* SUCCEED .* publish_result .* yes", told, re.MULTILINE), told
+    assert re.search(r"^ failure .* FAILED .* raise_alarm .* yes", told, re.MULTILINE), told
+    assert re.search(r"^ interruption .* FAILED_INTERRUPTED .* raise_alarm .* yes", told, re.MULTILINE), told
+    assert re.search(r"^ fan-out .* 3 jobs .* 3 SUCCEED .* gather .* yes", told, re.MULTILINE), told
     assert told.count("event  JOB_") == 6
-    assert processes_in(place) == []
     assert list(place.iterdir()) == []
 
 
-def test_a_demo_that_is_ended_half_way_leaves_nothing(
-    start_demo: StartDemo, output: Path, place: Path, processes_in: Callable[[Path], list[str]]
-) -> None:
-    demo = start_demo()
-    wait_until(lambda: "deferred" in output.read_text() or None, timeout=LIMIT, failure=lambda: output.read_text())
-    assert processes_in(place) != []
+def test_a_terminated_demo_leaves_nothing(start_demo: StartDemo, output: Path, place: Path) -> None:
+    with start_demo() as demo:
+        wait_until(lambda: "deferred" in output.read_text() or None, failure=output.read_text)
+        assert processes_in(place) != []
 
-    demo.send_signal(signal.SIGTERM)
+        demo.send_signal(signal.SIGTERM)
 
-    assert demo.wait(timeout=60) == 128 + signal.SIGTERM
-    assert processes_in(place) == []
+        assert demo.wait() == 128 + signal.SIGTERM
+        assert processes_in(place) == []
     assert list(place.iterdir()) == []

@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from integration.conftest import wait_until_begun
 
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.sdk import SdkClient
-from devtools.airflow_stack.airflow_api import AirflowApi, wait_until
+from devtools.airflow_stack.airflow_api import AirflowApi
 from devtools.airflow_stack.stack import TRIGGERER, AirflowStack
 from devtools.emulator_process import CloudAddress, provision
+from devtools.waits import wait_until
 
 TOPIC = "endings-events"
 QUEUE = "endings-waits"
@@ -40,18 +42,18 @@ class Waits:
         """Start a run of ``ends_<way>``, and return its name when its task waits for a running job."""
         dag_id = f"ends_{way}"
         before = len(self.jobs())
-        self.airflow.unpause(dag_id)
-        run_id = self.airflow.trigger(dag_id, {"gate": str(self.gate), "topic": TOPIC, "queue": QUEUE})
+        run_id = self.trigger(way)
         if way.startswith("deferred"):
             self._stack.wait_until_deferred(dag_id, run_id, "run")
             # Airflow tells nobody of a task that is marked before a triggerer has begun with its trigger.
-            wait_until(
-                lambda: True if ") starting" in self.log(way, run_id) else None,
-                timeout=30,
-                failure=lambda: f"no triggerer has begun with the wait:\n{self.log(way, run_id)}",
-            )
+            wait_until_begun(self.airflow, dag_id, run_id, "run")
         self.wait_for_jobs(*self.jobs()[:before], "RUNNING")
         return run_id
+
+    def trigger(self, way: str) -> str:
+        """Start a run of ``ends_<way>``, and return its name."""
+        self.airflow.unpause(f"ends_{way}")
+        return self.airflow.trigger(f"ends_{way}", {"gate": str(self.gate), "topic": TOPIC, "queue": QUEUE})
 
     def jobs(self) -> list[str]:
         """Return the states of the test's jobs, in the order in which they were submitted."""
@@ -62,7 +64,6 @@ class Waits:
         """Wait until the test's jobs are those, in those states."""
         wait_until(
             lambda: True if self.jobs() == list(states) else None,
-            timeout=30,
             failure=lambda: f"the jobs are {self.jobs()}, not {list(states)}",
         )
 
@@ -80,14 +81,14 @@ def waits(airflow: AirflowApi, stack: AirflowStack, emulator: CloudAddress, tmp_
 
 
 @pytest.mark.parametrize("way", ["deferred", "blocking"])
-def test_a_job_is_ended_when_its_task_is_marked_failed(waits: Waits, way: str) -> None:
+def test_marking_a_task_failed_ends_its_job(waits: Waits, way: str) -> None:
     run_id = waits.start(way)
     waits.airflow.mark(f"ends_{way}", run_id, "run", "failed")
     waits.wait_for_jobs(ENDED_BY_REQUEST)
     assert waits.airflow.states(f"ends_{way}", run_id) == {"run": "failed"}
 
 
-def test_a_job_is_kept_when_its_task_is_marked_failed_if_that_is_wanted(waits: Waits) -> None:
+def test_a_job_can_be_kept(waits: Waits) -> None:
     kept = waits.start("deferred_and_kept")
     ended = waits.start("deferred")
     waits.airflow.mark("ends_deferred_and_kept", kept, "run", "failed")
@@ -101,7 +102,7 @@ def test_a_job_is_kept_when_its_task_is_marked_failed_if_that_is_wanted(waits: W
 
 
 @pytest.mark.parametrize("way", ["deferred", "blocking"])
-def test_a_task_that_is_cleared_ends_its_job_and_submits_a_new_one(waits: Waits, way: str) -> None:
+def test_clearing_a_task_replaces_its_job(waits: Waits, way: str) -> None:
     run_id = waits.start(way)
     waits.airflow.clear(f"ends_{way}", run_id, "run")
     waits.wait_for_jobs(ENDED_BY_REQUEST, "RUNNING")
@@ -111,18 +112,16 @@ def test_a_task_that_is_cleared_ends_its_job_and_submits_a_new_one(waits: Waits,
 
 
 @pytest.mark.parametrize("way", ["deferred_for_seconds", "blocking_for_seconds"])
-def test_a_job_is_ended_when_the_time_of_its_task_is_over(waits: Waits, way: str) -> None:
-    run_id = waits.start(way)
-    assert waits.airflow.wait_for_run(f"ends_{way}", run_id, timeout=60) == "failed"
+def test_a_timeout_ends_the_job(waits: Waits, way: str) -> None:
+    run_id = waits.trigger(way)
+    assert waits.airflow.wait_for_run(f"ends_{way}", run_id) == "failed"
     waits.wait_for_jobs(ENDED_BY_REQUEST)
     log = waits.log(way, run_id)
     assert "BatchJobTimeoutError" in log
     assert "has ended: FAILED" in log
 
 
-def test_a_job_runs_on_while_the_triggerer_is_stopped_or_killed_and_started_again(
-    waits: Waits, stack: AirflowStack
-) -> None:
+def test_a_job_outlives_its_triggerer(waits: Waits, stack: AirflowStack) -> None:
     run_id = waits.start("deferred")
     stack.stop(TRIGGERER, grace=15)
     stack.start(TRIGGERER)
@@ -134,7 +133,7 @@ def test_a_job_runs_on_while_the_triggerer_is_stopped_or_killed_and_started_agai
     waits.wait_for_jobs("SUCCEED")
 
 
-def test_a_job_runs_on_when_another_triggerer_takes_the_wait_over(waits: Waits, stack: AirflowStack) -> None:
+def test_a_job_outlives_a_takeover(waits: Waits, stack: AirflowStack) -> None:
     run_id = waits.start("deferred")
     stack.start("triggerer-2")
     try:
@@ -144,14 +143,12 @@ def test_a_job_runs_on_when_another_triggerer_takes_the_wait_over(waits: Waits, 
         first = triggerer_of(waits.airflow, run_id)
         wait_until(
             lambda: True if triggerer_of(waits.airflow, run_id) not in (None, first) else None,
-            timeout=60,
             failure=lambda: "the other triggerer does not take the wait over",
         )
         for process in frozen:
             process.resume()
         wait_until(
             lambda: True if "The wait goes on elsewhere" in waits.log("deferred", run_id) else None,
-            timeout=30,
             failure=lambda: f"the first triggerer does not notice:\n{waits.log('deferred', run_id)}",
         )
         waits.wait_for_jobs("RUNNING")

@@ -19,15 +19,16 @@ from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.apis.tdmq import delete_queue, delete_topic, describe_queue
 from airflow_batch_events.protocol.cmq import CmqClient
 from airflow_batch_events.protocol.sdk import SdkClient
-from devtools.airflow_stack.airflow_api import AirflowApi, wait_until
+from devtools.airflow_stack.airflow_api import AirflowApi
 from devtools.airflow_stack.stack import AirflowStack
 from devtools.emulator_process import CloudAddress, provision
+from devtools.waits import wait_until
 
 TOPIC, QUEUE = "batch-events", "airflow-batch-events"
 INBOX, APPROVALS = "airflow-inbox", "airflow-approvals"
 LIMIT = 180
 
-STARTED = {
+STARTED: dict[str, dict[str, Any]] = {
     "batch_branch_on_result": {"command": "exit 3"},
     "batch_compute_env": {"nodes": 1, "more_nodes": 2},
     "batch_fan_out": {"jobs": 3, "seconds": 1},
@@ -57,7 +58,7 @@ def test_every_example_is_tried() -> None:
 
 def test_a_result_is_branched_on(airflow: AirflowApi, runs: dict[str, str]) -> None:
     run = ("batch_branch_on_result", runs["batch_branch_on_result"])
-    assert airflow.wait_for_run(*run, timeout=LIMIT) == "success"
+    assert airflow.wait_for_run(*run) == "success"
     states = airflow.states(*run)
     assert (states["publish_result"], states["raise_alarm"]) == ("skipped", "success")
     job_id = airflow.xcom(*run, "submit")
@@ -66,21 +67,21 @@ def test_a_result_is_branched_on(airflow: AirflowApi, runs: dict[str, str]) -> N
 
 @pytest.mark.parametrize(
     ("dag_id", "task_id", "jobs"),
-    # Without workers, a last job summarises the three.
+    # Without workers, a last job summarizes the three.
     [("batch_fan_out", "gather", 3), ("batch_job_decorator", "report", 3), ("batch_wait_without_worker", "gather", 4)],
 )
 def test_many_jobs_are_waited_for_and_gathered(
     airflow: AirflowApi, runs: dict[str, str], dag_id: str, task_id: str, jobs: int
 ) -> None:
-    assert airflow.wait_for_run(dag_id, runs[dag_id], timeout=LIMIT) == "success"
+    assert airflow.wait_for_run(dag_id, runs[dag_id]) == "success"
     assert airflow.xcom(dag_id, runs[dag_id], task_id) == {"jobs": jobs, "succeeded": jobs}
 
 
-def test_a_compute_environment_is_made_used_and_taken_away(
+def test_a_compute_environment_comes_and_goes(
     airflow: AirflowApi, runs: dict[str, str], emulator: CloudAddress
 ) -> None:
     run = ("batch_compute_env", runs["batch_compute_env"])
-    assert airflow.wait_for_run(*run, timeout=LIMIT) == "success"
+    assert airflow.wait_for_run(*run) == "success"
     assert set(airflow.states(*run).values()) == {"success"}
     assert airflow.xcom(*run, "work")["succeeded"]
     env_id = airflow.xcom(*run, "create", key="env_id")
@@ -115,7 +116,7 @@ def messages_in(emulator: CloudAddress, queue_name: str) -> int:
 
 
 @pytest.mark.usefixtures("message_queues")
-def test_a_plain_message_starts_a_run_through_airflows_own_trigger(airflow: AirflowApi, emulator: CloudAddress) -> None:
+def test_a_message_starts_a_run(airflow: AirflowApi, emulator: CloudAddress) -> None:
     airflow.unpause("cmq_on_message")
     send(emulator, INBOX, "no event of Batch")
 
@@ -125,16 +126,12 @@ def test_a_plain_message_starts_a_run_through_airflows_own_trigger(airflow: Airf
                 return airflow.xcom(dag_id, run_id, "read")
         return None
 
-    assert wait_until(read, timeout=60, failure=lambda: "no run was started") == ["no event of Batch"]
-    wait_until(
-        lambda: messages_in(emulator, INBOX) == 0 or None, timeout=90, failure=lambda: "the message is still there"
-    )
+    assert wait_until(read, failure=lambda: "no run was started") == ["no event of Batch"]
+    wait_until(lambda: messages_in(emulator, INBOX) == 0 or None, failure=lambda: "the message is still there")
 
 
 @pytest.mark.usefixtures("message_queues")
-def test_a_task_waits_for_a_plain_message_through_airflows_own_trigger(
-    airflow: AirflowApi, emulator: CloudAddress
-) -> None:
+def test_a_task_waits_for_a_message(airflow: AirflowApi, emulator: CloudAddress) -> None:
     airflow.unpause("cmq_wait_for_message")
     for body in ("the budget", "the holidays"):
         run = ("cmq_wait_for_message", airflow.trigger("cmq_wait_for_message"))
@@ -143,6 +140,4 @@ def test_a_task_waits_for_a_plain_message_through_airflows_own_trigger(
         assert airflow.wait_for_run(*run) == "success"
         assert airflow.xcom(*run, "approval") == body
         assert airflow.xcom(*run, "go_on") == f"approved: {body}"
-    wait_until(
-        lambda: messages_in(emulator, APPROVALS) == 0 or None, timeout=30, failure=lambda: "a message is still there"
-    )
+    wait_until(lambda: messages_in(emulator, APPROVALS) == 0 or None, failure=lambda: "a message is still there")

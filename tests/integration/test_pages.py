@@ -16,6 +16,7 @@ from airflow_batch_events.protocol.sdk import SdkClient
 from devtools.airflow_stack.airflow_api import AirflowApi
 from devtools.airflow_stack.stack import AirflowStack
 from devtools.emulator_process import CloudAddress, provision
+from devtools.waits import LIMIT
 
 DAG = "gated_jobs"
 TOPIC, QUEUE = "page-events", "page-waits"
@@ -23,7 +24,7 @@ TOPIC, QUEUE = "page-events", "page-waits"
 
 @pytest.fixture
 def pages(airflow: AirflowApi) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=airflow.address, trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=airflow.address, trust_env=False, timeout=LIMIT) as client:
         yield client
 
 
@@ -36,7 +37,7 @@ def topic_and_queue(emulator: CloudAddress) -> Iterator[None]:
         client.send(delete_topic(TOPIC))
 
 
-def test_the_connection_form_asks_for_what_a_connection_has_and_hides_its_secrets(pages: httpx.Client) -> None:
+def test_the_connection_form(pages: httpx.Client) -> None:
     forms = pages.get("/ui/connections/hook_meta").raise_for_status().json()
     (form,) = (one for one in forms if one["connection_type"] == "tencentcloud")
     standard, extra = form["standard_fields"], form["extra_fields"]
@@ -50,7 +51,7 @@ def test_the_connection_form_asks_for_what_a_connection_has_and_hides_its_secret
 
 
 @pytest.mark.usefixtures("topic_and_queue")
-def test_a_task_that_waits_has_links_that_lead_to_its_objects(
+def test_a_waiting_task_has_links(
     stack: AirflowStack, airflow: AirflowApi, pages: httpx.Client, emulator: CloudAddress, tmp_path: Path
 ) -> None:
     airflow.unpause(DAG)

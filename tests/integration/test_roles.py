@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx
 
-from devtools.airflow_stack.airflow_api import AirflowApi, wait_until
+from devtools.airflow_stack.airflow_api import AirflowApi
 from devtools.airflow_stack.stack import AirflowStack
 from devtools.emulator_process import CloudAddress, provision
+from devtools.waits import LIMIT, wait_until
 
 TOPIC = "role-events"
 QUEUE = "role-waits"
@@ -24,7 +25,7 @@ def calls_of(emulator: CloudAddress, **query: str) -> list[dict[str, Any]]:
     """Return the calls that the emulator has logged, the newest first."""
     address = f"{emulator.endpoint}/_emulator/requests"
     auth = (emulator.secret_id, emulator.secret_key)
-    answer = httpx.get(address, params={"limit": "10000", **query}, auth=auth, trust_env=False)
+    answer = httpx.get(address, params={"limit": "10000", **query}, auth=auth, trust_env=False, timeout=LIMIT)
     return list(answer.raise_for_status().json()["requests"])
 
 
@@ -46,7 +47,7 @@ def test_waits_outlive_the_keys_of_their_role(
         "role_arn": "qcs::cam::uin/1250000001:roleName/airflow",
         "role_duration_seconds": LASTS,
     }
-    with httpx.Client(base_url=f"{stack.address}/api/v2", trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=f"{stack.address}/api/v2", trust_env=False, timeout=LIMIT) as client:
         body = {**own, "connection_id": "with_role", "extra": json.dumps(extra)}
         client.post("/connections", json=body).raise_for_status()
         tested = client.post("/connections/test", json=body).raise_for_status().json()
@@ -59,7 +60,6 @@ def test_waits_outlive_the_keys_of_their_role(
     # Three keys: the first of them has ended, and was renewed twice, while both tasks waited.
     wait_until(
         lambda: len(keys_of(emulator, "BatchReceiveMessage", QUEUE)) >= 3 or None,
-        timeout=150,
         failure=lambda: f"the reader of {QUEUE} has used {keys_of(emulator, 'BatchReceiveMessage', QUEUE)}",
     )
     assert len(keys_of(emulator, "DescribeJobs")) >= 3

@@ -15,6 +15,7 @@ import secrets
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import psycopg2
@@ -28,6 +29,7 @@ from airflow_batch_events.protocol.credentials.access import CloudAccess
 from airflow_batch_events.protocol.sdk import AsyncSdkClient, SdkClient
 from devtools.airflow_stack.stack import AirflowStack
 from devtools.emulator_process import CloudAddress, provision
+from devtools.waits import LIMIT
 
 TOPIC = "secret-events"
 QUEUE = "secret-waits"
@@ -77,13 +79,13 @@ def written(
 ) -> dict[str, list[tuple[str, str]]]:
     """Everything that a run has written: by kind, places and their texts."""
     provision(emulator, TOPIC, QUEUE)
-    with httpx.Client(base_url=f"{stack.address}/api/v2", trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=f"{stack.address}/api/v2", trust_env=False, timeout=LIMIT) as client:
         for conn_id, fields in connections(emulator, secrets_of_the_run).items():
             body = {**fields, "connection_id": conn_id, "extra": json.dumps(fields["extra"])}
             client.post("/connections", json=body).raise_for_status()
         stack.api.unpause(DAG)
         run_id = stack.api.trigger(DAG, {"topic": TOPIC, "queue": QUEUE})
-        assert stack.api.wait_for_run(DAG, run_id, timeout=240) == "failed"
+        assert stack.api.wait_for_run(DAG, run_id) == "failed"
         states = stack.api.states(DAG, run_id)
         assert {task: state for task, state in states.items() if state != "failed"} == {"right": "success"}
         base = f"/dags/{DAG}/dagRuns/{run_id}"
@@ -152,7 +154,11 @@ def test_clients_and_their_errors_show_no_secret(
 ) -> None:
     _, refused, token, password = secrets_of_the_run
     proxy = f"http://user:{password.value}@127.0.0.1:1"
-    place = {"batch_endpoint": emulator.endpoint, "cmq_endpoint": emulator.endpoint, "region": emulator.region}
+    place: dict[str, Any] = {
+        "batch_endpoint": emulator.endpoint,
+        "cmq_endpoint": emulator.endpoint,
+        "region": emulator.region,
+    }
     accesses = [
         CloudAccess(emulator.secret_id, refused.value, token=token.value, **place),
         CloudAccess(emulator.secret_id, emulator.secret_key, token=token.value, proxy=proxy, **place),

@@ -13,10 +13,12 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 import pytest
+from support.processes import processes_in, running
 
-from devtools.airflow_stack.airflow_api import AirflowApi, wait_until
+from devtools.airflow_stack.airflow_api import AirflowApi
 from devtools.airflow_stack.processes import ProcessDiedError
 from devtools.airflow_stack.stack import COMPONENTS, TRIGGERER, AirflowStack
+from devtools.waits import LIMIT, wait_until
 
 DAG = "wait_for_files"
 FILES = 10
@@ -44,9 +46,7 @@ def test_a_deferred_task_runs_to_its_end(stack: AirflowStack, airflow: AirflowAp
     assert f"{tmp_path}/3" in airflow.log(DAG, run_id, "wait", map_index=3)
 
 
-def test_a_wait_that_is_marked_failed_ends_and_runs_again_when_cleared(
-    stack: AirflowStack, airflow: AirflowApi, tmp_path: Path
-) -> None:
+def test_a_failed_wait_runs_again_when_cleared(stack: AirflowStack, airflow: AirflowApi, tmp_path: Path) -> None:
     run_id = start_waiting(stack, tmp_path)
     airflow.mark(DAG, run_id, "wait", "failed", map_index=0)
     make_files(tmp_path)
@@ -59,9 +59,7 @@ def test_a_wait_that_is_marked_failed_ends_and_runs_again_when_cleared(
     assert airflow.wait_for_run(DAG, run_id) == "success"
 
 
-def test_a_run_that_does_not_end_in_time_is_reported_with_its_tasks(
-    stack: AirflowStack, airflow: AirflowApi, tmp_path: Path
-) -> None:
+def test_an_open_run_is_reported_with_its_tasks(stack: AirflowStack, airflow: AirflowApi, tmp_path: Path) -> None:
     run_id = start_waiting(stack, tmp_path)
 
     with pytest.raises(TimeoutError, match=r"has not ended within 0\.1 s: .*wait\[0\] deferred"):
@@ -76,7 +74,7 @@ def test_a_dag_that_is_nowhere_is_reported_by_name(airflow: AirflowApi) -> None:
         airflow.wait_for_dag("no_such_dag", timeout=0.1)
 
 
-def test_all_components_are_healthy_and_listen_on_the_loopback_only(stack: AirflowStack) -> None:
+def test_components_are_healthy_and_local(stack: AirflowStack) -> None:
     health = stack.api.health()
 
     assert health == dict.fromkeys(("metadatabase", "scheduler", "triggerer", "dag_processor"), "healthy")
@@ -93,12 +91,10 @@ def test_all_components_are_healthy_and_listen_on_the_loopback_only(stack: Airfl
 @pytest.mark.parametrize("path", ["/", "/auth/token", "/api/v2/connections", "/execution/docs", "/monitor/health"])
 def test_a_foreign_page_is_refused_on_every_route(stack: AirflowStack, path: str) -> None:
     for headers in ({"Host": "evil.example:8080"}, {"Origin": "http://evil.example"}):
-        assert httpx.get(f"{stack.address}{path}", headers=headers, trust_env=False, timeout=30).status_code == 403
+        assert httpx.get(f"{stack.address}{path}", headers=headers, trust_env=False, timeout=LIMIT).status_code == 403
 
 
-def test_waits_end_right_after_the_triggerer_was_killed(
-    stack: AirflowStack, airflow: AirflowApi, tmp_path: Path
-) -> None:
+def test_waits_survive_a_killed_triggerer(stack: AirflowStack, airflow: AirflowApi, tmp_path: Path) -> None:
     run_id = start_waiting(stack, tmp_path)
     stack.kill(TRIGGERER)
     make_files(tmp_path)
@@ -107,9 +103,7 @@ def test_waits_end_right_after_the_triggerer_was_killed(
     assert airflow.wait_for_run(DAG, run_id) == "success"
 
 
-def test_a_second_triggerer_takes_over_the_waits_of_the_first(
-    stack: AirflowStack, airflow: AirflowApi, tmp_path: Path
-) -> None:
+def test_a_second_triggerer_takes_over(stack: AirflowStack, airflow: AirflowApi, tmp_path: Path) -> None:
     run_id = start_waiting(stack, tmp_path)
     stack.start("triggerer-2")
     try:
@@ -132,9 +126,7 @@ def test_an_unknown_component_is_refused_by_name(stack: AirflowStack) -> None:
         stack.start("worker")
 
 
-def test_nothing_is_left_after_a_stop(
-    make_stack: Callable[..., AirflowStack], processes_in: Callable[[Path], list[str]]
-) -> None:
+def test_a_stop_leaves_nothing(make_stack: Callable[..., AirflowStack]) -> None:
     with make_stack() as stack:
         assert len(processes_in(stack.home)) >= len(COMPONENTS)
 
@@ -144,9 +136,7 @@ def test_nothing_is_left_after_a_stop(
     assert urlsplit(stack.address).hostname == "127.0.0.1"
 
 
-def test_nothing_is_left_when_the_start_fails_half_way(
-    make_stack: Callable[..., AirflowStack], processes_in: Callable[[Path], list[str]]
-) -> None:
+def test_a_failed_start_leaves_nothing(make_stack: Callable[..., AirflowStack]) -> None:
     stack = make_stack(env={"AIRFLOW__TRIGGERER__CAPACITY": "no_number"})
 
     with pytest.raises(ProcessDiedError, match="triggerer ended"), stack:
@@ -155,20 +145,18 @@ def test_nothing_is_left_when_the_start_fails_half_way(
     assert processes_in(stack.home) == []
 
 
-def test_nothing_is_left_when_the_start_is_interrupted(
-    tmp_path: Path, processes_in: Callable[[Path], list[str]]
-) -> None:
-    # Whoever runs these tests in the background ignores SIGINT, and what it starts inherits that.
+def test_an_interrupted_start_leaves_nothing(tmp_path: Path) -> None:
+    # A shell lets what runs in the background ignore SIGINT, and what that starts inherits it.
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import sys; from pathlib import Path; from devtools.airflow_stack.stack import AirflowStack\n"
         "with AirflowStack(Path(sys.argv[1]), dags={}): pass"
     )
-    starter = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.DEVNULL)
-    scheduler_log = tmp_path / "components" / "scheduler.log"
-    wait_until(lambda: scheduler_log.exists() or None, timeout=60, failure=lambda: "the scheduler does not start")
+    with running([sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.DEVNULL) as starter:
+        scheduler_log = tmp_path / "components" / "scheduler.log"
+        wait_until(lambda: scheduler_log.exists() or None, failure=lambda: "the scheduler does not start")
 
-    starter.send_signal(signal.SIGINT)
+        starter.send_signal(signal.SIGINT)
 
-    assert starter.wait(timeout=20) != 0
+        assert starter.wait() != 0
     assert processes_in(tmp_path) == []

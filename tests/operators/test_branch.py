@@ -9,7 +9,7 @@ import pytest
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, TaskGroup
 from airflow.sdk.exceptions import DownstreamTasksSkipped
-from support.small_cloud import PLACEMENT, announced_job
+from support.emulator_helpers import PLACEMENT, announced_job
 from support.tasks import TaskRunner
 
 from airflow_batch_events.exceptions import BatchJobTimeoutError

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from support.small_cloud import PLACEMENT, announced_job
+from support.emulator_helpers import PLACEMENT, announced_job
 from support.tasks import TaskRunner
 
 from airflow_batch_events.exceptions import (

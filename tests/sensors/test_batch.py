@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
-from support.small_cloud import PLACEMENT, announced_job
+from support.emulator_helpers import PLACEMENT, announced_job
 from support.tasks import TaskRunner
 
 from airflow_batch_events.events.catalog import EventName

@@ -4,7 +4,6 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-import time
 
 import pytest
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
@@ -26,6 +25,7 @@ from airflow_batch_events.protocol.apis import batch, tdmq
 from airflow_batch_events.protocol.apis.batch_answers import Activity
 from airflow_batch_events.sensors.compute_env import BatchComputeEnvSensor
 from airflow_batch_events.triggers.compute_env import BatchComputeEnvTrigger
+from devtools.waits import wait_until
 from tencent_batch_emulator.faults.rules import Fault
 from tencent_batch_emulator.services.batch.settings import Delays
 from tencent_batch_emulator.testing import start_emulator
@@ -116,13 +116,6 @@ def test_reasons_that_cannot_be_read_do_not_hide_the_failure(cloud, code, deferr
         sense(env_id, max_failed_nodes=1, deferrable=deferrable).run()
 
 
-def wait_until(condition):
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < 60
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize("way", [{"deferrable": True}, {"mode": "poke"}, {"mode": "reschedule"}], ids=str)
 def test_refused_keys_end_nothing_after_a_first_answer(cloud, way):
     """Keys that were good once are being exchanged."""
@@ -131,9 +124,13 @@ def test_refused_keys_end_nothing_after_a_first_answer(cloud, way):
     code = "AuthFailure.TokenFailure"
 
     def exchange_keys():
-        wait_until(lambda: cloud.count("DescribeComputeEnv", code="OK") > before)
+        wait_until(
+            lambda: cloud.count("DescribeComputeEnv", code="OK") > before or None, failure=lambda: "not polled so often"
+        )
         cloud.add_fault(Fault(effect="error", action="DescribeComputeEnv", code=code, next=2))
-        wait_until(lambda: cloud.count("DescribeComputeEnv", code=code) == 2)
+        wait_until(
+            lambda: cloud.count("DescribeComputeEnv", code=code) == 2 or None, failure=lambda: "not polled so often"
+        )
         BatchHook().send(batch.modify_compute_env(env_id, desired_node_count=2))
 
     exchange = threading.Thread(target=exchange_keys)

@@ -146,20 +146,20 @@ class FakeCloud:
 
     def consumer(self, *, with_queue: bool = True, **settings: Any) -> Consumer:
         @asynccontextmanager
-        async def open_backends(clock: CloudClock):
+        async def open_backends(clock: CloudClock) -> AsyncIterator[Backends]:
             self.opened += 1
 
             class Teaching:
                 """Teaches the clock with each answer, as the clients do."""
 
-                async def receive(_self, wait_seconds: int):
+                async def receive(_self, wait_seconds: int) -> Sequence[FakeMessage]:
                     messages = await self.receive(wait_seconds)
                     clock.learn(int(self.now + self.date_error), is_good=True)
                     return messages
 
                 delete = staticmethod(self.delete)
 
-            async def describe(job_ids: Sequence[str]):
+            async def describe(job_ids: Sequence[str]) -> JobStates:
                 answer = await self.describe(job_ids)
                 clock.learn(int(self.now + self.date_error), is_good=True)
                 return answer

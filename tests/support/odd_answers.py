@@ -2,8 +2,8 @@
 """
 Answers of DescribeJobs that are no facts, made from the right ones; the same for the same seed.
 
-Each contradicts itself or cannot be read, so a client that looks can always tell. An answer that is merely untrue (a
-whole set without a job that is there, a running job as ended) is not among them: nobody can tell that.
+Each contradicts itself or cannot be read, so a client that checks can always tell. An answer that is merely untrue (a
+whole set without a job that is there, a running job as ended) is not among them: no client can tell that.
 """
 
 from __future__ import annotations
@@ -18,11 +18,26 @@ from support.odd_bodies import dumps
 from support.odd_values import Raw
 from support.spoiling_proxy import Call, Reply
 
-STATES = (None, "", " ", "succeed", "SUCCEEDED", "FINISHED", "\0", 0, 7, True, ["SUCCEED"], {"State": "FAILED"}, [], {})
+STATES: tuple[Any, ...] = (
+    None,
+    "",
+    " ",
+    "succeed",
+    "SUCCEEDED",
+    "FINISHED",
+    "\0",
+    0,
+    7,
+    True,
+    ["SUCCEED"],
+    {"State": "FAILED"},
+    [],
+    {},
+)
 
-PARTS = (None, 0, 7, True, "", "JobSet", {}, [], [None], [7, "x"], [[]], [{}], [{"JobId": None}])
+PARTS: tuple[Any, ...] = (None, 0, 7, True, "", "JobSet", {}, [], [None], [7, "x"], [[]], [{}], [{"JobId": None}])
 
-COUNTS = (None, "", "many", -1, 10**6, Raw("1e400"), Raw("NaN"), Raw(str(2**70)), [], {}, 0.5)
+COUNTS: tuple[Any, ...] = (None, "", "many", -1, 10**6, Raw("1e400"), Raw("NaN"), Raw(str(2**70)), [], {}, 0.5)
 
 PAGES = (
     b"",
@@ -66,7 +81,17 @@ ERRORS = (
     "\0",
 )
 
-ODD_ERRORS = (None, "InternalError", 7, [], ["InternalError"], {}, {"Code": None}, {"Message": "x"}, {"Code": ["x"]})
+ODD_ERRORS: tuple[Any, ...] = (
+    None,
+    "InternalError",
+    7,
+    [],
+    ["InternalError"],
+    {},
+    {"Code": None},
+    {"Message": "x"},
+    {"Code": ["x"]},
+)
 
 REFUSALS = ("InvalidParameter.JobIdMalformed", "InvalidParameterValue", "InvalidParameter", "MissingParameter")
 

@@ -292,7 +292,7 @@ class _Maker:
         """Say of a real job what contradicts itself, or what the cloud cannot know yet or does not know any more."""
         job_id = self.rng.choice(self._job_ids) if self._job_ids else "job-00000000"
         name, state = self.rng.choice(list(SETTLING.items()))
-        batch = {"JobId": job_id, "JobName": "odd", "JobState": state}
+        batch: Json = {"JobId": job_id, "JobName": "odd", "JobState": state}
         event = good_event(name, batch, time="1999-01-01T00:00:00Z")
         lie = self.rng.randrange(5)
         if lie == 0:

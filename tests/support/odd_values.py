@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class Raw(str):
     """JSON text that stands in a document as it is; no encoder would write it."""
@@ -54,7 +56,7 @@ TEXTS = (
     "x" * 5_000,
 )
 
-TIMES = (
+TIMES: tuple[Any, ...] = (
     "",
     "now",
     "0000-00-00T00:00:00Z",
@@ -84,7 +86,7 @@ TIMES = (
     True,
 )
 
-OTHERS = (None, True, False, 0, -1, 0.5, [], {}, [[]], [None], {"": None}, [1, "two", {"three": [4]}])
+OTHERS: tuple[Any, ...] = (None, True, False, 0, -1, 0.5, [], {}, [[]], [None], {"": None}, [1, "two", {"three": [4]}])
 
 KEYS = (
     "__type",

@@ -20,7 +20,7 @@ from urllib.parse import parse_qs
 
 import aiohttp
 
-START_LIMIT = 30.0
+from devtools.waits import LIMIT
 
 
 @dataclass(frozen=True)
@@ -188,8 +188,8 @@ def start_proxy(target: str, spoil: Spoil) -> Iterator[str]:
     thread = threading.Thread(target=lambda: asyncio.run(serve()), name="spoiling-proxy", daemon=True)
     thread.start()
     try:
-        yield ready.result(START_LIMIT)
+        yield ready.result(LIMIT)
     finally:
         if ended and thread.is_alive():
             ended[0]()
-        thread.join(START_LIMIT)
+        thread.join(LIMIT)

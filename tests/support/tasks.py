@@ -13,6 +13,8 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
 
+from devtools.waits import LIMIT
+
 RESCHEDULE_PAUSE = 0.1
 """Seconds until a rescheduled sensor pokes again, whatever date it asks for."""
 
@@ -80,12 +82,12 @@ class TaskRunner:
 
 
 async def first_event(trigger: Any) -> Any:
-    """Make the trigger again from what it serialises, as the triggerer does, and wait for its event."""
+    """Make the trigger again from what it serializes, as the triggerer does, and wait for its event."""
     _, kwargs = trigger.serialize()
-    # There is no worker whose end anybody would have to notice first.
+    # There is no worker whose end the scheduler would have to notice first.
     kwargs["hold"] = None
     events = type(trigger)(**kwargs).run()
     try:
-        return (await asyncio.wait_for(events.__anext__(), 60)).payload
+        return (await asyncio.wait_for(events.__anext__(), LIMIT)).payload
     finally:
         await events.aclose()

@@ -12,6 +12,8 @@ from typing import Any
 from airflow.triggers.base import BaseEventTrigger
 from airflow.triggers.shared_stream import SharedStreamManager
 
+from devtools.waits import LIMIT
+
 
 class Triggerer:
     """
@@ -38,7 +40,7 @@ class Triggerer:
 
     def run(self, trigger: BaseEventTrigger, *, for_task: bool = False) -> list[dict[str, Any]]:
         """
-        Run a trigger, made anew from what it serialises.
+        Run a trigger, made anew from what it serializes.
 
         :param for_task: Whether a deferred task waits for it; otherwise it is an asset watcher's.
         :return: The payloads that it has fired, which grow.
@@ -47,7 +49,7 @@ class Triggerer:
         trigger = type(trigger)(**kwargs)
         number = next(self._numbers)
         if for_task:
-            trigger._task_instance = SimpleNamespace(id=number, task_id="t")  # type: ignore[assignment]
+            trigger._task_instance = SimpleNamespace(id=number, task_id="t")
         payloads: list[dict[str, Any]] = []
         self._tasks.append(asyncio.ensure_future(self._run(number, trigger, payloads)))
         return payloads
@@ -76,7 +78,7 @@ class Triggerer:
         self._tasks[position].cancel()
         await asyncio.gather(self._tasks[position], return_exceptions=True)
 
-    async def until(self, holds: Callable[[], bool], *, timeout: float = 20) -> None:
+    async def until(self, holds: Callable[[], bool], *, timeout: float = LIMIT) -> None:
         """
         Wait until something that triggers bring about holds.
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.small_cloud import PLACEMENT, announced_job
+from support.emulator_helpers import PLACEMENT, announced_job
 
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.triggers.batch import BatchJobTrigger

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.small_cloud import address_of, first_payload
+from support.emulator_helpers import address_of, first_payload
 
 from airflow_batch_events.protocol.apis import tdmq
 from airflow_batch_events.protocol.sdk import SdkClient

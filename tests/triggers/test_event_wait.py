@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from support.small_cloud import address_of, first_payload
+from support.emulator_helpers import address_of, first_payload
 
 from airflow_batch_events.dispatch.deadline import Deadline
 from airflow_batch_events.protocol.apis import tdmq

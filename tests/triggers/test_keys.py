@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from support.small_cloud import address_of, announced_job, first_payload, submit_jobs
+from support.emulator_helpers import address_of, announced_job, first_payload, submit_jobs
 
 from airflow_batch_events.protocol.apis import tdmq
 from airflow_batch_events.protocol.sdk import AsyncSdkClient

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.small_cloud import PLACEMENT, address_of, announced_job, first_payload
+from support.emulator_helpers import PLACEMENT, address_of, announced_job, first_payload
 from support.triggerer import Triggerer
 
 from airflow_batch_events.dispatch.metrics import Counts

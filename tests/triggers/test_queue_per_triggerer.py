@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support.small_cloud import PLACEMENT, announced_job, first_payload
+from support.emulator_helpers import PLACEMENT, announced_job, first_payload
 
 from airflow_batch_events.cli.main import main
 from airflow_batch_events.hooks.batch import BatchHook

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from airflow.triggers.shared_stream import AdvanceItem, AdvanceOutcome
-from support.small_cloud import PLACEMENT, address_of, announced_job
+from support.emulator_helpers import PLACEMENT, address_of, announced_job
 from support.triggerer import Triggerer
 
 from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS, JOB_EVENTS, EventName

@@ -21,7 +21,7 @@ from airflow.sdk._shared.module_loading import import_string
 from airflow.sdk.exceptions import AirflowSensorTimeout
 from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
-from support.small_cloud import PLACEMENT, address_of, announced_job
+from support.emulator_helpers import PLACEMENT, address_of, announced_job
 
 from airflow_batch_events.events.environment import EnvOutcome
 from airflow_batch_events.events.outcome import Outcome

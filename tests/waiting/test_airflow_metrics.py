@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsLogger
 from airflow.sdk.observability import stats
-from support.small_cloud import address_of, announced_job, first_payload, submit_jobs
+from support.emulator_helpers import address_of, announced_job, first_payload, submit_jobs
 
 from airflow_batch_events.protocol.apis import tdmq
 from airflow_batch_events.protocol.sdk import AsyncSdkClient

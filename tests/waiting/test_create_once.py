@@ -8,8 +8,8 @@ import json
 import pytest
 from airflow.sdk.bases.operator import TriggerFailureReason
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferralError, TaskDeferralTimeout
+from support.emulator_helpers import address_of
 from support.environments import PLACEMENT, create, created, delete, env, small_account
-from support.small_cloud import address_of
 
 from airflow_batch_events.exceptions import (
     ApiParameterError,

@@ -4,7 +4,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from support.small_cloud import PLACEMENT, announced_job
+from support.emulator_helpers import PLACEMENT, announced_job
 
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID

@@ -15,8 +15,8 @@ from typing import Any
 import pendulum
 import pytest
 from airflow.sdk import DAG, BaseOperator
+from support.emulator_helpers import address_of
 from support.operators import JOB, PLACEMENT, public_operators, required_by
-from support.small_cloud import address_of
 from support.tasks import StateStore, TaskInstance, TaskRunner
 
 from airflow_batch_events.decorators.batch import BatchJobDecoratedOperator

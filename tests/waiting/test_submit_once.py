@@ -12,7 +12,7 @@ import json
 from contextlib import suppress
 
 import pytest
-from support.small_cloud import PLACEMENT, address_of
+from support.emulator_helpers import PLACEMENT, address_of
 from support.tasks import TaskRunner
 
 from airflow_batch_events.events.job_builder import build_job

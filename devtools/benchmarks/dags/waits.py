@@ -41,32 +41,32 @@ class GateSensor(BaseOperator):
 
 
 @task
-def jobs(params: dict) -> list[str]:
+def jobs(params: dict[str, Any]) -> list[str]:
     return Path(params["job_ids"]).read_text().split()
 
 
 @dag(schedule=None, params=PARAMS, max_active_tasks=MANY)
-def jobs_resumed_on_workers():
+def jobs_resumed_on_workers() -> None:
     BatchJobSensor.partial(**SETTINGS).expand(job_id=jobs())
 
 
 @dag(schedule=None, params=PARAMS, max_active_tasks=MANY)
-def jobs_ended_in_the_triggerer():
+def jobs_ended_in_the_triggerer() -> None:
     BatchJobSensor.partial(**SETTINGS, end_from_trigger=True).expand(job_id=jobs())
 
 
 @dag(schedule=None, params=PARAMS, max_active_tasks=MANY)
-def jobs_without_workers():
+def jobs_without_workers() -> None:
     BatchJobSensor.for_each(jobs(), **SETTINGS)
 
 
 @dag(schedule=None, params=PARAMS, max_active_tasks=MANY)
-def gates_resumed_on_workers():
+def gates_resumed_on_workers() -> None:
     GateSensor.partial(task_id="wait", file="{{ params.gate }}").expand(job_id=jobs())
 
 
 @dag(schedule=None, params=PARAMS, max_active_tasks=MANY)
-def gates_ended_in_the_triggerer():
+def gates_ended_in_the_triggerer() -> None:
     GateSensor.partial(task_id="wait", file="{{ params.gate }}", end_from_trigger=True).expand(job_id=jobs())
 
 

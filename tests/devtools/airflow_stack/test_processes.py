@@ -5,26 +5,29 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-import psutil
 import pytest
+from support.processes import has_ended, processes_in
 
-from devtools.airflow_stack.processes import ChildProcess, ProcessDiedError, stop_all
+from devtools.airflow_stack.processes import ChildProcess, ProcessDiedError, run_to_end, stop_all
+from devtools.waits import LIMIT, wait_until
+
+RunPython = Callable[[str], ChildProcess]
 
 # A child that moves into a process group of its own, as Airflow's workers do.
 WITH_WORKER = """
 import os, subprocess, sys, time
-code = "import os, time; os.setpgid(0, 0); print('worker', flush=True); time.sleep(60)"
+code = "import os, time; os.setpgid(0, 0); print('worker', flush=True); time.sleep(3600)"
 subprocess.Popen([sys.executable, "-c", code])
-time.sleep(60)
+time.sleep(3600)
 """
 
 
 @pytest.fixture
-def run_python(tmp_path: Path) -> Iterator[Callable[[str], ChildProcess]]:
+def run_python(tmp_path: Path) -> Iterator[RunPython]:
     started = []
 
     def run(code: str) -> ChildProcess:
@@ -38,21 +41,10 @@ def run_python(tmp_path: Path) -> Iterator[Callable[[str], ChildProcess]]:
 
 
 def wait_for_log(child: ChildProcess, text: str) -> None:
-    deadline = time.monotonic() + 20
-    while text not in child.tail():
-        assert time.monotonic() < deadline, child.tail()
-        time.sleep(0.01)
+    wait_until(lambda: text in child.tail() or None, failure=child.tail, interval=0.01)
 
 
-def has_ended(process: psutil.Process) -> bool:
-    """Ask whether a process has ended; one that nobody has asked for its status yet stays listed."""
-    try:
-        return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-def test_a_kill_ends_what_the_child_has_started_in_another_process_group(run_python) -> None:
+def test_a_kill_ends_workers(run_python: RunPython) -> None:
     child = run_python(WITH_WORKER)
     wait_for_log(child, "worker")
     members = child.members()
@@ -64,19 +56,19 @@ def test_a_kill_ends_what_the_child_has_started_in_another_process_group(run_pyt
     assert child.members() == []
 
 
-def test_a_stop_ends_workers_that_outlive_the_child(run_python) -> None:
+def test_a_stop_ends_workers_that_outlive_the_child(run_python: RunPython) -> None:
     child = run_python(WITH_WORKER)
     wait_for_log(child, "worker")
     (worker,) = [process for process in child.members() if process.pid != child.pid]
 
-    stop_all([child], grace=10)
+    stop_all([child], grace=LIMIT)
 
     assert has_ended(worker)
 
 
-def test_a_child_that_does_not_listen_is_killed_after_the_grace(run_python) -> None:
+def test_a_deaf_child_is_killed(run_python: RunPython) -> None:
     child = run_python(
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(900)"
     )
     wait_for_log(child, "deaf")
 
@@ -85,46 +77,45 @@ def test_a_child_that_does_not_listen_is_killed_after_the_grace(run_python) -> N
     assert not child.is_alive
 
 
-def test_a_child_may_end_as_it_likes_within_the_grace(run_python) -> None:
+def test_a_child_may_tidy_up(run_python: RunPython) -> None:
     child = run_python(
         "import signal, sys, time\n"
         "signal.signal(signal.SIGTERM, lambda *_: (print('tidied up', flush=True), sys.exit(0)))\n"
         "print('ready', flush=True)\n"
-        "time.sleep(60)"
+        "time.sleep(3600)"
     )
     wait_for_log(child, "ready")
 
-    stop_all([child], grace=20)
+    stop_all([child], grace=LIMIT)
 
     assert "tidied up" in child.tail()
 
 
-def test_a_child_that_died_is_reported_with_its_status_and_the_end_of_its_log(run_python) -> None:
+def test_a_dead_child_is_reported(run_python: RunPython) -> None:
     child = run_python("print('port is taken'); raise SystemExit(3)")
-    while child.is_alive:
-        time.sleep(0.01)
+    wait_until(lambda: not child.is_alive or None, failure=child.tail, interval=0.01)
 
     with pytest.raises(ProcessDiedError, match=r"part ended with exit status 3[\s\S]*port is taken"):
         child.check_alive()
 
 
-def test_a_child_that_was_killed_is_reported_with_the_signal(run_python) -> None:
-    child = run_python("import time; time.sleep(60)")
+def test_a_killed_child_is_reported(run_python: RunPython) -> None:
+    child = run_python("import time; time.sleep(3600)")
     child.kill()
 
     with pytest.raises(ProcessDiedError, match="part was ended by SIGKILL"):
         child.check_alive()
 
 
-def test_an_interruption_while_it_is_started_leaves_it_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Interrupted(subprocess.Popen):
-        def __init__(self, *arguments, **options) -> None:
+def test_an_interrupted_start_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(subprocess, "Popen", Interrupted)
     child = ChildProcess("part", [sys.executable, "-c", WITH_WORKER], env=os.environ, log=tmp_path / "part.log")
-    # Whoever runs these tests in the background ignores SIGINT.
+    # It is ignored by what a shell runs in the background.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -137,11 +128,26 @@ def test_an_interruption_while_it_is_started_leaves_it_known(tmp_path: Path, mon
     assert child.members() == []
 
 
-def test_a_child_that_was_never_started_needs_no_stop(tmp_path: Path) -> None:
+def test_a_child_that_was_never_started(tmp_path: Path) -> None:
     child = ChildProcess("part", [sys.executable], env=os.environ, log=tmp_path / "part.log")
 
-    stop_all([child], grace=10)
+    stop_all([child], grace=LIMIT)
 
     assert not child.is_alive
     with pytest.raises(RuntimeError, match="part has not been started"):
         child.check_alive()
+
+
+def test_a_command_is_run_to_its_end(tmp_path: Path) -> None:
+    code = "import os, sys; print(os.getcwd()); print('broken', file=sys.stderr); raise SystemExit(3)"
+
+    done = run_to_end([sys.executable, "-c", code], env=os.environ, cwd=tmp_path, timeout=LIMIT)
+
+    assert (done.returncode, done.stdout, done.stderr) == (3, f"{tmp_path}\n", "broken\n")
+
+
+def test_a_slow_command_is_killed_with_its_workers(tmp_path: Path) -> None:
+    with pytest.raises(subprocess.TimeoutExpired):
+        run_to_end([sys.executable, "-c", WITH_WORKER], env=os.environ, cwd=tmp_path, timeout=0.5)
+
+    assert processes_in(tmp_path) == []

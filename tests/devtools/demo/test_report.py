@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 
-from devtools.demo.expectations import PlannedRun, plan_runs
+from devtools.demo.expectations import ExpectedRun, expected_runs
 from devtools.demo.report import RunRecord, make_row
 
 ARRIVED = datetime(2026, 1, 1, 12, 0, 0, tzinfo=timezone.utc)
 
 
 @pytest.fixture
-def success() -> PlannedRun:
-    return plan_runs(20)[0]
+def success() -> ExpectedRun:
+    return expected_runs(20)[0]
 
 
 @pytest.fixture
-def fan_out() -> PlannedRun:
-    return plan_runs(3)[3]
+def fan_out() -> ExpectedRun:
+    return expected_runs(3)[3]
 
 
 def outcome(state: str = "SUCCEED", job_id: str = "job-1", source: str = "event") -> dict[str, Any]:
@@ -35,14 +35,14 @@ TASKS = [task("submit", "success"), task("branch", "success"), task("publish_res
 RIGHT = RunRecord(state="success", tasks=[*TASKS, task("raise_alarm", "skipped", None)], outcomes=[outcome()])
 
 
-def test_a_run_that_came_to_what_was_planned_has_no_problem(success) -> None:
+def test_an_expected_result_has_no_problem(success: ExpectedRun) -> None:
     row = make_row(success, RIGHT, {"job-1": ARRIVED})
 
     assert (row.run, row.job, row.outcome, row.ended_by) == ("success", "job-1", "SUCCEED", "event")
     assert (row.branch, row.seconds, row.problems) == ("publish_result", 2.5, ())
 
 
-def test_seconds_are_unknown_when_a_poll_ended_the_wait(success) -> None:
+def test_a_poll_has_no_latency(success: ExpectedRun) -> None:
     record = replace(RIGHT, outcomes=[outcome(source="api")])
 
     row = make_row(success, record, {"job-1": ARRIVED})
@@ -52,25 +52,25 @@ def test_seconds_are_unknown_when_a_poll_ended_the_wait(success) -> None:
     assert row.problems == ()
 
 
-def test_the_wrong_branch_is_a_problem(success) -> None:
+def test_the_wrong_branch_is_a_problem(success: ExpectedRun) -> None:
     record = replace(RIGHT, tasks=[task("publish_result", "skipped"), task("raise_alarm", "success")])
 
     assert make_row(success, record, {}).problems == ("went to raise_alarm instead of publish_result",)
 
 
-def test_both_branches_are_a_problem(success) -> None:
+def test_both_branches_are_a_problem(success: ExpectedRun) -> None:
     record = replace(RIGHT, tasks=[task("publish_result", "success"), task("raise_alarm", "success")])
 
     assert make_row(success, record, {}).problems == ("went to publish_result, raise_alarm instead of publish_result",)
 
 
-def test_the_wrong_outcome_is_a_problem_even_on_the_right_branch(success) -> None:
+def test_the_wrong_outcome_is_a_problem(success: ExpectedRun) -> None:
     record = replace(RIGHT, outcomes=[outcome("FAILED")])
 
     assert make_row(success, record, {}).problems == ("ended FAILED instead of SUCCEED",)
 
 
-def test_a_run_that_failed_before_its_wait_says_where(success) -> None:
+def test_an_early_failure_says_where(success: ExpectedRun) -> None:
     record = RunRecord("failed", [task("submit", "failed"), task("branch", "upstream_failed", None)], outcomes=[])
 
     row = make_row(success, record, {})
@@ -80,7 +80,7 @@ def test_a_run_that_failed_before_its_wait_says_where(success) -> None:
     assert (row.outcome, row.branch) == ("none", "none")
 
 
-def test_a_fan_out_counts_its_jobs_and_times_the_last_event(fan_out) -> None:
+def test_a_fan_out_counts_its_jobs(fan_out: ExpectedRun) -> None:
     outcomes = [outcome(job_id="a"), outcome(job_id="b"), outcome(job_id="c", source="api")]
     arrivals = {"a": ARRIVED.replace(second=1), "b": ARRIVED, "c": ARRIVED.replace(second=2)}
 
@@ -91,7 +91,7 @@ def test_a_fan_out_counts_its_jobs_and_times_the_last_event(fan_out) -> None:
     assert row.problems == ()
 
 
-def test_an_outcome_that_came_twice_does_not_make_up_for_a_missing_one(fan_out) -> None:
+def test_a_repeated_outcome_hides_no_missing_one(fan_out: ExpectedRun) -> None:
     outcomes = [outcome(job_id="a"), outcome(job_id="b"), outcome(job_id="b")]
 
     row = make_row(fan_out, RunRecord("success", [task("gather", "success")], outcomes), {})

@@ -8,11 +8,11 @@ import pytest
 from rich.console import Console
 
 from airflow_batch_events.events.message import BatchEvent
-from devtools.demo.expectations import plan_runs
+from devtools.demo.expectations import expected_runs
 from devtools.demo.report import Row
-from devtools.demo.terminal import Screen, describe_progress
+from devtools.demo.terminal import Terminal, describe_progress
 
-SUCCESS, FAILURE, _, FAN_OUT = plan_runs(2)
+SUCCESS, FAILURE, _, FAN_OUT = expected_runs(2)
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def row(run: str, *problems: str) -> Row:
     return Row(run, "job-1", "SUCCEED", "event", "publish_result", 1.25, problems)
 
 
-def test_progress_names_tasks_in_the_order_of_the_dag_and_omits_those_not_begun() -> None:
+def test_progress_names_tasks_in_order() -> None:
     tasks = [task("publish_result", None), task("branch", "deferred"), task("submit", "success")]
 
     assert describe_progress(SUCCESS, tasks).plain == "submit success, branch deferred"
@@ -41,11 +41,11 @@ def test_progress_counts_mapped_instances_by_state() -> None:
 
 
 def test_plain_output_tells_a_state_once(output: io.StringIO) -> None:
-    screen = Screen(Console(file=output, width=160))
+    terminal = Terminal(Console(file=output, width=160))
 
     for _ in range(3):
-        screen.progress(SUCCESS, "running", [task("submit", "running")])
-    screen.progress(SUCCESS, "success", [task("submit", "success")])
+        terminal.progress(SUCCESS, "running", [task("submit", "running")])
+    terminal.progress(SUCCESS, "success", [task("submit", "success")])
 
     lines = output.getvalue().splitlines()
     assert [line.split("run    ")[1] for line in lines] == [
@@ -57,7 +57,7 @@ def test_plain_output_tells_a_state_once(output: io.StringIO) -> None:
 def test_an_event_is_told_with_its_job_and_its_run(output: io.StringIO) -> None:
     event = BatchEvent("JOB_FAILED", batch={"JobId": "job-7", "JobName": "part"}, vars={"run": "failure"})
 
-    Screen(Console(file=output, width=160)).event(event)
+    Terminal(Console(file=output, width=160)).event(event)
 
     line = output.getvalue()
     assert "JOB_FAILED" in line
@@ -65,29 +65,29 @@ def test_an_event_is_told_with_its_job_and_its_run(output: io.StringIO) -> None:
     assert "failure" in line
 
 
-def test_markup_in_what_a_queue_delivers_is_shown_and_not_obeyed(output: io.StringIO) -> None:
+def test_markup_is_shown_as_it_is(output: io.StringIO) -> None:
     event = BatchEvent("[bold]JOB[/nonsense]", batch={"JobId": "[red]x"})
 
-    Screen(Console(file=output, width=160)).event(event)
+    Terminal(Console(file=output, width=160)).event(event)
 
     assert "[bold]JOB[/nonsense]" in output.getvalue()
     assert "[red]x" in output.getvalue()
 
 
 def test_the_table_shows_each_run_and_what_is_wrong(output: io.StringIO) -> None:
-    Screen(Console(file=output, width=160)).table([row("success"), row("failure", "went to no branch")])
+    Terminal(Console(file=output, width=160)).table([row("success"), row("failure", "went to no branch")])
 
     shown = output.getvalue()
     assert "1.2 s" in shown
-    assert "right" in shown
-    assert "wrong" in shown
+    assert "yes" in shown
+    assert " no" in shown
     assert "failure: went to no branch" in shown
 
 
 def test_a_terminal_gets_a_living_table(output: io.StringIO) -> None:
-    with Screen(Console(file=output, width=120, force_terminal=True)) as screen:
-        screen.step("Starting")
-        screen.progress(FAILURE, "running", [task("submit", "running")])
-        screen._live.refresh()
+    with Terminal(Console(file=output, width=120, force_terminal=True)) as terminal:
+        terminal.step("Starting")
+        terminal.progress(FAILURE, "running", [task("submit", "running")])
+        terminal._live.refresh()
 
     assert "elapsed" in output.getvalue()

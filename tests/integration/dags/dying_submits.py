@@ -101,7 +101,7 @@ SUBMIT: dict[str, Any] = {
 
 
 @dag(schedule=None, params={"topic": "t", "queue": "q", "tasks": 20, "seed": 1})
-def dying_submits():
+def dying_submits() -> None:
     rehearsal = DyingSubmitOperator(task_id="rehearsal", job=job("rehearsal"), **SUBMIT)
 
     @task
@@ -127,7 +127,7 @@ dying_submits()
 
 
 @dag(schedule=None, params={"topic": "t", "queue": "q", "tasks": 4})
-def cut_submits():
+def cut_submits() -> None:
     @task
     def describe(params: dict[str, Any]) -> list[dict[str, Any]]:
         return [job(f"cut-{number}") for number in range(params["tasks"])]

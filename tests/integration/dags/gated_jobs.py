@@ -16,7 +16,7 @@ from airflow_batch_events.sensors.batch import BatchJobSensor
     params={"gate": "/nowhere", "jobs": 1, "topic": "batch-events", "queue": "airflow-batch-events"},
     render_template_as_native_obj=True,
 )
-def gated_jobs():
+def gated_jobs() -> None:
     @task
     def describe(params: dict[str, Any]) -> list[dict[str, Any]]:
         return [
@@ -51,7 +51,7 @@ def gated_jobs():
         queue_name="{{ params.queue }}",
         deferrable=True,
         raise_on_failure=False,
-        timeout=600,
+        timeout=3600,
     ).expand(job_id=submit.output)
 
     @task

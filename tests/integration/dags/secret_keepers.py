@@ -56,5 +56,5 @@ with DAG("secret_keepers", schedule=None, params={"topic": "t", "queue": "q"}):
                 queue_name="{{ params.queue }}-refused",
                 tencentcloud_conn_id=f"secret_{key}",
                 deferrable=True,
-                timeout=60,
+                timeout=3600,
             )

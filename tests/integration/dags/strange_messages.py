@@ -19,6 +19,8 @@ PLACE = {"queue_name": QUEUE, "tencentcloud_conn_id": CONN_ID}
 GOOD = "good"
 EVENTS = 50
 MESSAGES = 5
+TIMEOUT = 6 * 3600
+"""Seconds; the test itself notices when nothing happens any more."""
 
 events_seen = Asset(
     name="strange_events",
@@ -33,7 +35,7 @@ events_seen = Asset(
     # One run at a time, so that each takes all events that have come meanwhile.
     max_active_runs=1,
 )
-def strange_events_seen():
+def strange_events_seen() -> None:
     @task
     def note(triggering_asset_events: Any = None) -> int:
         events = [event for events in triggering_asset_events.values() for event in events]
@@ -57,19 +59,19 @@ class MessageSensor(BaseSensorOperator):
 
 
 @dag(schedule=None, params={"jobs": [], "others": []})
-def strange_messages():
+def strange_messages() -> None:
     @task
     def job_ids(key: str, params: dict[str, Any]) -> list[str]:
-        return params[key]
+        return list(params[key])
 
     # Most of the waits begin and end in the triggerer, because fifty workers would take a minute.
     jobs = job_ids.override(task_id="jobs")("jobs")
-    BatchJobSensor.for_each(jobs, task_id="wait", raise_on_failure=False, timeout=900, **PLACE)
+    BatchJobSensor.for_each(jobs, task_id="wait", raise_on_failure=False, timeout=TIMEOUT, **PLACE)
     BatchJobSensor.partial(
-        task_id="wait_and_resume", raise_on_failure=False, deferrable=True, timeout=900, **PLACE
+        task_id="wait_and_resume", raise_on_failure=False, deferrable=True, timeout=TIMEOUT, **PLACE
     ).expand(job_id=job_ids.override(task_id="others")("others"))
-    BatchEventSensor(task_id="events", events=["TASK_SUCCEED"], job_name=GOOD, count=EVENTS, timeout=900, **PLACE)
-    MessageSensor.partial(task_id="message", timeout=900, max_active_tis_per_dagrun=1).expand(
+    BatchEventSensor(task_id="events", events=["TASK_SUCCEED"], job_name=GOOD, count=EVENTS, timeout=TIMEOUT, **PLACE)
+    MessageSensor.partial(task_id="message", timeout=TIMEOUT, max_active_tis_per_dagrun=1).expand(
         doc=[str(number) for number in range(MESSAGES)]
     )
 

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.providers.standard.sensors.filesystem import FileSensor
 from airflow.sdk import dag, task
 
 
 @dag(schedule=None, params={"folder": "/nowhere", "files": 1})
-def wait_for_files():
+def wait_for_files() -> None:
     @task
-    def paths(params: dict) -> list[str]:
+    def paths(params: dict[str, Any]) -> list[str]:
         return [f"{params['folder']}/{number}" for number in range(params["files"])]
 
     @task

@@ -13,7 +13,7 @@ from airflow_batch_events.sensors.batch import BatchJobSensor
 
 QUEUE = "airflow-batch-events"
 SUBMIT = {"placement": {"Zone": "ap-guangzhou-6"}, "topic_name": "batch-events"}
-WITHOUT_WORKER = {"start_from_trigger": True, "end_from_trigger": True, "queue_name": QUEUE, "timeout": 600}
+WITHOUT_WORKER = {"start_from_trigger": True, "end_from_trigger": True, "queue_name": QUEUE, "timeout": 3600}
 
 
 def gated(name: str, then: str = "exit 0") -> dict[str, Any]:
@@ -26,7 +26,7 @@ def gated(name: str, then: str = "exit 0") -> dict[str, Any]:
 
 
 @dag(schedule=None, params={"gate": "/nowhere", "jobs": 3})
-def without_workers():
+def without_workers() -> None:
     one = BatchSubmitJobOperator(task_id="one", job=gated("one"), wait_for_completion=False, **SUBMIT)
     wait_for_one = BatchJobSensor(task_id="wait_for_one", job_id=one.output, **WITHOUT_WORKER)
     wait_for_list = BatchJobSensor(task_id="wait_for_list", job_id=[one.output], **WITHOUT_WORKER)
@@ -44,11 +44,11 @@ def without_workers():
 
     many = BatchSubmitJobOperator.partial(task_id="many", wait_for_completion=False, **SUBMIT).expand(job=names())
     wait_for_many = BatchJobSensor.for_each(
-        many, task_id="wait_for_many", queue_name=QUEUE, raise_on_failure=False, timeout=600
+        many, task_id="wait_for_many", queue_name=QUEUE, raise_on_failure=False, timeout=3600
     )
 
     @task_group
-    def grouped(number: int):
+    def grouped(number: int) -> None:
         job = gated("grouped")
         submit = BatchSubmitJobOperator(task_id="submit", job=job, wait_for_completion=False, **SUBMIT)
         BatchJobSensor(task_id="wait", job_id=submit.output, **WITHOUT_WORKER)
@@ -68,7 +68,7 @@ def without_workers():
     @task
     def gather(
         single: dict[str, Any], listed: list[dict[str, Any]], mapped: list[dict[str, Any]], whole: dict[str, Any]
-    ):
+    ) -> dict[str, Any]:
         return {
             "single": single["state"],
             "listed": [outcome["state"] for outcome in listed],
@@ -78,7 +78,7 @@ def without_workers():
 
     @task
     def one_of(outcome: dict[str, Any]) -> str:
-        return outcome["job_id"]
+        return str(outcome["job_id"])
 
     gather(wait_for_one.output, wait_for_list.output, wait_for_many.output, whole.output)
     one_of.expand(outcome=wait_for_list.output)

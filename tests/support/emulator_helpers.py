@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of waits have in common: where an emulator is, jobs that announce their end, and waiting."""
+"""What tests do with an emulator: where it is, jobs that announce their end, and waiting for them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator, Iterable
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_batch_events.events.job_builder import build_job
 from airflow_batch_events.events.notifications import build_notifications
@@ -16,7 +16,7 @@ from tencent_batch_emulator.emulator import Emulator
 from tencent_batch_emulator.testing import RunningEmulator
 
 if TYPE_CHECKING:
-    from airflow.triggers.base import BaseTrigger
+    from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 PLACEMENT = {"Zone": "ap-guangzhou-6"}
 
@@ -50,7 +50,7 @@ async def submit_jobs(client: AsyncSdkClient, job: dict[str, Any], count: int) -
 
 async def first_payload(trigger: BaseTrigger) -> Any:
     """Return what a trigger fires."""
-    events = trigger.run()
+    events = cast("AsyncGenerator[TriggerEvent, None]", trigger.run())
     try:
         return (await events.__anext__()).payload
     finally:

@@ -40,7 +40,7 @@ def door() -> Door:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:8080", "[::1]:8080", "localhost"])
-async def test_this_machines_own_names_are_let_in_with_their_own_pages(door: Door, host: str) -> None:
+async def test_own_names_are_let_in(door: Door, host: str) -> None:
     assert await door(host=host)
     assert await door(host=host, origin=f"http://{host}")
     assert door.sent == []
@@ -49,17 +49,17 @@ async def test_this_machines_own_names_are_let_in_with_their_own_pages(door: Doo
 @pytest.mark.parametrize(
     "host", ["evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example", "", "0.0.0.0:8080", "\u00fc"]
 )
-async def test_a_name_that_was_made_to_point_here_is_refused(door: Door, host: str) -> None:
+async def test_foreign_names_are_refused(door: Door, host: str) -> None:
     assert not await door(host=host)
     assert door.sent[0]["status"] == 403
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:9999", "https://127.0.0.1:8080"])
-async def test_what_another_page_posts_is_refused_although_it_names_the_right_host(door: Door, origin: str) -> None:
+async def test_foreign_pages_are_refused(door: Door, origin: str) -> None:
     assert not await door(host="127.0.0.1:8080", origin=origin)
 
 
-async def test_a_request_with_no_host_or_with_two_is_refused(door: Door) -> None:
+async def test_no_host_or_two_are_refused(door: Door) -> None:
     assert not await door()
     assert not await door(host=["127.0.0.1:8080", "evil.example"])
 
