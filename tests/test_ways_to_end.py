@@ -22,6 +22,7 @@ from airflow.sdk.exceptions import (
     AirflowSkipException,
     TaskDeferred,
 )
+from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
 from support.emulator_helpers import PLACEMENT, announced_job
 
@@ -31,7 +32,6 @@ from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.operators.batch import BatchSubmitJobOperator
 from airflow_batch_events.sensors.batch import BatchJobSensor
 from airflow_batch_events.triggers.batch import BatchJobTrigger
-from airflow_batch_events.waiting import task_completion
 from tencent_batch_emulator.faults.rules import parse_fault
 from tencent_batch_emulator.testing import RunningEmulator
 
@@ -127,7 +127,7 @@ async def fire(kwargs: Mapping[str, Any], attempt: Attempt) -> TriggerEvent:
             attempt.xcoms[key] = value
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(task_completion.XCom, "aset", aset)
+        patch.setattr(XCom, "aset", aset)
         events = trigger.run()
         try:
             return await asyncio.wait_for(events.__anext__(), 60)
