@@ -39,7 +39,7 @@ PICKED_UP = 40.0
 SETTLE = 12.0
 """Seconds for the first trigger of a triggerer to read its connection, and for the first polls."""
 
-LOOK_AGAIN = 1.0
+POLL_INTERVAL = 1.0
 """Seconds between two questions for a run. With a thousand tasks each would take the API server, on which all tasks
 depend, a tenth of a second or more, if it were for more than a number."""
 
@@ -151,7 +151,7 @@ def _wait_for(stack: AirflowStack, dag_id: str, run_id: str, state: str, tasks: 
         lambda: count() >= tasks or None,
         timeout=LIMIT,
         failure=lambda: f"only {count()} of {tasks} tasks of {dag_id} became {state} within {LIMIT:g} s",
-        interval=LOOK_AGAIN,
+        interval=POLL_INTERVAL,
     )
 
 
