@@ -185,7 +185,7 @@ def _decode(layer: object) -> object | None:
 
 
 def _as_text(layer: str | bytes) -> str:
-    # Whoever cut a name perhaps cut a character in two; the rest of the event is as good as any.
+    # A name that was cut may end in half a character; the rest of the event is as good as any.
     if isinstance(layer, bytes):
         layer = layer.decode(json.detect_encoding(layer), "replace")
     elif not layer.isascii():

@@ -50,8 +50,8 @@ class CmqHook(TencentCloudHook):
         """
         Let a queue deliver again what was deleted from it since a time; doing it twice does no harm.
 
-        Watchers that run recognise the last ten thousand events that they have fired. After a restart they fire them
-        again, with the same ``event_id`` in the payload.
+        Watchers that run recognize the last 100,000 events that they have fired. After a restart they fire them again,
+        with the same ``event_id`` in the payload.
 
         :param queue_name: The queue; message rewind must have been on for it when the messages were deleted.
         :param to: ``-2h``, ``-1d12h``; ISO 8601, in UTC where it names no offset; or a datetime.

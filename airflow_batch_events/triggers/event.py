@@ -43,7 +43,7 @@ class BatchEventTrigger(WatcherTrigger):
     """
     Fire for each event that matches; what is left out matches everything.
 
-    Delivery is at least once. A triggerer remembers the last ten thousand events that each watcher has fired and does
+    Delivery is at least once. A triggerer remembers the last 100,000 events that each watcher has fired and does
     not fire them again, however often they are delivered, a rewind of the queue included. After it was killed an event
     may fire again; then it has the same ``event_id``. The payload is the event: ``event_id``, ``event_name``,
     ``event_time``, ``region``, ``event_vars``, ``job_id`` and the cloud's ``batch`` object.

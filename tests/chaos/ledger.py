@@ -56,7 +56,7 @@ class Row:
     wrongs: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the row as JSON-serialisable data."""
+        """Return the row as JSON-serializable data."""
         return asdict(self)
 
 
