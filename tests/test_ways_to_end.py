@@ -195,7 +195,7 @@ SENSOR_CASES: dict[str, tuple[list[str], Callable[[list[str]], Any], dict[str, A
     "one has failed when the time is over": (
         [BAD, ENDLESS],
         list,
-        {"timeout": 2.0},
+        {"timeout": 5.0},
         None,
         BatchJobFailedError.__name__,
     ),
@@ -292,7 +292,7 @@ OPERATOR_CASES: dict[str, tuple[str, dict[str, Any], str | None, str | None]] = 
     "succeeded": (GOOD, {}, "SUCCEED", None),
     "multiple_outputs": (GOOD, {"multiple_outputs": True}, "SUCCEED", None),
     "failed": (BAD, {}, None, BatchJobFailedError.__name__),
-    "time is over": (ENDLESS, {"execution_timeout": timedelta(seconds=1)}, None, "BatchJobTimeoutError"),
+    "time is over": (ENDLESS, {"execution_timeout": timedelta(seconds=4)}, None, "BatchJobTimeoutError"),
 }
 
 
