@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the ``call`` fixture is, and how a refusal is expected."""
+"""What the ``call`` fixture is, a queue as it is read back, and how a refusal is expected."""
 
 from __future__ import annotations
 
@@ -21,3 +21,9 @@ def refused(code: str, text: str = "") -> Iterator[None]:
         yield
     assert caught.value.code == code
     assert text in caught.value.message
+
+
+async def detail(call: Call, name: str = "jobs") -> dict[str, Any]:
+    """Return a queue as the control plane shows it."""
+    view: dict[str, Any] = (await call("DescribeCmqQueueDetail", QueueName=name))["QueueDescribe"]
+    return view

@@ -7,52 +7,10 @@ import re
 from typing import Any
 
 import pytest
-from helpers.tdmq_calls import Call, refused
-from tencentcloud.tdmq.v20200217 import models
+from helpers.tdmq_calls import Call, detail, refused
 
 from tencent_batch_emulator.clock import Clock
 from tencent_batch_emulator.services.cmq.broker import Broker
-from tencent_batch_emulator.services.tdmq.service import TdmqService
-
-
-async def detail(call: Call, name: str = "jobs") -> dict[str, Any]:
-    view: dict[str, Any] = (await call("DescribeCmqQueueDetail", QueueName=name))["QueueDescribe"]
-    return view
-
-
-def test_every_cmq_action_of_the_vendors_client_is_there(broker: Broker) -> None:
-    from tencentcloud.tdmq.v20200217.tdmq_client import TdmqClient
-
-    documented = {name for name in vars(TdmqClient) if "Cmq" in name}
-    assert documented <= set(TdmqService(broker).actions)
-    assert len(documented) >= 20
-
-
-async def test_a_new_queue_has_the_documented_defaults(call: Call) -> None:
-    created = await call("CreateCmqQueue", QueueName="jobs")
-    assert re.fullmatch(r"cmqq-[a-z0-9]{6,12}", created["QueueId"])
-    view = await detail(call, "JOBS")
-    assert set(view) == {name[1:] for name in vars(models.CmqQueue())}
-    assert view == {
-        **view,
-        "QueueId": created["QueueId"],
-        "QueueName": "jobs",
-        "PollingWaitSeconds": 0,
-        "VisibilityTimeout": 30,
-        "MaxMsgSize": 1_048_576,
-        "MsgRetentionSeconds": 3600,
-        "RewindSeconds": 0,
-        "MaxDelaySeconds": 3600,
-        "CreateTime": 1_700_000_000_250,
-        "LastModifyTime": 1_700_000_000_250,
-        "TenantId": "cmq-1250000001",
-        "NamespaceName": "CMQ_QUEUE-jobs",
-        "Status": 1,
-        "MaxUnackedMsgNum": 100_000,
-        "MaxMsgBacklogSize": 10_737_418_240,
-        **dict.fromkeys(["RewindMsgNum", "MinMsgTime", "Transaction", "TransactionPolicy", "Tags"]),
-        **dict.fromkeys(["DeadLetterSource", "DeadLetterPolicy"]),
-    }
 
 
 async def test_what_was_set_is_read_back_whatever_its_json_type(call: Call) -> None:
@@ -72,13 +30,6 @@ async def test_what_was_set_is_read_back_whatever_its_json_type(call: Call) -> N
     assert {name: one[name] for name in settings} == settings
     assert {name: two[name] for name in settings} == settings
     assert one["Tags"] == [{"TagKey": "team", "TagValue": "a"}]
-
-
-async def test_a_transactional_queue_shows_its_policy(call: Call) -> None:
-    await call("CreateCmqQueue", QueueName="jobs", Transaction=1, FirstQueryInterval=30, MaxQueryCount=5)
-    view = await detail(call)
-    assert view["Transaction"] is True
-    assert view["TransactionPolicy"] == {"FirstQueryInterval": 30, "MaxQueryCount": 5}
 
 
 @pytest.mark.parametrize(
@@ -196,41 +147,3 @@ async def test_dead_letters_are_bound_shown_and_unbound(call: Call) -> None:
     assert (await detail(call))["DeadLetterPolicy"] is None
     await call("DeleteCmqQueue", QueueName="dead")
     assert dead["QueueId"] != source["QueueId"]
-
-
-async def test_lists_are_filtered_by_name_and_tag(call: Call) -> None:
-    for name, team in (("jobs-a", "red"), ("jobs-b", "blue"), ("Other", "red")):
-        await call("CreateCmqQueue", QueueName=name, Tags=[{"TagKey": "team", "TagValue": team}])
-
-    async def names(**params: Any) -> list[str]:
-        answer = await call("DescribeCmqQueues", **params)
-        assert answer["TotalCount"] == len(answer["QueueList"])
-        return [queue["QueueName"] for queue in answer["QueueList"]]
-
-    assert await names() == ["jobs-a", "jobs-b", "Other"]
-    assert await names(QueueName="OBS") == ["jobs-a", "jobs-b"]
-    assert await names(QueueNameList=["other", "nowhere"]) == ["Other"]
-    red = [{"Name": "tag:team", "Values": ["red", "green"]}]
-    assert await names(IsTagFilter=True, Filters=red) == ["jobs-a", "Other"]
-    assert await names(IsTagFilter="true", Filters=red, QueueName="jobs") == ["jobs-a"]
-    with refused("InvalidParameterValue", "IsTagFilter"):
-        await names(Filters=red)
-    with refused("InvalidParameterValue", "color"):
-        await names(IsTagFilter=True, Filters=[{"Name": "color", "Values": ["red"]}])
-
-
-async def test_lists_come_in_pages(call: Call, broker: Broker) -> None:
-    for number in range(60):
-        broker.create_queue(f"q{number:02}")
-
-    async def names(**params: Any) -> list[str]:
-        answer = await call("DescribeCmqQueues", **params)
-        assert answer["TotalCount"] == 60
-        return [queue["QueueName"] for queue in answer["QueueList"]]
-
-    assert await names() == [f"q{number:02}" for number in range(20)]
-    assert await names(Offset=50, Limit=50) == [f"q{number:02}" for number in range(50, 60)]
-    assert await names(Offset="60", Limit="1") == []
-    for wrong in ({"Limit": 51}, {"Limit": 0}, {"Offset": -1, "Limit": 1}, {"Offset": 1}):
-        with refused("InvalidParameterValue"):
-            await names(**wrong)
