@@ -73,7 +73,7 @@ async def test_a_job_shows_its_tasks_output_and_events(emulator: Emulator, clien
         assert part in shown
 
 
-async def test_a_job_without_subscribers_shows_why_its_event_was_lost(emulator: Emulator, client: SignedClient) -> None:
+async def test_a_job_without_subscribers_shows_its_lost_event(emulator: Emulator, client: SignedClient) -> None:
     job_id = await submit(client, "JOB_SUCCEED")
     await ended(emulator, job_id)
 
