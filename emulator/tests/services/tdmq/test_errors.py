@@ -13,7 +13,7 @@ DOCUMENTED = {code for name, code in vars(errorcodes).items() if name.isupper()}
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_every_fault_has_a_documented_code_and_keeps_its_text(name: str) -> None:
+def test_every_fault_has_a_documented_code_and_its_text(name: str) -> None:
     fault = make(name)
     error = api_error(fault)
     assert error.code in DOCUMENTED
