@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rooms of the emulator: imports go one way between them, and none needs another project's package."""
+"""The rooms of the emulator: imports go one way, none needs another project's package, and each module is tested."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import tencent_batch_emulator
 
 NAME = "tencent_batch_emulator"
 PACKAGE = Path(tencent_batch_emulator.__file__).parent
+TESTS = Path(__file__).parent
 
 # From the ground up; a room imports what is below it, never what is beside or above it.
 FLOORS = (
@@ -71,3 +72,10 @@ def test_only_what_is_declared_is_imported() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_module_is_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 400
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if path.name != "__init__.py"], ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_a_module_has_its_tests_in_the_file_of_its_name(path: Path) -> None:
+    assert (TESTS / path.relative_to(PACKAGE).with_name(f"test_{path.name}")).is_file()

@@ -44,7 +44,7 @@ def test_the_codes_that_clients_match_on(name: str, code: int, module: int) -> N
     assert (fault.code, fault.module) == (code, module)
 
 
-def test_a_batch_that_was_not_deleted_says_whether_any_of_it_was() -> None:
+def test_a_batch_says_whether_any_of_it_was_deleted() -> None:
     assert str(errors.deletes_failed(all_of_them=True)) == "6020 (10290)batch delete message failed"
     assert str(errors.deletes_failed(all_of_them=False)) == "6010 (10150)delete message partially failed"
 

@@ -20,7 +20,7 @@ async def test_jobs_are_listed_newest_first_in_pages_of_twenty(cloud: Cloud) -> 
     assert [one["JobId"] for one in first["JobSet"] + rest["JobSet"]] == ids[::-1]
 
 
-async def test_unknown_ids_are_left_out_and_repeated_ones_appear_once(cloud: Cloud) -> None:
+async def test_unknown_ids_are_left_out_and_others_appear_once(cloud: Cloud) -> None:
     job_id = await cloud.submit(job())
     answer = await cloud.call("DescribeJobs", JobIds=[UNKNOWN, job_id, job_id], Limit=100)
     assert answer["TotalCount"] == 1
