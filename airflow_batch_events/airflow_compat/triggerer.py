@@ -58,7 +58,7 @@ async def finish_although_cancelled(work: Awaitable[None]) -> None:
     Source: ``jobs/triggerer_job_runner.py``, lines 1397 and 1658. Since: 3.3, which has ``on_kill``. It can go when a
     trigger is cancelled once.
 
-    :param work: What must have a bound of its own.
+    :param work: What must have its own bound.
     """
     task = asyncio.ensure_future(work)
     _unfinished.add(task)

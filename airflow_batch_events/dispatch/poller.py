@@ -55,7 +55,7 @@ class Poller:
     Poll the jobs of a schedule.
 
     :param name: What log lines call those who wait: their queue and connection.
-    :param describe: One DescribeJobs call for up to 100 ids; without retries of its own.
+    :param describe: One DescribeJobs call for up to 100 ids; it does not retry.
     :param listener: Takes what the polls bring.
     :param schedule: Says when each job is polled. Who brings a poll forward calls :meth:`wake`.
     :param metrics: Where counts go.
