@@ -17,7 +17,7 @@ from helpers.signed_client import SignedClient
 from helpers.vendor_actions import TRIALS, World, make_world
 
 from tencent_batch_emulator.admin.admin_api import PREFIX
-from tencent_batch_emulator.admin.request_log import KEPT, MAX_COUNTERS, MAX_TEXT, Call, RequestLog
+from tencent_batch_emulator.admin.request_log import KEPT, MAX_COUNTERS, MAX_TARGET, MAX_TEXT, Call, RequestLog
 from tencent_batch_emulator.emulator import Emulator
 from tencent_batch_emulator.http.cmq_endpoint import ACTIONS
 from tencent_batch_emulator.services.batch.settings import Delays
@@ -188,9 +188,10 @@ def test_the_log_keeps_a_little_of_many_calls() -> None:
 
     assert (len(log), len(log.counters), log.count()) == (KEPT, MAX_COUNTERS + 1, KEPT + 5000)
     assert {"service": "?", "action": "?", "code": "?", "count": 5000} in log.counters
-    assert all(
-        len(text) == MAX_TEXT and text.endswith("...") for text in (log.last(1)[0].target, log.last(1)[0].client)
-    )
+    kept = log.last(1)[0]
+    assert (len(kept.target), len(kept.client)) == (MAX_TARGET, MAX_TEXT)
+    assert kept.target.endswith("...")
+    assert kept.client.endswith("...")
 
 
 def test_the_generator_makes_the_same_of_the_same_seed() -> None:

@@ -2,7 +2,7 @@
 """
 Which calls were made: the last ones with their details, all of them as counters.
 
-Users and benchmarks count API calls with it. Whatever callers send, it stays below some 30 MB: so many calls are kept,
+Users and benchmarks count API calls with it. Whatever callers send, it stays below some 80 MB: so many calls are kept,
 so much of each text, and so many counters; the server hands in only names of services and actions that it knows.
 """
 
@@ -20,7 +20,10 @@ LEFT = "LEFT"
 KEPT = 10_000
 
 MAX_TEXT = 256
-"""Characters that are kept of each text; what is longer ends with ``...``."""
+"""Characters that are kept of each text but the target; what is longer ends with ``...``."""
+
+MAX_TARGET = 1_400
+"""The same of the target: DescribeJobs takes the ids of 100 jobs."""
 
 MAX_COUNTERS = 10_000
 """How many services, actions and codes are told apart; what comes after that counts as ``?``."""
@@ -33,7 +36,8 @@ class Call(msgspec.Struct, frozen=True):
     :param time: Unix seconds by the emulator's clock at which it was answered.
     :param service: ``batch``, ``tdmq``, ``sts`` or ``cmq``.
     :param action: Its documented name; ``?`` for one that does not exist.
-    :param target: The queue, topic, job or environment that it named; empty when it named none.
+    :param target: The queue, topic, job or environment that it named, several ids as ``job-a, job-b``; empty when it
+        named none.
     :param code: ``OK``, the error code, ``HTTP500``, ``CUT`` (the connection was cut, by a fault or for want of
         memory) or ``LEFT`` (the client cut it).
     :param seconds: How long the answer took, by the machine's clock.
@@ -53,7 +57,8 @@ class Call(msgspec.Struct, frozen=True):
     client: str
 
 
-_TEXTS = ("service", "action", "target", "code", "secret_id", "request_id", "client")
+_LIMITS = dict.fromkeys(("service", "action", "code", "secret_id", "request_id", "client"), MAX_TEXT)
+_LIMITS["target"] = MAX_TARGET
 
 
 class RequestLog:
@@ -123,5 +128,5 @@ class RequestLog:
 
 def _cut(call: Call) -> Call:
     """Return a call with no text longer than it may be."""
-    long = {name: text[: MAX_TEXT - 3] + "..." for name in _TEXTS if len(text := getattr(call, name)) > MAX_TEXT}
+    long = {name: text[: most - 3] + "..." for name, most in _LIMITS.items() if len(text := getattr(call, name)) > most}
     return msgspec.structs.replace(call, **long) if long else call

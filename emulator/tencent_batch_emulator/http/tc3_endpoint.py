@@ -37,6 +37,7 @@ _THROTTLED = ("RequestLimitExceeded", "Your current request times equals or exce
 # What a request is about, for the log and for faults that match a queue or topic.
 _QUEUE_FIELDS = ("QueueName", "SourceQueueName")
 _OTHER_TARGETS = ("JobId", "EnvId", "TaskTemplateId")
+_LISTS_OF_TARGETS = ("JobIds", "EnvIds", "TaskTemplateIds")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -79,8 +80,7 @@ class Tc3Endpoint:
 
         queue = next((name for field in _QUEUE_FIELDS if (name := _text(params.get(field)))), "")
         topic = _text(params.get("TopicName"))
-        others = (_text(params.get(field)) for field in _OTHER_TARGETS)
-        exchange.target = queue or topic or next((name for name in others if name), "")
+        exchange.target = queue or topic or _other_target(params)
         traits = {"service": exchange.service, "action": exchange.action, "queue": queue, "topic": topic}
         faults = self._plan.for_request(traits)
         if not self._limiter.admits_call(exchange.service, exchange.action, caller.region, caller.account):
@@ -153,7 +153,7 @@ async def _call(exchange: Exchange, handler: Handler, params: Params, caller: Ca
         return _refuse(exchange, "InternalError", "An internal error occurred; see the emulator's log.")
     if not exchange.target:
         # What a creation was about is known only now.
-        exchange.target = next((name for field in _OTHER_TARGETS if (name := _text(result.get(field)))), "")
+        exchange.target = _other_target(result)
     return Reply(_encode({"Response": {**result, "RequestId": exchange.request_id}}))
 
 
@@ -206,6 +206,17 @@ def _with_lists(node: Any) -> Any:
     if all(_INDEX.fullmatch(name) for name in node):
         return [_with_lists(node[name]) for name in sorted(node, key=int)]
     return {name: _with_lists(value) for name, value in node.items()}
+
+
+def _other_target(fields: Params) -> str:
+    """Return the job or environment that a request or an answer names, or all of them."""
+    if name := next((name for field in _OTHER_TARGETS if (name := _text(fields.get(field)))), ""):
+        return name
+    for field in _LISTS_OF_TARGETS:
+        if isinstance(names := fields.get(field), list):
+            # More than the API takes are refused, and not worth a long text.
+            return ", ".join(_text(name) for name in names[:100])
+    return ""
 
 
 def _text(value: object) -> str:

@@ -80,3 +80,10 @@ async def test_an_api_request_that_is_too_large_is_told_so(client: SignedClient)
     answer = await client.api("DescribeJobs", content=b" " * (10 * 1024 * 1024 + 1))
 
     assert answer["Error"]["Code"] == "RequestSizeLimitExceeded"
+
+
+async def test_the_log_names_all_that_a_call_asks_for(client: SignedClient, emulator: Emulator) -> None:
+    one, other = await submit(client), await submit(client)
+    await client.api("DescribeJobs", {"JobIds": [one, other]})
+
+    assert emulator.requests.last(1)[0].target == f"{one}, {other}"
