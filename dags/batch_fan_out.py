@@ -27,7 +27,7 @@ with DAG(
     doc_md=__doc__,
     params={
         "jobs": Param(20, type="integer", minimum=1, maximum=500, description="How many jobs to run."),
-        "seconds": Param(10, type="integer", minimum=0, description="How many seconds each job sleeps."),
+        "command": Param("sleep 10", type="string", description="The shell command that each job runs."),
         "zone": Param("ap-guangzhou-6", type="string"),
         "instance_type": Param("S5.MEDIUM2", type="string"),
         "image_id": Param("img-eb30mz89", type="string"),
@@ -38,7 +38,6 @@ with DAG(
     @task
     def describe_jobs(params: dict[str, Any]) -> list[dict[str, Any]]:
         """Describe one job for each part of the work."""
-        work = f"sleep {params['seconds']}"
         env_data = {"InstanceType": params["instance_type"], "ImageId": params["image_id"]}
         return [
             {
@@ -46,7 +45,7 @@ with DAG(
                 "Tasks": [
                     {
                         "TaskName": "main",
-                        "Application": {"DeliveryForm": "LOCAL", "Command": f"{work}; echo part {part}"},
+                        "Application": {"DeliveryForm": "LOCAL", "Command": f"{params['command']}; echo part {part}"},
                         "ComputeEnv": {"EnvType": "MANAGED", "EnvData": env_data},
                     }
                 ],

@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Which runs the demo starts, and how each is expected to end.
-
-Every job runs for some seconds: a job that ends before its wait begins is seen by the wait's first poll and needs no
-event, and the demo is there to show events.
 """
 
 from __future__ import annotations
@@ -48,18 +45,19 @@ class ExpectedRun:
     is_mapped: bool = False
 
 
-def expected_runs(jobs: int) -> tuple[ExpectedRun, ...]:
+def expected_runs(jobs: int, command: str) -> tuple[ExpectedRun, ...]:
     """
     Return the runs of the demo: three that branch, one that fans out.
 
     :param jobs: How many jobs the last one runs.
+    :param command: The shell command that each job runs until it may end.
     """
     return (
-        _branching("success", "sleep 15; echo all is well", state="SUCCEED", branch="publish_result"),
-        _branching("failure", "sleep 15; echo no such file >&2; exit 3", state="FAILED", branch="raise_alarm"),
+        _branching("success", f"{command}; echo all is well", state="SUCCEED", branch="publish_result"),
+        _branching("failure", f"{command}; echo no such file >&2; exit 3", state="FAILED", branch="raise_alarm"),
         _branching(
             "interruption",
-            "sleep 15; exit 4",
+            f"{command}; exit 4",
             state="FAILED_INTERRUPTED",
             branch="raise_alarm",
             failed_action="INTERRUPT",
@@ -67,7 +65,7 @@ def expected_runs(jobs: int) -> tuple[ExpectedRun, ...]:
         ExpectedRun(
             title="fan-out",
             dag_id="batch_fan_out",
-            conf={"jobs": jobs, "seconds": 14},
+            conf={"jobs": jobs, "command": command},
             tasks=("describe_jobs", "submit", "wait", "gather"),
             wait_task="wait",
             outcome_key="return_value",

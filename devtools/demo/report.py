@@ -79,6 +79,8 @@ def _problems(
         problems.append(f"{len(set(job_ids))} of {expected.jobs} jobs have an outcome")
     if wrong := {state: count for state, count in states.items() if state != expected.state}:
         problems.append(f"ended {_listed(Counter(wrong))} instead of {expected.state}")
+    if others := sum(outcome["source"] != "event" for outcome in record.outcomes):
+        problems.append(f"{others} of {len(record.outcomes)} waits were not ended by an event")
     if list(taken) != [expected.branch]:
         problems.append(f"went to {', '.join(taken) or 'no branch'} instead of {expected.branch}")
     return problems

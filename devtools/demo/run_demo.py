@@ -19,6 +19,7 @@ from devtools.airflow_stack.airflow_api import FINISHED_RUN, AirflowApi
 from devtools.airflow_stack.stack import AirflowStack
 from devtools.demo.event_recorder import EventRecorder
 from devtools.demo.expectations import OWN_QUEUE, QUEUE, TOPIC, ExpectedRun, expected_runs
+from devtools.demo.job_gate import JobGate
 from devtools.demo.report import Row, RunRecord, make_row
 from devtools.demo.terminal import Terminal
 from devtools.emulator_process import CONN_ID, EmulatorProcess, provision
@@ -72,14 +73,15 @@ def _run(terminal: Terminal, started: contextlib.ExitStack, home: Path, *, dags:
     )
     terminal.say(f"Airflow: {airflow.address}   Cloud console: {cloud.endpoint}")
 
-    runs = expected_runs(jobs)
+    gate = JobGate(home, cloud, jobs + _BRANCHING_JOBS)
+    runs = expected_runs(jobs, gate.command)
     with EventRecorder(cloud.access(), OWN_QUEUE, terminal.event) as recorder:
         terminal.step(f"Starting {len(runs)} runs: {', '.join(run.title for run in runs)}")
         for dag_id in dict.fromkeys(run.dag_id for run in runs):
             airflow.api.unpause(dag_id)
         for run in runs:
             airflow.api.trigger(run.dag_id, run.conf, run_id=run.title)
-        _watch(terminal, airflow, recorder, runs)
+        _watch(terminal, airflow, recorder, runs, gate)
         rows = _results(airflow.api, runs, recorder.settled_at)
     terminal.close()
     terminal.table(rows)
@@ -90,7 +92,9 @@ def _run(terminal: Terminal, started: contextlib.ExitStack, home: Path, *, dags:
     return as_expected
 
 
-def _watch(terminal: Terminal, airflow: AirflowStack, recorder: EventRecorder, runs: Sequence[ExpectedRun]) -> None:
+def _watch(
+    terminal: Terminal, airflow: AirflowStack, recorder: EventRecorder, runs: Sequence[ExpectedRun], gate: JobGate
+) -> None:
     """Show how far the runs are until all have ended or time is up; the table then says what is missing."""
     deadline = time.monotonic() + _RUN_LIMIT
     open_runs = list(runs)
@@ -105,6 +109,10 @@ def _watch(terminal: Terminal, airflow: AirflowStack, recorder: EventRecorder, r
             terminal.progress(run, state, [task for task in tasks if task["dag_run_id"] == run.title])
             if state in FINISHED_RUN:
                 open_runs.remove(run)
+        # A run that ends before its jobs may end has failed, and leaves a job that nobody will watch.
+        if not gate.is_open and (len(open_runs) < len(runs) or gate.all_are_watched()):
+            terminal.step("Every job is watched by event: letting the jobs end")
+            gate.open()
         time.sleep(_POLL_INTERVAL)
     for run in open_runs:
         terminal.say(f"{run.title} did not end within {_RUN_LIMIT} s")

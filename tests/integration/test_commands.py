@@ -44,7 +44,7 @@ def test_airflow_tests_the_connection(stack: AirflowStack) -> None:
     ("dag_id", "conf"),
     [
         ("batch_branch_on_result", {"command": "sleep 2; exit 3"}),
-        ("batch_fan_out", {"jobs": 3, "seconds": 2}),
+        ("batch_fan_out", {"jobs": 3, "command": "sleep 2"}),
     ],
 )
 def test_an_example_runs_as_a_dag_test(

@@ -31,7 +31,7 @@ LIMIT = 180
 STARTED: dict[str, dict[str, Any]] = {
     "batch_branch_on_result": {"command": "exit 3"},
     "batch_compute_env": {"nodes": 1, "more_nodes": 2},
-    "batch_fan_out": {"jobs": 3, "seconds": 1},
+    "batch_fan_out": {"jobs": 3, "command": "sleep 1"},
     "batch_job_decorator": {"parts": 3},
     "batch_wait_without_worker": {"jobs": 3, "seconds": 1},
 }

@@ -15,12 +15,12 @@ ARRIVED = datetime(2026, 1, 1, 12, 0, 0, tzinfo=timezone.utc)
 
 @pytest.fixture
 def success() -> ExpectedRun:
-    return expected_runs(20)[0]
+    return expected_runs(20, "sleep 1")[0]
 
 
 @pytest.fixture
 def fan_out() -> ExpectedRun:
-    return expected_runs(3)[3]
+    return expected_runs(3, "sleep 1")[3]
 
 
 def outcome(state: str = "SUCCEED", job_id: str = "job-1", source: str = "event") -> dict[str, Any]:
@@ -42,14 +42,14 @@ def test_an_expected_result_has_no_problem(success: ExpectedRun) -> None:
     assert (row.branch, row.seconds, row.problems) == ("publish_result", 2.5, ())
 
 
-def test_a_poll_has_no_latency(success: ExpectedRun) -> None:
+def test_a_wait_that_a_poll_ends_is_a_problem(success: ExpectedRun) -> None:
     record = replace(RIGHT, outcomes=[outcome(source="api")])
 
     row = make_row(success, record, {"job-1": ARRIVED})
 
     assert row.ended_by == "api"
     assert row.seconds is None
-    assert row.problems == ()
+    assert row.problems == ("1 of 1 waits were not ended by an event",)
 
 
 def test_the_wrong_branch_is_a_problem(success: ExpectedRun) -> None:
@@ -88,7 +88,7 @@ def test_a_fan_out_counts_its_jobs(fan_out: ExpectedRun) -> None:
 
     assert (row.job, row.outcome, row.ended_by) == ("3 jobs", "3 SUCCEED", "2 event, 1 api")
     assert row.seconds == 1.5
-    assert row.problems == ()
+    assert row.problems == ("1 of 3 waits were not ended by an event",)
 
 
 def test_a_repeated_outcome_hides_no_missing_one(fan_out: ExpectedRun) -> None:
