@@ -149,10 +149,13 @@ def parse_answer(content: bytes) -> Answer:
     try:
         try:
             return _decoder.decode(content)
-        except ValueError:
+        except (msgspec.MsgspecError, UnicodeError):
             return _read_by_entries(json.loads(content.decode(errors="replace"), parse_int=_whole))
     except (RecursionError, MemoryError):
         pass
+    except msgspec.MsgspecError as error:
+        # It is a ValueError only from msgspec 0.21 on.
+        raise ValueError(str(error)) from error
     raise ValueError("the answer is nested too deeply")
 
 
@@ -194,7 +197,7 @@ def _read_message(entry: Any) -> Message | None:
 def _read_failure(entry: Any) -> DeleteFailure | None:
     try:
         return msgspec.convert(entry, DeleteFailure, strict=False)
-    except ValueError:
+    except msgspec.MsgspecError:
         return None
 
 
