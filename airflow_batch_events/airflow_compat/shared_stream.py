@@ -10,7 +10,16 @@ from __future__ import annotations
 
 import asyncio
 
-from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer, reject_shared_stream_event
+try:
+    from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer, reject_shared_stream_event
+except ImportError:
+    # Nobody opens a stream then.
+    AdvanceItem = tuple  # type: ignore[misc,assignment]
+    SharedStreamProducer = object  # type: ignore[misc,assignment]
+
+    def reject_shared_stream_event() -> None:
+        """Do nothing: there is no stream to tell."""
+
 
 __all__ = ["JOIN_GRACE", "AdvanceItem", "SharedStreamProducer", "reject_shared_stream_event", "until_stored"]
 
