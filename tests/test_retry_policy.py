@@ -10,7 +10,7 @@ from typing import Any
 import pendulum
 import pytest
 from airflow.sdk import DAG, ExceptionRetryPolicy, RetryAction
-from airflow.serialization.serialized_objects import DagSerialization
+from support.airflow_names import DagSerialization
 
 from airflow_batch_events import exceptions
 from airflow_batch_events.operators.batch import BatchSubmitJobOperator

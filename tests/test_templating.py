@@ -9,7 +9,7 @@ import re
 import pendulum
 import pytest
 from airflow.sdk import DAG, BaseOperator, task_group
-from airflow.serialization.serialized_objects import DagSerialization
+from support.airflow_names import DagSerialization
 from support.operators import parameters_of, public_operators, required_by
 
 from airflow_batch_events.decorators.batch import BatchJobDecoratedOperator

@@ -16,16 +16,12 @@ from typing import Any
 
 import pytest
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import (
-    AirflowRescheduleException,
-    AirflowSensorTimeout,
-    AirflowSkipException,
-    TaskDeferred,
-)
 from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
+from support.airflow_names import AirflowRescheduleException, TaskDeferred
 from support.emulator_helpers import PLACEMENT, announced_job
 
+from airflow_batch_events.airflow_compat.exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow_batch_events.events.outcome import JobWait
 from airflow_batch_events.exceptions import BatchJobFailedError, BatchJobNotFoundError
 from airflow_batch_events.hooks.batch import BatchHook

@@ -21,6 +21,7 @@ try:
         AirflowTaskTimeout,
         TaskDeferralError,
         TaskDeferralTimeout,
+        TaskDeferred,
     )
 except ImportError:
     from airflow.exceptions import (  # type: ignore[attr-defined,no-redef]
@@ -31,6 +32,7 @@ except ImportError:
         AirflowTaskTimeout,
         TaskDeferralError,
         TaskDeferralTimeout,
+        TaskDeferred,
     )
 
 __all__ = [
@@ -41,4 +43,5 @@ __all__ = [
     "AirflowTaskTimeout",
     "TaskDeferralError",
     "TaskDeferralTimeout",
+    "TaskDeferred",
 ]

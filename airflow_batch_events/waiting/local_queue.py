@@ -18,6 +18,6 @@ def queue_name_here(name: str) -> str:
     if "{" not in name:
         return name
     # A command line that names a plain queue, and a DAG file, must not wait for Airflow's configuration.
-    from airflow_batch_events.airflow_compat.hostname import host_name
+    from airflow_batch_events.airflow_compat.configuration import host_name
 
     return fill_in(name, host_name())

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from airflow.sdk.log import redact
+from support.airflow_names import redact
 
 from airflow_batch_events.airflow_compat.masking import amask_secret, mask_secret
 

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from airflow.sdk._shared.serialization import FORBIDDEN_XCOM_KEYS
-from airflow.sdk.serde import serialize
+from support.airflow_names import serialize
 
 from airflow_batch_events.airflow_compat.serialization import MAX_SHOWN, RESERVED_KEYS, Payload
 

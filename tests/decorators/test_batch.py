@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import TaskDeferred
+from support.airflow_names import TaskDeferred
 from support.tasks import StateStore, TaskInstance, first_event
 
 from airflow_batch_events.decorators.batch import BatchJobDecoratedOperator, batch_job_task

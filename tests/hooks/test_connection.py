@@ -7,7 +7,7 @@ import traceback
 
 import pytest
 from airflow.sdk import BaseHook, Connection
-from airflow.sdk.log import redact
+from support.airflow_names import redact
 
 from airflow_batch_events.airflow_compat import connections
 from airflow_batch_events.exceptions import ConfigurationError, CredentialsError, TransportError

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Connection
-from airflow.sdk.log import redact
+from support.airflow_names import redact
 
 from airflow_batch_events.exceptions import CmqQueueNotFoundError, ConfigurationError, CredentialsError
 from airflow_batch_events.hooks.batch import BatchHook

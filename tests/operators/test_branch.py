@@ -8,7 +8,7 @@ import pendulum
 import pytest
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, TaskGroup
-from airflow.sdk.exceptions import DownstreamTasksSkipped
+from support.airflow_names import DownstreamTasksSkipped
 from support.emulator_helpers import PLACEMENT, announced_job
 from support.tasks import TaskRunner
 

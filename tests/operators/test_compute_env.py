@@ -4,7 +4,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from airflow.serialization.encoders import encode_trigger
+from support.airflow_names import encode_trigger
 from support.environments import create, created, delete, env, modify, shown, small_account
 
 from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS

@@ -6,10 +6,10 @@ import time
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 from support.emulator_helpers import PLACEMENT, announced_job
 from support.tasks import TaskRunner
 
+from airflow_batch_events.airflow_compat.exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow_batch_events.events.catalog import EventName
 from airflow_batch_events.exceptions import (
     BatchJobFailedError,

@@ -6,9 +6,9 @@ import json
 import threading
 
 import pytest
-from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 from support.tasks import TaskRunner
 
+from airflow_batch_events.airflow_compat.exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS
 from airflow_batch_events.events.notifications import build_notifications
 from airflow_batch_events.exceptions import (

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
+from support.airflow_names import AirflowRescheduleException, TaskDeferred
 
 from devtools.waits import LIMIT
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger
-from airflow.triggers.shared_stream import SharedStreamManager
+from support.airflow_names import SharedStreamManager
 
 from devtools.waits import LIMIT
 

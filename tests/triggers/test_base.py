@@ -12,11 +12,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.jobs.triggerer_job_runner import TriggerEventEntry, messages
-from airflow.sdk.serde import serialize
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.airflow_names import serialize, state_changes
 
 import airflow_batch_events
 from airflow_batch_events import exceptions
@@ -189,7 +188,7 @@ def test_what_is_fired_is_one_of_airflow_s_events_and_is_sent_as_one() -> None:
     event = fire({"a": 1})
     assert event == TriggerEvent({"a": 1})
     assert serialize({"event": event.payload}) == serialize({"event": {"a": 1}})
-    sent = messages.TriggerStateChanges(events=[TriggerEventEntry(1, event, None)]).model_dump()
+    sent = state_changes(event).model_dump()
     assert sent["events"] == [(1, {"payload": {"a": 1}}, None)]
 
 

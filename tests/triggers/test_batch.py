@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import structlog.testing
-from airflow.serialization.encoders import encode_trigger
+from support.airflow_names import encode_trigger
 
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.hooks.batch import BatchHook

@@ -6,7 +6,7 @@ import inspect
 import time
 
 import pytest
-from airflow.serialization.encoders import encode_trigger
+from support.airflow_names import encode_trigger
 
 from airflow_batch_events.triggers.compute_env import (
     BatchComputeEnvTrigger,

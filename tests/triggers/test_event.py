@@ -10,7 +10,7 @@ import pendulum
 import pytest
 from airflow.jobs.triggerer_job_runner import TriggerRunner
 from airflow.sdk import DAG, Asset, AssetWatcher
-from airflow.serialization.serialized_objects import DagSerialization
+from support.airflow_names import DagSerialization
 
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.protocol.apis import tdmq

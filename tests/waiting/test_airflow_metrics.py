@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsLogger
 from airflow.sdk.observability import stats
+from support.airflow_names import NoStatsLogger
 from support.emulator_helpers import address_of, announced_job, first_payload, submit_jobs
 
 from airflow_batch_events.protocol.apis import tdmq

@@ -7,10 +7,10 @@ import json
 
 import pytest
 from airflow.sdk.bases.operator import TriggerFailureReason
-from airflow.sdk.exceptions import AirflowSkipException, TaskDeferralError, TaskDeferralTimeout
 from support.emulator_helpers import address_of
 from support.environments import PLACEMENT, create, created, delete, env, small_account
 
+from airflow_batch_events.airflow_compat.exceptions import AirflowSkipException, TaskDeferralError, TaskDeferralTimeout
 from airflow_batch_events.exceptions import (
     ApiParameterError,
     ApiQuotaError,

@@ -10,15 +10,14 @@ from typing import Any
 
 import psycopg2
 import pytest
-from airflow.jobs.triggerer_job_runner import TriggerEventEntry, messages
 from airflow.sdk.execution_time.comms import _RequestFrame
-from airflow.sdk.serde import deserialize, serialize
 from airflow.serialization.serialized_objects import BaseSerialization
 from airflow.triggers.base import TriggerEvent
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue, TypeAdapter
 from sqlalchemy.engine import make_url
+from support.airflow_names import deserialize, serialize, state_changes
 
 from airflow_batch_events.airflow_compat.serialization import RESERVED_KEYS
 from airflow_batch_events.exceptions import NotStorableError
@@ -47,8 +46,7 @@ def carry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Carry]:
         connection.autocommit = True
 
         def through(payload: Any) -> Any:
-            message = messages.TriggerStateChanges(events=[TriggerEventEntry(1, TriggerEvent(payload), None)])
-            _RequestFrame(id=1, body=message.model_dump()).as_bytes()
+            _RequestFrame(id=1, body=state_changes(TriggerEvent(payload)).model_dump()).as_bytes()
             TypeAdapter(JsonValue).validate_python(payload)
             with connection.cursor() as cursor:
                 # An asset event's extra, and a task's next_kwargs.

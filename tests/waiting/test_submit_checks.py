@@ -9,10 +9,15 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from airflow.sdk.bases.operator import TriggerFailureReason
-from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, TaskDeferralError, TaskDeferralTimeout
 from support.emulator_helpers import PLACEMENT, address_of
 from support.tasks import StateStore, TaskRunner
 
+from airflow_batch_events.airflow_compat.exceptions import (
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    TaskDeferralError,
+    TaskDeferralTimeout,
+)
 from airflow_batch_events.events.job_builder import build_job
 from airflow_batch_events.exceptions import (
     BatchJobTimeoutError,

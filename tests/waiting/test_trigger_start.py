@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, Asset, task, task_group
-from airflow.serialization.serialized_objects import BaseSerialization, DagSerialization
+from airflow.serialization.serialized_objects import BaseSerialization
+from support.airflow_names import DagSerialization
 
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.operators.batch import BatchSubmitJobOperator

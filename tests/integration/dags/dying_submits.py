@@ -18,9 +18,9 @@ from types import FrameType
 from typing import Any
 
 from airflow.sdk import dag, task
-from airflow.sdk.exceptions import TaskDeferred
 
 import airflow_batch_events
+from airflow_batch_events.airflow_compat.exceptions import TaskDeferred
 from airflow_batch_events.operators.batch import BatchSubmitJobOperator
 
 PACKAGE = str(Path(airflow_batch_events.__file__).parent)

@@ -13,8 +13,8 @@ from typing import Any
 
 import pendulum
 from airflow.sdk import DAG, task, task_group
-from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_batch_events.airflow_compat.exceptions import AirflowSkipException
 from airflow_batch_events.events.job_builder import build_job
 from airflow_batch_events.operators.batch import (
     BatchDeleteJobOperator,
