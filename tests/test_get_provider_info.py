@@ -65,7 +65,7 @@ READ = {*ENDPOINT_FIELDS, "console_url", "region", "token", "proxy", "verify", "
 }
 
 
-def test_the_connection_form_has_what_the_hook_reads_and_hides_what_is_secret():
+def test_the_connection_form_has_all_fields_and_hides_secrets():
     (connection,) = INFO["connection-types"]
     fields = connection["conn-fields"]
     assert set(fields) == READ
@@ -92,7 +92,7 @@ def test_an_empty_form_is_a_connection_without_key_role_or_proxy():
 
 
 @pytest.mark.parametrize("operator", public_operators(), ids=lambda operator: operator.__name__)
-def test_the_docstring_says_templated_for_exactly_the_templated_parameters(operator):
+def test_docstrings_mark_exactly_the_templated_parameters(operator):
     documented = set()
     for one in our_classes(operator):
         paragraphs = re.findall(r":param (\w+):(.*?)(?=:param|\Z)", one.__doc__ or "", flags=re.DOTALL)
@@ -101,14 +101,14 @@ def test_the_docstring_says_templated_for_exactly_the_templated_parameters(opera
 
 
 @pytest.mark.parametrize("operator", public_operators(), ids=lambda operator: operator.__name__)
-def test_the_docstring_lists_the_parameters_in_the_constructor_s_order(operator):
+def test_docstrings_list_parameters_in_constructor_order(operator):
     for one in our_classes(operator):
         accepted = [name for name in inspect.signature(one.__init__).parameters if name not in ("self", "kwargs")]
         assert re.findall(r":param (\w+):", one.__doc__ or "") == accepted
 
 
 @pytest.mark.parametrize("operator", public_operators(), ids=lambda operator: operator.__name__)
-def test_each_parameter_is_documented_once_and_the_docstring_names_what_the_bases_take(operator):
+def test_each_parameter_is_documented_once(operator):
     taken = [name for one in our_classes(operator)[1:] for name in re.findall(r":param (\w+):", one.__doc__ or "")]
     assert len(taken) == len(set(taken))
     assert [

@@ -184,7 +184,7 @@ def test_a_use_of_what_is_private_is_seen(code: str, is_seen: bool) -> None:
     assert bool([*private_uses(tree), *version_checks(tree)]) is is_seen
 
 
-def test_only_airflow_compat_knows_what_is_private_in_airflow_or_asks_for_its_version() -> None:
+def test_only_airflow_compat_knows_airflow_s_private_parts() -> None:
     for path in OUTSIDE_COMPAT:
         tree = ast.parse(path.read_text())
         if next(airflow_imports(tree), None) is not None:
@@ -192,7 +192,7 @@ def test_only_airflow_compat_knows_what_is_private_in_airflow_or_asks_for_its_ve
         assert re.findall(r"airflow\.[a-z_.]*\b_[a-z]", path.read_text()) == [], path
 
 
-def test_only_airflow_compat_imports_what_another_version_has_elsewhere() -> None:
+def test_only_airflow_compat_imports_what_versions_moved() -> None:
     for path in OUTSIDE_COMPAT:
         tree = ast.parse(path.read_text())
         for node in ast.walk(tree):
@@ -201,7 +201,7 @@ def test_only_airflow_compat_imports_what_another_version_has_elsewhere() -> Non
         assert {module for module, _, _ in airflow_imports(tree)} <= IN_EVERY_VERSION, path
 
 
-def test_no_class_touches_a_private_name_of_the_class_of_airflow_that_it_extends() -> None:
+def test_no_class_touches_private_names_of_airflow_s_bases() -> None:
     for module in pkgutil.walk_packages([str(PACKAGE)], f"{NAME}."):
         importlib.import_module(module.name)
     for cls in classes_of_ours():
@@ -229,7 +229,7 @@ def privates_of(cls: type) -> set[str]:
     }
 
 
-def test_the_provider_does_not_need_the_emulator_nor_what_only_developers_run():
+def test_the_provider_needs_neither_emulator_nor_devtools():
     for path in PACKAGE.rglob("*.py"):
         for module in imports_of(path):
             allowed = path.name == "emulate.py" and path.parent.name == "cli"
@@ -244,7 +244,7 @@ def test_the_emulator_needs_neither_airflow_nor_the_provider():
                 assert not is_within(module, forbidden), f"{path} imports {module}"
 
 
-def test_the_two_distributions_share_no_module_but_third_party_ones():
+def test_the_two_distributions_share_no_module_of_ours():
     code = (
         "import importlib, pkgutil, sys\n"
         "package = importlib.import_module(sys.argv[1])\n"

@@ -20,7 +20,7 @@ def vendor_client(emulator: RunningEmulator) -> batch_client.BatchClient:
     return batch_client.BatchClient(Credential(emulator.secret_id, emulator.secret_key), emulator.region, profile)
 
 
-def test_a_blocking_client_of_the_vendor_works_against_the_fixture(batch_emulator: RunningEmulator) -> None:
+def test_the_vendor_s_blocking_client_works_with_the_fixture(batch_emulator: RunningEmulator) -> None:
     client = vendor_client(batch_emulator)
 
     assert client.DescribeJobs(models.DescribeJobsRequest()).TotalCount == 0

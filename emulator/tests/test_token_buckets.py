@@ -4,7 +4,7 @@ from __future__ import annotations
 from tencent_batch_emulator.token_buckets import MAX_BUCKETS, TokenBuckets
 
 
-def test_a_second_s_worth_passes_at_once_and_the_rest_as_it_refills() -> None:
+def test_one_second_s_calls_pass_and_more_as_it_refills() -> None:
     buckets = TokenBuckets()
     assert [buckets.take("a", 2, 100) for _ in range(3)] == [True, True, False]
     assert [buckets.take("a", 2, 100.5) for _ in range(2)] == [True, False]

@@ -21,7 +21,7 @@ async def test_a_trigger_reads_a_connection(monkeypatch: pytest.MonkeyPatch) -> 
     assert (await aget_connection("mine")).login == "AKID1"
 
 
-async def test_what_the_asynchronous_way_does_not_reach_is_read_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_out_of_async_reach_is_read_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in ``dag.test()``, for a connection in the database."""
     there = Connection(conn_id="mine", conn_type="tencentcloud")
 

@@ -24,7 +24,7 @@ def test_an_argument_is_the_task_s_or_else_the_default_one(kwargs: dict[str, Any
     assert given_argument(kwargs, "timeout") == value
 
 
-def test_airflow_hands_the_default_arguments_of_the_dag_on_to_a_constructor() -> None:
+def test_default_args_of_the_dag_reach_a_constructor() -> None:
     given: list[Any] = []
 
     class Sensor(BaseSensorOperator):

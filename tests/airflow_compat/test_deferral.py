@@ -37,7 +37,7 @@ def test_an_outcome_is_held_for_seconds_and_never_for_long(seconds: Any, expecte
     assert held(seconds, None) == pytest.approx(expected)
 
 
-def test_the_moment_that_an_earlier_version_has_stored_is_bounded_whatever_this_machine_s_clock_says() -> None:
+def test_a_stored_moment_is_bounded_whatever_the_clock_says() -> None:
     assert held(None, time.time() + 3) == pytest.approx(3, abs=1)
     assert held(None, time.time() + 3600) == pytest.approx(MAX_HANDOVER)
     assert held(None, time.time() - 3600) == 0
@@ -58,7 +58,7 @@ def test_a_deferral_outlasts_a_worker_s_heartbeat(monkeypatch: pytest.MonkeyPatc
         (True, AirflowSensorTimeout("x"), AirflowSensorTimeout),
     ],
 )
-def test_a_resumed_sensor_that_must_never_fail_is_skipped_for_any_error(
+def test_a_resumed_never_fail_sensor_skips_on_any_error(
     never_fail: bool, raised: Exception, expected: type[Exception]
 ) -> None:
     sensor: Any = SimpleNamespace(never_fail=never_fail)

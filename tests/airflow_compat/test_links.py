@@ -5,7 +5,7 @@ from airflow_batch_events.airflow_compat.links import keep_links
 from airflow_batch_events.operators.batch import BatchTerminateJobOperator
 
 
-def test_airflow_finds_no_link_to_write_again_and_other_tasks_keep_theirs() -> None:
+def test_kept_links_are_not_written_again_by_airflow() -> None:
     task, other = (BatchTerminateJobOperator(task_id=name, job_id="job-1") for name in ("t", "o"))
     keep_links(task)
     assert list(task.operator_extra_links) == []

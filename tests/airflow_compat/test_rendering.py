@@ -31,7 +31,7 @@ def context_of(**params: Any) -> Any:
     return {"params": params, "ti": None}
 
 
-def test_a_task_hears_what_its_fields_were_before_they_were_rendered() -> None:
+def test_a_task_is_told_its_fields_before_they_are_rendered() -> None:
     noting = Noting(task_id="t", one="{{ params.x }}", other=None)
     noting.render_template_fields(context_of(x=7))
     assert noting.one == "7"
@@ -47,7 +47,7 @@ def test_what_became_known_in_execute_can_be_rendered_then() -> None:
     assert noting.noted == [{"other": ["{{ params.x }}"]}]
 
 
-def test_an_instance_of_a_mapped_task_knows_what_it_was_expanded_with() -> None:
+def test_a_mapped_instance_knows_what_it_was_expanded_with() -> None:
     @task
     def source() -> list[str]:
         return ["a"]

@@ -16,7 +16,7 @@ def test_a_trigger_of_airflow_can_share_a_stream() -> None:
     assert hasattr(shared_stream.SharedStreamProducer, "advance")
 
 
-async def test_a_trigger_that_has_fired_stays_until_it_is_cancelled_but_not_for_good(
+async def test_a_fired_trigger_stays_for_a_bounded_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     waiting = asyncio.ensure_future(shared_stream.until_stored())

@@ -16,7 +16,7 @@ from airflow_batch_events.airflow_compat.task_state import submission_store
         ({}, True, False),
     ],
 )
-def test_a_submission_outlives_its_try_where_airflow_keeps_a_state(
+def test_a_submission_outlives_its_try_where_state_is_kept(
     context: dict[str, object], durable: bool, is_durable: bool
 ) -> None:
     store = submission_store({"ti": TaskInstance(), **context}, durable=durable)

@@ -39,7 +39,7 @@ def test_a_line_goes_to_the_log_of_whoever_made_the_function() -> None:
     assert lines == ["trigger: an event"]
 
 
-async def test_work_ends_although_its_caller_is_cancelled_again_and_again() -> None:
+async def test_work_ends_although_its_caller_is_cancelled_often() -> None:
     may_end = asyncio.Event()
     done: list[bool] = []
 

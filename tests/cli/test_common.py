@@ -108,7 +108,7 @@ def event(**fields):
     ],
     ids=["provision", "doctor", "rewind"],
 )
-def test_standard_output_is_one_json_object_whatever_others_print(run_process, arguments, status):
+def test_stdout_is_one_json_object_whatever_others_print(run_process, arguments, status):
     done = run_process(*arguments, "--json")
     assert json.loads(done.stdout)["ok"] is (status == 0), done
     assert done.returncode == status
@@ -234,7 +234,7 @@ def test_a_line_is_the_printable_text_and_nothing_else(text):
 
 
 @pytest.mark.parametrize("tag", ["[/red]", "[red]", "[bold", ":smile:", "[link=x]y[/link]", "\\[red]", "x" * 500])
-def test_markup_emoji_codes_and_long_names_are_printed_as_they_are(tag):
+def test_names_that_look_like_markup_are_printed_as_they_are(tag):
     assert printed(f"tag {tag}", (tag, "red"), style="dim") == f"tag {tag}{tag}\n"
 
 

@@ -47,9 +47,7 @@ def test_what_makes_no_sense_is_quoted_as_printable_text(capsys: pytest.CaptureF
     assert shown == printable(shown)
 
 
-def test_ctrl_c_while_a_command_is_loaded_ends_without_a_traceback(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_ctrl_c_while_a_command_loads_shows_no_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
     code = (
         "from airflow_batch_events.cli import main as cli; cli.COMMANDS['tail'] = ('slow', 'x'); "

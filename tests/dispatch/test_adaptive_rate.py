@@ -14,7 +14,7 @@ def test_it_begins_with_the_most_unless_told_otherwise():
     assert AdaptiveRate(4.0).interval == 0.25
 
 
-def test_throttling_halves_it_and_each_success_brings_a_little_back():
+def test_throttling_halves_it_and_success_raises_it_slowly():
     rate = AdaptiveRate(10.0)
     rate.throttled()
     assert rate.rate == 5

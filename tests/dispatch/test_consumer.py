@@ -170,7 +170,7 @@ def test_a_late_duplicate_is_no_sign_of_another_triggerer(run):
     run(scenario())
 
 
-def test_a_duplicate_about_a_settled_job_of_an_open_wait_is_no_sign_either(run):
+def test_a_duplicate_for_an_open_wait_is_no_sign_either(run):
     async def scenario():
         ids = job_ids(1_000)
         cloud = FakeCloud(dict.fromkeys(ids, "RUNNING"))

@@ -36,7 +36,7 @@ def test_waits_at_different_places_share_no_consumer(other):
     assert consumer_key(ACCESS, "q") != other
 
 
-def test_a_consumer_is_called_by_queue_address_region_and_connection(run):
+def test_a_consumer_s_name_tells_queue_region_and_connection(run):
     async def names():
         return make_consumer(ACCESS, "q").name, make_consumer(ACCESS, None).name
 

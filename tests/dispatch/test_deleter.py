@@ -62,7 +62,7 @@ def test_what_a_message_is(text, offer, takers, standing):
 
 @pytest.mark.parametrize("standing", Standing)
 @pytest.mark.parametrize("age", [0.0, 119.9, 120.0, 1e9])
-def test_only_what_was_taken_is_deleted_and_an_orphan_when_it_is_old(standing, age):
+def test_only_taken_messages_and_old_orphans_are_deleted(standing, age):
     is_old_orphan = standing is Standing.ORPHAN and age >= 120
     assert may_delete(standing, age, orphan_ttl=120.0) == (standing is Standing.TAKEN or is_old_orphan)
 

@@ -71,7 +71,7 @@ def test_without_a_queue_a_wait_is_polled_as_it_asks_for(asked_for, seconds):
     assert next_after(schedule_of(1, has_queue=False), asked_for=asked_for) == at_most(seconds)
 
 
-def test_a_queue_that_cannot_be_read_makes_polls_frequent_and_the_first_one_soon():
+def test_polls_are_frequent_while_the_queue_cannot_be_read():
     schedule = schedule_of()
     next_after(schedule)
     assert not schedule.on_health(True, 100.0)
@@ -83,7 +83,7 @@ def test_a_queue_that_cannot_be_read_makes_polls_frequent_and_the_first_one_soon
     assert next_after(schedule, 140.0) == at_most(300)
 
 
-def test_a_sign_of_another_triggerer_makes_polls_frequent_for_a_while():
+def test_a_sign_of_another_triggerer_makes_polls_frequent():
     schedule = schedule_of()
     next_after(schedule)
     assert schedule.on_foreign_event(100.0)
@@ -114,7 +114,7 @@ def test_a_refused_id_is_asked_for_alone_soon():
     assert [batches.take(), batches.take()] == [[JOBS[0], JOBS[2]], [JOBS[1]]]
 
 
-def test_what_an_answer_does_not_tell_is_asked_for_ever_later_and_in_half_the_company():
+def test_an_unread_job_is_polled_later_in_smaller_batches():
     schedule = schedule_of(8)
     now = 0.0
     sizes, pauses = [], []
@@ -131,7 +131,7 @@ def test_what_an_answer_does_not_tell_is_asked_for_ever_later_and_in_half_the_co
     assert pauses[0] <= 2
 
 
-def test_an_outage_stops_every_poll_for_a_while_and_an_answer_ends_it():
+def test_an_outage_delays_every_poll_until_an_answer():
     schedule = schedule_of(1)
     pauses = [schedule.on_outage(0.0) for _ in range(20)]
     assert pauses[0] <= 2
@@ -143,7 +143,7 @@ def test_an_outage_stops_every_poll_for_a_while_and_an_answer_ends_it():
 
 
 @pytest.mark.parametrize(("jobs", "seconds"), [(99, COALESCE), (100, 0.0), (250, 0.0)])
-def test_a_poll_waits_a_moment_for_others_unless_its_call_is_full(jobs, seconds):
+def test_a_poll_waits_for_others_unless_its_call_is_full(jobs, seconds):
     assert schedule_of(jobs).gather_for(0.0) == seconds
 
 
@@ -245,14 +245,14 @@ TestAnyOrderOfFacts.settings = settings(max_examples=60, stateful_step_count=40,
 
 @given(jobs=st.integers(1, 1000), asked_for=st.floats(1.0, 3600.0), seed=st.integers(0, 1000))
 @settings(deadline=None, max_examples=50)
-def test_no_interval_is_longer_than_asked_for_or_than_one_call_in_half_a_minute_allows(jobs, asked_for, seed):
+def test_no_interval_is_longer_than_its_two_limits(jobs, asked_for, seed):
     limit = min(asked_for, CALL_INTERVAL * math.ceil(jobs / MAX_IDS))
     seconds = next_after(schedule_of(jobs, seed=seed), asked_for=asked_for)
     assert 0.8 * limit <= seconds + 1e-6
     assert seconds <= limit + 1e-6
 
 
-def test_what_is_due_soon_comes_along_and_what_is_due_later_does_not():
+def test_only_jobs_that_are_due_soon_join_a_poll():
     schedule = schedule_of(0)
     schedule.add(["now", "soon", "later"], 1000.0)
     polled(schedule, 1000.0)

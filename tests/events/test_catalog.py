@@ -47,7 +47,7 @@ def test_an_interrupted_job_is_settled_and_a_starting_one_is_not():
     assert not JobState.STARTING.is_settled
 
 
-def test_an_unknown_event_is_refused_with_the_list_of_allowed_ones():
+def test_an_unknown_event_is_refused_with_the_allowed_ones():
     with pytest.raises(ValueError, match=r"unknown event 'JOB_SUCCEEDED'; allowed here: JOB_RUNNING, JOB_SUCCEED"):
         parse_event_names(["JOB_FAILED", "JOB_SUCCEEDED"])
 
@@ -63,7 +63,7 @@ def test_the_events_of_a_set_have_one_order():
 
 
 @pytest.mark.parametrize("names", [None, 1, b"JOB_FAILED", {"JOB_FAILED": {}}, [None], [["JOB_FAILED"]], "x" * 5000])
-def test_what_is_no_event_name_is_refused_with_the_parameter_s_name(names):
+def test_what_is_no_event_name_is_refused_by_parameter(names):
     with pytest.raises(ParameterError, match=r"^notes") as caught:
         parse_event_names(names, parameter="notes")
     assert len(str(caught.value)) < 700

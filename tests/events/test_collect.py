@@ -12,7 +12,7 @@ def node(name):
     return BatchEvent("COMPUTE_NODE_RUNNING", None, "r", {"EnvId": "env-1", "ComputeNodeId": name})
 
 
-def test_as_many_different_events_are_collected_as_are_waited_for():
+def test_collecting_ends_with_the_last_different_event():
     collector = Collector(EventFilter(events=["COMPUTE_NODE_RUNNING"], env_id="env-1"), 2)
     for event in (node("a"), node("a"), BatchEvent("JOB_FAILED")):
         collector.add(event)

@@ -46,7 +46,7 @@ def test_the_wait_ends_when_as_many_nodes_run_as_are_wanted():
     assert wait.outcome.error is None
 
 
-def test_a_wait_for_an_exact_number_also_waits_until_the_others_have_gone():
+def test_an_exact_wait_lasts_until_surplus_nodes_have_gone():
     wait = NodeWait(ENV, 1, exactly=True)
     wait.on_poll(Env(1, nodes("RUNNING", "DELETING")))
     assert wait.outcome is None
@@ -112,7 +112,7 @@ def test_only_creations_that_failed_count_as_failures():
 
 
 @pytest.mark.parametrize(("seconds_ago", "is_final"), [(899, False), (901, True)])
-def test_without_a_known_limit_a_failure_is_final_after_the_next_try(seconds_ago, is_final):
+def test_without_a_known_limit_a_second_failure_is_final(seconds_ago, is_final):
     # The pause after a first failure is 600 s, and the two clocks may differ by 300 s.
     wait = NodeWait(ENV, 1)
     (node,) = nodes("CREATION_FAILED")
@@ -153,7 +153,7 @@ def test_an_environment_that_is_being_deleted_will_have_no_nodes():
     assert isinstance(wait.outcome.error, ComputeEnvFailedError)
 
 
-def test_an_unknown_environment_is_not_visible_yet_then_not_found():
+def test_an_unknown_environment_is_not_found_after_its_grace():
     wait = NodeWait(ENV, 1, grace=60)
     wait.on_error(missing(), NOW)
     wait.on_error(missing(), NOW + 59)
@@ -266,7 +266,7 @@ def test_an_outcome_of_another_version_is_read():
 @pytest.mark.parametrize(
     ("failures", "seconds"), [(1, 600), (3, 600), (4, 900), (10, 900), (11, 1800), (50, 1800), (51, 3600), (101, 3600)]
 )
-def test_the_cloud_s_pauses_between_creations_are_the_documented_ones(failures, seconds):
+def test_pauses_between_creations_are_the_documented_ones(failures, seconds):
     assert creation_pause(failures) == seconds
 
 

@@ -43,7 +43,7 @@ def test_attached_nodes_have_to_be_detached_by_their_user():
     assert "DetachInstances" in str(removal.outcome.error)
 
 
-def test_a_refusal_is_tried_again_and_named_when_the_time_is_over():
+def test_a_refusal_is_retried_and_named_at_the_deadline():
     removal = Removal(ENV, drain=True)
     assert removal.on_poll(Env(1, nodes("CREATING"))) is RemovalStep.DRAIN
     code = "UnsupportedOperation.ComputeNodeForbidTerminate"
@@ -82,5 +82,5 @@ def test_a_poll_that_succeeds_clears_a_refusal_of_the_id():
     assert removal.outcome is None
 
 
-def test_an_unreadable_node_keeps_an_environment_from_being_deleted():
+def test_an_environment_with_an_unread_node_is_not_deleted():
     assert Removal(ENV, drain=True).on_poll(Env(0, [Node("", "", {})])) is RemovalStep.WAIT

@@ -58,14 +58,14 @@ def test_an_event_that_differs_in_one_thing_does_not_match(wanted):
     assert not EventFilter(**wanted).matches(EVENT)
 
 
-def test_an_event_without_a_name_matches_no_pattern_but_everything():
+def test_an_event_without_a_job_name_matches_only_the_star():
     nameless = BatchEvent("JOB_FAILED", batch={"JobId": "job-1"})
     assert EventFilter(job_name="*").matches(nameless)
     assert not EventFilter(job_name="n*").matches(nameless)
 
 
 @pytest.mark.parametrize("value", [7, 1.5, True, "7"])
-def test_a_number_in_event_vars_matches_the_text_that_it_goes_out_as(value):
+def test_a_number_in_event_vars_matches_its_text(value):
     event = BatchEvent("JOB_SUCCEED", vars={"shard": str(value)})
     assert EventFilter(event_vars={"shard": value}).matches(event)
     assert not EventFilter(event_vars={"shard": "8"}).matches(event)

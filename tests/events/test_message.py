@@ -182,7 +182,7 @@ def test_missing_fields_are_none_or_empty():
     assert (event.job_id, event.time, event.region, event.vars) == (None, None, "", {})
 
 
-def test_readable_events_are_returned_beside_the_reason_for_the_others():
+def test_readable_events_come_with_the_reason_for_the_others():
     parsed = parse_message(json.dumps({"Events": [job_event(), {"EventTime": "2026-01-02T03:04:05Z"}]}))
     assert [event.job_id for event in parsed.events] == ["job-12345678"]
     assert parsed.problem == "Events[1] has no EventName"
@@ -229,7 +229,7 @@ def test_half_an_emoji_takes_no_other_character_with_it(written, read):
         assert event.vars == {"n": read}
 
 
-def test_half_a_character_that_is_not_escaped_is_read_as_a_replacement():
+def test_half_a_character_is_read_as_a_replacement():
     body = json.dumps({"Events": [job_event(EventVars=[{"Name": "n", "Value": "*"}])]})
     cut = body.encode().replace(b"*", "이".encode()[:2])
     for delivered in (body.replace("*", "\ud83d"), wrap(body).replace("*", "\ud83d"), cut, base64.b64encode(cut)):
@@ -237,7 +237,7 @@ def test_half_a_character_that_is_not_escaped_is_read_as_a_replacement():
         assert event.vars == {"n": "\ufffd"}
 
 
-def test_an_entry_whose_field_breaks_its_reader_takes_no_other_with_it(monkeypatch):
+def test_an_entry_that_breaks_its_reader_costs_only_itself(monkeypatch):
     def read_or_break(text):
         if text == "broken":
             raise OverflowError

@@ -101,6 +101,6 @@ def test_a_number_goes_out_as_its_text(value, text):
         (lambda: normalize_notifications([{"EventConfigs": [{"EventName": "JOB_FAILED"}]}]), "None cannot be"),
     ],
 )
-def test_what_the_cloud_would_refuse_is_refused_here_with_what_is_allowed(call, words):
+def test_what_the_cloud_would_refuse_is_refused_here(call, words):
     with pytest.raises(ValueError, match=words):
         call()

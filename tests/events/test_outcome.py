@@ -60,7 +60,7 @@ def test_an_event_from_before_the_wait_began_is_not_believed():
     assert job.on_event(event("JOB_FAILED", at=START - 100), START + 1) is WaitDecision.POLL_SOON
 
 
-def test_without_the_cloud_s_time_nothing_is_believed_before_a_poll():
+def test_without_the_cloud_s_time_events_need_a_poll_first():
     job = JobWait(JOB, None)
     assert job.on_event(event(), START + 11) is WaitDecision.POLL_SOON
     job.on_poll("RUNNING", START + 5)
@@ -90,7 +90,7 @@ def test_a_poll_that_sees_the_job_settled_ends_the_wait():
     assert job.outcome == Outcome(JOB, "FAILED", False, source="api")
 
 
-def test_a_poll_after_a_doubtful_event_keeps_the_event_s_parameters():
+def test_a_poll_after_a_doubtful_event_keeps_its_parameters():
     job = wait()
     job.on_event(event(at=START - 1), START + 1)
     job.on_poll("SUCCEED", START + 2)
@@ -157,7 +157,7 @@ def test_the_deadline_ends_the_wait_and_says_what_was_last_seen():
     assert "last seen STARTING" in (job.outcome.reason or "")
 
 
-def test_a_job_that_has_not_begun_by_its_start_deadline_ends_the_wait():
+def test_a_job_not_begun_by_its_start_deadline_ends_the_wait():
     job = wait()
     job.on_poll("RUNNABLE", START + 1)
     assert job.on_start_deadline() is WaitDecision.DONE
@@ -181,7 +181,7 @@ def test_a_job_that_has_begun_outlives_its_start_deadline(begin):
     [event("JOB_RUNNING", at=START + 10_000), event("JOB_RUNNING", at=START - 50), event("JOB_RUNNING", at=None)],
     ids=["from the future", "old", "without a time"],
 )
-def test_a_doubtful_beginning_does_not_outlive_the_start_deadline(doubtful):
+def test_a_doubtful_start_does_not_meet_the_deadline(doubtful):
     job = wait()
     job.on_event(doubtful, START + 11)
     assert job.on_start_deadline() is WaitDecision.DONE
@@ -218,12 +218,12 @@ def test_a_good_answer_takes_a_refusal_back(state):
     [("ap-guangzhou", WaitDecision.DONE), (None, WaitDecision.DONE), ("ap-shanghai", WaitDecision.POLL_SOON)],
     ids=["its own", "not said", "another"],
 )
-def test_an_event_of_another_region_only_makes_the_next_poll_immediate(region, expected):
+def test_an_event_of_another_region_only_causes_a_poll(region, expected):
     assert wait(region=region).on_event(event(), START + 11) is expected
 
 
 @pytest.mark.parametrize("doubtful", [{"region": "ap-shanghai"}, {}], ids=["of another region", "from the future"])
-def test_an_event_that_cannot_be_true_says_nothing_about_a_deleted_job(doubtful):
+def test_an_impossible_event_does_not_end_a_deleted_job(doubtful):
     job = wait(grace=10, **doubtful)
     job.on_event(event(at=START + 5 if doubtful else START + 10_000), START + 6)
     job.on_poll(None, START + 20)

@@ -91,7 +91,7 @@ def test_a_later_error_does_not_hide_that_the_request_was_taken():
         TransportError("cut"),
     ],
 )
-def test_what_may_pass_is_tried_again_and_reported_if_it_does_not(error):
+def test_a_passing_error_is_retried_and_reported_if_it_stays(error):
     ending = Termination("job-1")
     ending.on_error(error)
     assert not ending.is_over

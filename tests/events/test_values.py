@@ -59,7 +59,7 @@ class LazySequence(collections.abc.Sequence):
         (LazySequence(), []),
     ],
 )
-def test_job_ids_are_taken_in_every_form_that_rendering_gives_them(value, taken):
+def test_job_ids_are_taken_in_every_rendered_form(value, taken):
     assert job_ids_of("job_id", value) == taken
     assert job_ids_of("job_id", taken) == taken
 
@@ -157,7 +157,7 @@ def test_a_number_never_differs_from_its_text_in_event_vars(value, text):
 
 
 @pytest.mark.parametrize("value", [None, {"a": 1}, ["secret"], b"secret", object()])
-def test_a_value_of_event_vars_that_cannot_be_text_is_named_and_not_shown(value):
+def test_an_event_var_that_is_no_text_is_named_and_not_shown(value):
     with pytest.raises(ParameterError, match=r"event_vars\['shard'\] is .*, must be text") as caught:
         event_vars_of("event_vars", {"shard": value})
     assert "secret" not in str(caught.value)

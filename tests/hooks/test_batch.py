@@ -120,7 +120,7 @@ def test_a_refusal_that_is_confirmed_ends_a_blocking_wait_soon(passing_time: Cal
     assert 3 <= sum(hook.slept) <= 10
 
 
-def test_one_bad_id_among_a_hundred_costs_a_blocking_wait_few_calls(
+def test_one_bad_id_among_a_hundred_costs_few_calls(
     passing_time: Callable[[ScriptedHook], None],
 ) -> None:
     hook = ScriptedHook(api({"../etc"}))
@@ -133,7 +133,7 @@ def test_one_bad_id_among_a_hundred_costs_a_blocking_wait_few_calls(
     assert hook.calls[-1] == ["../etc"]
 
 
-def test_a_job_that_makes_every_call_fail_that_it_is_in_costs_no_other_job_its_answer() -> None:
+def test_a_job_that_fails_its_calls_costs_no_other_an_answer() -> None:
     ids = [f"job-{number:08d}" for number in range(150)]
     hook = ScriptedHook(lambda action, asked: OUTAGE if ids[0] in asked else api(set())(action, asked))
     waits = [JobWait(job_id, None) for job_id in ids]
@@ -149,7 +149,7 @@ def test_a_state_that_the_answer_does_not_tell_is_not_none() -> None:
 
 
 @pytest.mark.parametrize("odd", [{"JobId": "job-0ther000", "JobState": "FAILED"}, {"JobId": JOB, "JobState": None}, {}])
-def test_a_submitted_job_about_which_the_answer_does_not_tell_is_not_gone(odd: Answer) -> None:
+def test_a_submitted_job_that_an_answer_lacks_is_not_gone(odd: Answer) -> None:
     with pytest.raises(TransportError):
         ScriptedHook(in_turn(odd)).get_lasting_job_state(JOB)
 
@@ -165,7 +165,7 @@ def test_a_submitted_job_is_gone_only_after_its_grace(passing_time: Callable[[Sc
     assert sum(hook.slept) >= 60
 
 
-def test_an_outage_after_jobs_were_retried_does_not_fail_the_retry(
+def test_an_outage_after_a_retry_does_not_fail_the_retry(
     passing_time: Callable[[ScriptedHook], None],
 ) -> None:
     hook = ScriptedHook(in_turn({}, OUTAGE, job_set({"JobId": JOB, "JobState": "FAILED"}), job_set(RUNNING)))
@@ -174,7 +174,7 @@ def test_an_outage_after_jobs_were_retried_does_not_fail_the_retry(
     assert len(hook.calls) == 4
 
 
-def test_ending_a_job_takes_no_longer_than_it_may_though_nothing_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ending_a_job_is_bounded_when_nothing_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     """An unbounded call: a service that takes connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         extra = {"region": "ap-guangzhou", "batch_endpoint": f"http://127.0.0.1:{silent.getsockname()[1]}"}
@@ -189,7 +189,7 @@ def test_ending_a_job_takes_no_longer_than_it_may_though_nothing_is_answered(mon
 @pytest.mark.parametrize(
     "spoiled", [job_set(), {"JobSet": []}, CredentialsError("refused once")], ids=["no job", "no count", "keys"]
 )
-def test_a_retry_does_not_take_a_job_that_an_answer_lacks_for_one_that_runs(
+def test_a_retry_does_not_take_an_unread_job_for_running(
     spoiled: Any, passing_time: Callable[[ScriptedHook], None]
 ) -> None:
     """ "Cannot be read" taken for a fact: the next look may still show the job as failed, and end its wait."""
@@ -212,7 +212,7 @@ def test_a_poke_in_an_outage_is_not_done_and_the_next_one_tells(monkeypatch: pyt
     assert last.is_done
 
 
-def test_keys_that_are_refused_at_the_first_poke_fail_the_task_and_later_ones_do_not(
+def test_refused_keys_fail_only_the_first_poke(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     refused = CredentialsError("no such key")
@@ -230,7 +230,7 @@ def test_keys_that_are_refused_at_the_first_poke_fail_the_task_and_later_ones_do
     [((REFUSAL, job_set(SUCCEEDED)), "SUCCEED"), ((REFUSAL,), "REFUSED"), ((job_set(),), "NOT_FOUND")],
     ids=["refused once", "refused", "missing"],
 )
-def test_a_poke_that_the_next_one_will_not_remember_confirms_a_bad_answer_itself(
+def test_a_poke_without_memory_confirms_a_bad_answer_itself(
     answers: tuple[Answer, ...], state: str, passing_time: Callable[[ScriptedHook], None]
 ) -> None:
     hook = ScriptedHook(in_turn(*answers))
@@ -242,13 +242,13 @@ def test_a_poke_that_the_next_one_will_not_remember_confirms_a_bad_answer_itself
     assert sum(hook.slept) <= 70
 
 
-def test_states_without_a_count_are_states_and_say_nothing_of_a_job_that_is_missing() -> None:
+def test_states_without_a_count_do_not_say_that_a_job_is_gone() -> None:
     uncounted = {"JobSet": [RUNNING]}
     assert ScriptedHook(in_turn(uncounted)).get_job_states([JOB, "job-missing1"]) == {JOB: "RUNNING"}
     with pytest.raises(TransportError, match="does not tell the state of job job-missing1"):
         ScriptedHook(in_turn({"JobSet": []})).get_job_state("job-missing1")
 
 
-def test_states_of_an_answer_that_contradicts_itself_are_an_error() -> None:
+def test_an_answer_that_contradicts_itself_is_an_error() -> None:
     with pytest.raises(TransportError, match="contradicts itself"):
         ScriptedHook(in_turn(job_set(RUNNING, count=2))).get_job_states([JOB, "job-missing1"])

@@ -26,7 +26,7 @@ def queue(cloud: Any) -> Iterator[str]:
         client.send(tdmq.delete_topic("hooked"))
 
 
-def test_what_is_sent_and_published_is_received_and_gone_when_it_is_deleted(queue: str) -> None:
+def test_messages_are_received_and_gone_once_deleted(queue: str) -> None:
     hook = CmqHook()
     assert hook.send(queue, "sent")
     assert hook.publish("hooked", "published")

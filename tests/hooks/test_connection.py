@@ -54,7 +54,7 @@ def test_the_task_s_region_goes_before_the_connection_s():
         (make(region="r", cmq_endpoint="cmq.example"), ConfigurationError, "cmq_endpoint"),
     ],
 )
-def test_what_is_missing_is_named_with_the_connection_and_the_field(connection, error, words):
+def test_a_missing_field_is_named_with_the_connection(connection, error, words):
     with pytest.raises(error, match=words) as caught:
         access_from_connection(connection)
     assert SECRET not in str(caught.value)
@@ -79,7 +79,7 @@ def test_a_connection_says_where_links_lead():
     assert access.console_url == "http://127.0.0.1:8700/console"
 
 
-def test_a_console_that_is_no_address_is_named_with_the_connection_and_not_quoted():
+def test_a_malformed_console_url_is_named_and_not_quoted():
     with pytest.raises(ConfigurationError, match="connection 'c': console_url must be http:// or https://") as caught:
         account_from_connection(make(region="r", console_url="https://me:S3CRET@host/console"))
     assert "S3CRET" not in str(caught.value)
@@ -100,7 +100,7 @@ def test_a_connection_is_read_from_the_environment(monkeypatch):
     assert asyncio.run(aget_access("mine", "ap-tokyo")).secret_id == "AKID1"
 
 
-def test_a_connection_that_does_not_exist_is_named_with_the_way_to_create_it():
+def test_a_missing_connection_says_how_to_create_it():
     for read in (lambda: get_access("nowhere"), lambda: asyncio.run(aget_access("nowhere"))):
         with pytest.raises(ConfigurationError, match="connection 'nowhere' does not exist: create it with type"):
             read()
@@ -203,7 +203,7 @@ def test_what_is_not_known_is_ignored_whatever_it_is():
         "{}",
     ],
 )
-def test_a_connection_that_airflow_cannot_read_is_named_and_not_quoted(monkeypatch, text):
+def test_an_unreadable_connection_is_named_and_not_quoted(monkeypatch, text):
     monkeypatch.setenv("AIRFLOW_CONN_ODD", text)
     for read in (lambda: get_access("odd"), lambda: asyncio.run(aget_access("odd"))):
         with pytest.raises(ConfigurationError, match="connection 'odd'") as caught:
@@ -220,7 +220,7 @@ def test_the_connection_s_test_says_what_is_wrong(monkeypatch):
     )
 
 
-def test_every_secret_of_a_connection_is_masked_before_anything_is_looked_up(monkeypatch):
+def test_every_secret_is_masked_before_anything_is_asked(monkeypatch):
     monkeypatch.setenv("https_proxy", "http://me:Env%23Passw0rd@proxy:3128")
     connection = make(
         **GOOD,

@@ -97,7 +97,7 @@ def test_a_connection_names_a_role_and_how_it_is_assumed() -> None:
         ({"role_arn": "qcs::x", "role_session_name": "a b"}, "role_session_name is 'a b'"),
     ],
 )
-def test_a_role_that_cannot_be_right_is_named_with_the_connection(extra: dict[str, Any], words: str) -> None:
+def test_a_malformed_role_is_named_with_the_connection(extra: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=f"connection 'c': .*{words}"):
         account_from_connection(make(**extra))
 
@@ -130,7 +130,7 @@ def test_the_machine_s_key_assumes_the_role(keys: Keys, cloud: RunningEmulator) 
     assert message.endswith(f"to role {keys.role}, assumed with key {cloud.secret_id[:8]}... of the machine")
 
 
-def test_the_connection_s_test_says_who_it_is_and_shows_no_secret(keys: Keys, cloud: RunningEmulator) -> None:
+def test_the_connection_s_test_says_who_and_shows_no_secret(keys: Keys, cloud: RunningEmulator) -> None:
     secret_id = keys.connect(role_arn=keys.role)
     hook = BatchHook()
     is_good, message = hook.test_connection()
@@ -141,7 +141,7 @@ def test_the_connection_s_test_says_who_it_is_and_shows_no_secret(keys: Keys, cl
     assert hook.access.token not in message
 
 
-def test_a_role_that_does_not_exist_is_what_the_connection_s_test_says(keys: Keys) -> None:
+def test_the_connection_s_test_names_a_missing_role(keys: Keys) -> None:
     keys.connect(role_arn="qcs::cam::uin/99:roleName/nobody")
     is_good, message = BatchHook().test_connection()
     assert not is_good
@@ -170,7 +170,7 @@ def test_temporary_keys_and_the_proxy_s_password_are_masked(keys: Keys) -> None:
     assert "Pr0xyPassw0rd" not in str(redact("before Pr0xyPassw0rd after"))
 
 
-def test_a_task_that_waits_for_hours_takes_the_connection_s_new_key(keys: Keys, cloud: RunningEmulator) -> None:
+def test_a_long_wait_takes_the_connection_s_new_key(keys: Keys, cloud: RunningEmulator) -> None:
     old = keys.connect()
     job_id = submit(3600)
     hook = BatchHook()
@@ -190,7 +190,7 @@ def test_a_task_that_waits_for_hours_takes_the_connection_s_new_key(keys: Keys, 
     assert hook.client.access.secret_id != old
 
 
-def test_a_task_waits_on_while_its_key_is_refused_and_not_exchanged_yet(keys: Keys) -> None:
+def test_a_task_waits_on_until_its_refused_key_is_exchanged(keys: Keys) -> None:
     old = keys.connect()
     job_id = submit(3600)
     hook = BatchHook()
@@ -224,7 +224,7 @@ def test_the_queue_hook_takes_the_new_key_as_well(keys: Keys) -> None:
     hook.check()
 
 
-def test_a_queue_is_checked_through_the_connection_also_where_a_loop_runs(keys: Keys, cloud: RunningEmulator) -> None:
+def test_a_queue_is_checked_also_where_a_loop_runs(keys: Keys, cloud: RunningEmulator) -> None:
     keys.connect()
 
     async def check() -> None:

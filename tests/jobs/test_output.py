@@ -46,7 +46,7 @@ def test_the_output_of_the_instances_that_there_are_is_shown(hook, instances, sh
     assert lines.count("    what it printed") == shown
 
 
-def test_the_output_of_several_tasks_is_shown_and_one_that_wrote_nothing_is_not(hook):
+def test_only_tasks_that_wrote_something_are_shown(hook):
     job_id = run_job(hook, task("first"), task("silent", "stdout=''"), task("third", instances=2))
     assert shown_instances(hook.read_output(job_id)) == [
         "task 'first' instance 0",
@@ -86,7 +86,7 @@ def refusing(hook, refuse, error):
 
 
 @pytest.mark.parametrize("error", [ApiNotFoundError("DescribeTaskLogs", "ResourceNotFound.TaskInstance", "no log")])
-def test_a_refusal_of_one_instances_output_does_not_hide_the_others(hook, error):
+def test_one_instance_s_refusal_does_not_hide_the_others(hook, error):
     send = refusing(hook, lambda request: 1 in request.params.get("TaskInstanceIndexes", ()), error)
     lines = read_output(send, run_job(hook, task(instances=3)))
     assert shown_instances(lines) == ["task 'main' instance 0", "task 'main' instance 2"]
@@ -115,14 +115,14 @@ def test_an_outage_ends_the_reading_and_keeps_what_was_read(hook):
 @pytest.mark.parametrize(
     "error", [TransportError("no answer"), ApiNotFoundError("DescribeTaskLogs", "ResourceNotFound.TaskInstance", "-")]
 )
-def test_a_failed_job_is_explained_although_its_output_cannot_be_read(hook, error):
+def test_a_failed_job_is_explained_without_its_output(hook, error):
     job_id = run_job(hook, task(script="outcome=failed exit_code=3 stderr='lost'"))
     send = refusing(hook, lambda request: request.action == "DescribeTaskLogs", error)
     diagnosis = explain(send, Outcome(job_id, "FAILED", succeeded=False))
     assert "task 'main' instance 0: exit code 3" in diagnosis.summary
 
 
-def test_what_a_failed_job_has_written_is_printable_in_the_diagnosis(hook):
+def test_a_failed_job_s_output_is_printable_in_the_diagnosis(hook):
     script = "outcome=failed exit_code=3 stderr='boom\r\x1b[2Kall is well\u202e' stdout='\x9b31m::endgroup::'"
     diagnosis = hook.explain(Outcome(run_job(hook, task(script=script)), "FAILED", succeeded=False))
     for line in (str(diagnosis), *diagnosis.detail):

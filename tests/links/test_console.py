@@ -37,7 +37,7 @@ def test_an_id_is_one_part_of_the_address_whatever_it_holds(job_id, path):
         (CmqTopicLink, "topics/x", "tdmq/cmq-topic"),
     ],
 )
-def test_a_link_leads_to_the_page_that_the_connection_names_or_to_the_vendor_s_list(link, page, listed):
+def test_a_link_leads_to_the_own_or_the_vendor_s_console(link, page, listed):
     assert link.url(OWN, "x") == f"http://127.0.0.1:8700/console/{page}"
     assert link.url(VENDOR, "x") == f"https://console.cloud.tencent.com/{listed}"
 
@@ -47,7 +47,7 @@ def test_an_endpoint_on_this_machine_is_no_console():
     assert BatchJobLink.url(access, "job-1") == "https://console.cloud.tencent.com/batch/job"
 
 
-def test_a_link_that_was_written_stays_whatever_the_connection_says_later(monkeypatch):
+def test_a_written_link_stays_when_the_connection_changes(monkeypatch):
     stored = "http://127.0.0.1:8700/console/jobs/job-1"
     monkeypatch.setattr(XCom, "get_value", lambda *, ti_key, key: {"_link_BatchJobLink": stored}.get(key))
     assert BatchJobLink().get_link(None, ti_key=None) == stored

@@ -151,7 +151,7 @@ def test_a_job_that_has_succeeded_is_returned_not_run_again(cloud):
     assert job_count(cloud) == before
 
 
-def test_a_changed_description_is_refused_while_the_old_job_counts():
+def test_a_changed_job_is_refused_while_the_old_one_counts():
     task = submit()
     task.run()
     changed = submit(job=job("outcome=succeed duration=0"))
@@ -259,7 +259,7 @@ def test_a_connection_that_does_not_exist_is_named():
         submit(tencentcloud_conn_id="nowhere").run()
 
 
-def test_keys_that_are_refused_name_the_connection_and_its_fields(monkeypatch, cloud):
+def test_refused_keys_name_the_connection_and_its_fields(monkeypatch, cloud):
     monkeypatch.setenv(
         "AIRFLOW_CONN_WRONG",
         '{"conn_type": "tencentcloud", "login": "AKIDwrong", "password": "x", "extra": {"region": "ap-guangzhou", '

@@ -90,7 +90,7 @@ def test_an_interrupted_job_has_a_branch(deferrable: bool, settings: dict[str, A
     assert task.ti.xcoms["outcome"]["state"] == "FAILED_INTERRUPTED"
 
 
-def test_a_failed_job_does_not_take_the_branch_of_interrupted_ones() -> None:
+def test_a_failed_job_does_not_take_the_interrupted_branch() -> None:
     assert Branching(submit(BAD), on_interrupted="inspect").followed() == {"alarm"}
 
 

@@ -102,7 +102,7 @@ def test_a_timeout_leaves_the_environment(cloud, deferrable):
         ({"max_failed_nodes": True}, "max_failed_nodes is True"),
     ],
 )
-def test_settings_that_cannot_be_are_refused_when_the_dag_is_read(kwargs, words):
+def test_impossible_settings_are_refused_when_the_dag_is_read(kwargs, words):
     with pytest.raises(ValueError, match=words):
         create(**kwargs).make()
 
@@ -132,7 +132,7 @@ def test_a_number_that_a_template_has_made_a_text_is_a_number():
 
 @BOTH_WAYS
 @pytest.mark.parametrize("nodes", [4, 1, "0"])
-def test_modifying_waits_until_there_are_as_many_nodes_as_desired(deferrable, nodes):
+def test_modifying_waits_for_as_many_nodes_as_desired(deferrable, nodes):
     env_id = create().run()
     assert modify(env_id, desired_nodes=nodes, deferrable=deferrable).run() == env_id
     after = shown(env_id)

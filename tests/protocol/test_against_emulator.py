@@ -177,9 +177,7 @@ async def test_a_cloud_whose_clock_is_hours_ahead_can_be_used(
     assert abs(client.clock.told() - emulator.clock.time()) < 60
 
 
-async def test_queues_topics_and_subscriptions_are_described_as_they_were_made(
-    queues: CmqClient, api: AsyncSdkClient
-) -> None:
+async def test_queues_and_topics_are_described_as_they_were_made(queues: CmqClient, api: AsyncSdkClient) -> None:
     queue = await api.send(tdmq.describe_queue("jobs"))
     assert (queue.name, queue.visibility_timeout) == ("jobs", 30)
     assert queue.create_time is not None
@@ -258,7 +256,7 @@ async def test_ordered_faults_become_our_errors(
     assert await queues.send("jobs", "x")
 
 
-async def test_a_submission_whose_answer_was_lost_is_not_submitted_twice(
+async def test_a_submission_with_a_lost_answer_is_not_repeated(
     emulator: Emulator, access: CloudAccess, queues: CmqClient, api: AsyncSdkClient
 ) -> None:
     emulator.faults.cut_next("SubmitJob", when="after")

@@ -115,7 +115,7 @@ async def test_a_receive_may_ask_for_one_and_wait_as_the_queue_says(cloud: Scrip
 
 
 @pytest.mark.parametrize("limits", [{"max_messages": 0}, {"max_messages": 17}, {"wait_seconds": 31}])
-async def test_a_receive_beyond_the_limits_is_refused_before_it_is_sent(
+async def test_a_receive_beyond_the_limits_is_never_sent(
     cloud: ScriptedCloud, client: CmqClient, limits: dict[str, int]
 ) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(limits))):
@@ -240,7 +240,7 @@ async def test_retries_can_be_switched_off(cloud: ScriptedCloud) -> None:
         (b"", 302, "HTTP 302"),
     ],
 )
-async def test_what_is_no_answer_is_a_transport_error_that_names_the_address(
+async def test_what_is_no_answer_is_an_error_that_names_the_address(
     cloud: ScriptedCloud, content: bytes, status: int, told: str
 ) -> None:
     cloud.answer(content, status=status, content_type="text/html")
@@ -285,7 +285,7 @@ async def test_a_caller_may_give_a_slow_queue_more_time(cloud: ScriptedCloud, mo
         assert await poll == []
 
 
-async def test_a_cancelled_long_poll_ends_at_once_and_the_client_stays_usable(cloud: ScriptedCloud) -> None:
+async def test_the_client_stays_usable_after_a_cancelled_long_poll(cloud: ScriptedCloud) -> None:
     cloud.hang()
     async with CmqClient(cloud.access) as client:
         poll = asyncio.create_task(client.receive("jobs", wait_seconds=30))
@@ -379,9 +379,7 @@ async def test_the_environments_proxy_is_used(cloud: ScriptedCloud, monkeypatch:
     assert cloud.asked[0].line == "POST http://queue.invalid/v2/index.php HTTP/1.1"
 
 
-async def test_an_address_that_the_environment_excepts_is_called_directly(
-    cloud: ScriptedCloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_address_in_no_proxy_is_called_directly(cloud: ScriptedCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://proxy.invalid")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     cloud.answer(EMPTY)
@@ -402,7 +400,7 @@ async def test_a_proxys_password_is_sent_to_it_and_never_shown(cloud: ScriptedCl
     assert "pa55word" not in "".join(traceback.format_exception(error.value))
 
 
-async def test_a_proxy_where_nobody_listens_is_named_without_its_password(cloud: ScriptedCloud) -> None:
+async def test_an_absent_proxy_is_named_without_its_password(cloud: ScriptedCloud) -> None:
     access = replace(cloud.access, proxy="http://me:pa55word@127.0.0.1:9")
     async with CmqClient(access, retries=0) as client:
         with pytest.raises(TransportError, match=r"through the proxy 127\.0\.0\.1:9: ") as error:
@@ -438,7 +436,7 @@ async def test_messages_that_cannot_be_read_are_told_once_a_queue(
 
 
 @pytest.mark.parametrize("code", [0, 4430, 6010, 6020])
-async def test_a_queue_that_refuses_a_message_that_cannot_exist_is_there(
+async def test_a_queue_that_refuses_an_impossible_message_exists(
     cloud: ScriptedCloud, client: CmqClient, code: int
 ) -> None:
     cloud.answer({"code": code, "message": "(10260)receipt handle is invalid"})

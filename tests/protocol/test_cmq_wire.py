@@ -79,7 +79,7 @@ def test_the_source_string_is_that_of_the_vendors_example() -> None:
         ("HmacSHA256", "lBi7uBRzd2EFwos6vu/t4MPJe8/D9sNInHOtkyn02oA="),
     ],
 )
-def test_signatures_are_those_of_the_vendors_sdk_for_the_same_request(method: SignatureMethod, signature: str) -> None:
+def test_signatures_equal_those_of_the_vendor_s_sdk(method: SignatureMethod, signature: str) -> None:
     params = {**PARAMS, "SignatureMethod": method}
     assert sign(SECRET_KEY, source_string("POST", HOST, params), method) == signature
 
@@ -126,7 +126,7 @@ def test_any_body_survives_the_answer(body: str) -> None:
     assert answer.messages == [Message(body, "1", "2", 10.0, 40.0, 3)]
 
 
-def test_a_body_that_is_no_unicode_does_not_hide_the_others_of_its_batch() -> None:
+def test_a_body_that_is_no_unicode_does_not_hide_the_others() -> None:
     bodies_on_the_wire = [rb'"\ud800"', b'"\xff"', b'"good"']
     infos = b",".join(
         b'{"msgBody":%s,"msgId":"m","receiptHandle":"r","enqueueTime":1}' % body for body in bodies_on_the_wire
@@ -190,7 +190,7 @@ def test_no_message_hides_the_others(entry: object) -> None:
     ],
     ids=str,
 )
-def test_what_is_wrong_with_a_field_that_is_not_needed_costs_no_message(fields: dict[str, object]) -> None:
+def test_a_bad_field_that_is_not_needed_costs_no_message(fields: dict[str, object]) -> None:
     answer = parse_answer(json.dumps({"code": 0, "msgInfoList": [{**GOOD, **fields}]}).encode())
     [message] = answer.messages or []
     assert message.body == "good"

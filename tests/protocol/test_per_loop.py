@@ -32,7 +32,7 @@ def test_a_loop_has_one_value_for_each_key():
     assert asyncio.run(get("a")) is not first
 
 
-def test_a_value_that_is_not_usable_any_more_is_replaced_and_cannot_remove_its_successor():
+def test_an_unusable_value_cannot_remove_its_successor():
     values: PerLoop[str, Value] = PerLoop()
 
     async def scenario() -> None:
@@ -48,7 +48,7 @@ def test_a_value_that_is_not_usable_any_more_is_replaced_and_cannot_remove_its_s
     asyncio.run(scenario())
 
 
-def test_a_closed_loop_is_forgotten_although_its_values_refer_to_it():
+def test_a_closed_loop_is_forgotten_with_its_values():
     values: PerLoop[str, asyncio.Future[None]] = PerLoop()
 
     async def scenario() -> weakref.ref[asyncio.AbstractEventLoop]:

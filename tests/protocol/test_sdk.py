@@ -105,7 +105,7 @@ def send(request: pytest.FixtureRequest) -> Send:
     return request.param
 
 
-async def test_a_call_is_signed_for_its_service_and_answered_with_a_value(cloud: ScriptedCloud, send: Send) -> None:
+async def test_a_call_is_signed_for_its_service(cloud: ScriptedCloud, send: Send) -> None:
     cloud.answer(JOBS)
     cloud.answer({"Response": {"QueueId": "cmqq-1", "RequestId": "r-1"}})
     assert await send(cloud.access, POLL, tdmq.create_queue("jobs")) == "cmqq-1"
@@ -337,9 +337,7 @@ async def test_an_error_status_tells_the_time_too(cloud: ScriptedCloud, send: Se
     assert clock.learned == [(1_700_000_000, False)]
 
 
-async def test_parameters_that_are_no_json_are_refused_before_anything_is_sent(
-    cloud: ScriptedCloud, send: Send
-) -> None:
+async def test_parameters_that_are_no_json_are_never_sent(cloud: ScriptedCloud, send: Send) -> None:
     request = batch.submit_job({"Tasks": [{"Timeout": {1, 2}}]}, {"Zone": "z"})
     with pytest.raises(ConfigurationError, match="SubmitJob: the parameters cannot be written as JSON"):
         await send(cloud.access, request)
@@ -421,7 +419,7 @@ async def test_opening_the_asynchronous_client_does_not_block_the_loop(cloud: Sc
     assert set(callers) == {"thread"}
 
 
-def test_importing_the_room_imports_neither_the_sdk_nor_an_http_client() -> None:
+def test_importing_the_room_brings_no_sdk_or_http_client() -> None:
     script = (
         "import sys\n"
         "from airflow_batch_events.protocol import cmq, credentials, sdk\n"

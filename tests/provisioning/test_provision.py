@@ -87,11 +87,11 @@ def test_long_names_stay_within_the_limit():
     ],
     ids=str,
 )
-def test_a_name_that_cannot_be_is_refused_before_anything_is_created(names):
+def test_an_impossible_name_is_refused_before_any_creation(names):
     with pytest.raises(ConfigurationError, match=next(iter(names))):
         DesiredState(**{"topic_name": "t", "queue_name": "q", **names})
 
 
 @pytest.mark.parametrize("name", ["q-dlq", "q-retry"])
-def test_a_queue_whose_name_the_service_keeps_for_itself_is_not_created(name):
+def test_a_queue_with_a_reserved_name_is_not_created(name):
     assert f"{name} cannot be created" in make_plan(DesiredState("t", name), None, None, None, ()).problems[0]

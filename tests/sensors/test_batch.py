@@ -184,7 +184,7 @@ def test_a_poke_outlives_refused_keys_after_a_first_answer(cloud: Any) -> None:
     assert poke_until_ended(sensor, context)["state"] == "FAILED"
 
 
-def test_a_rescheduled_sensor_outlives_refused_keys_after_a_first_answer(cloud: Any) -> None:
+def test_a_rescheduled_sensor_outlives_later_refused_keys(cloud: Any) -> None:
     job_id = submit(ENDLESS)
     task = sense_jobs(job_id, mode="reschedule", raise_on_failure=False)
 
@@ -228,7 +228,7 @@ def test_each_event_reaches_a_sensor(cloud, name):
     assert (event["event_name"], event["job_id"]) == (name.value, "job-1")
 
 
-def test_a_sensor_waits_for_as_many_different_events_as_it_is_told(cloud, queue, client):
+def test_a_sensor_waits_for_so_many_different_events(cloud, queue, client):
     def meanwhile():
         for node in ("node-1", "node-1", "node-2", "node-3"):
             publish(cloud, "COMPUTE_NODE_ABNORMAL", EnvId="env-none", ComputeNodeId=node)

@@ -59,7 +59,7 @@ def test_without_durability_each_try_submits_a_job_of_its_own():
 
 
 @pytest.mark.parametrize("path", sorted(STORED.glob("submission_*.json")), ids=lambda path: path.stem)
-def test_a_record_of_0_1_0_is_read_and_completed_when_its_job_is_found(path):
+def test_a_record_of_0_1_0_is_read_and_completed(path):
     store = holding(json.loads(path.read_text()))
     kept = SubmissionStore(context(store))
     submission = kept.load()
@@ -119,7 +119,7 @@ def test_an_intent_that_cannot_be_written_ends_the_try():
         SubmissionStore(context(Away(reads=True))).intend(1, "digest", HERE)
 
 
-def test_what_cannot_be_written_after_the_submission_changes_nothing():
+def test_a_failed_write_after_the_submission_changes_nothing():
     kept = SubmissionStore(context(Away(reads=True)))
     submission = kept.submitted(Submission(1, "token", "digest"), "job-1")
     assert submission.job_id == "job-1"

@@ -82,7 +82,7 @@ def test_all_arguments_may_be_missing(cls: Any) -> None:
 
 
 @pytest.mark.parametrize("cls", EVENT_CLASSES)
-def test_a_parameter_that_a_dag_file_has_misspelled_is_named_when_it_is_read(cls: Any) -> None:
+def test_a_misspelled_parameter_is_named_when_the_dag_is_read(cls: Any) -> None:
     with pytest.raises(TypeError, match="'evnts'"):
         cls("q", evnts=["JOB_FAILED"]).serialize()
 
@@ -158,7 +158,7 @@ async def test_a_watcher_that_makes_no_sense_fails_alone(cloud: Any, cls: Any, k
         await asyncio.wait_for(made(cls, kwargs).run().__anext__(), 20)
 
 
-async def test_an_argument_that_filters_nothing_is_ignored_when_it_is_not_known(cloud: Any) -> None:
+async def test_an_unknown_argument_that_filters_nothing_is_ignored(cloud: Any) -> None:
     wanted = {"job_name": "nobody", "colour": None}
     trigger = made(
         BatchEventWaitTrigger, {"queue_name": "waits", "wanted": wanted, "timeout": 0.2, "hold": "x", "later": {}}
@@ -168,7 +168,7 @@ async def test_an_argument_that_filters_nothing_is_ignored_when_it_is_not_known(
     await events.aclose()
 
 
-def test_everything_that_leaves_a_trigger_is_made_storable_in_one_place() -> None:
+def test_one_module_makes_all_that_triggers_fire_storable() -> None:
     package = Path(airflow_batch_events.__file__).parent
     makers = {
         (path.name, ast.unparse(node.func))
@@ -184,7 +184,7 @@ def test_everything_that_leaves_a_trigger_is_made_storable_in_one_place() -> Non
     }
 
 
-def test_what_is_fired_is_one_of_airflow_s_events_and_is_sent_as_one() -> None:
+def test_what_is_fired_is_sent_as_one_of_airflow_s_events() -> None:
     event = fire({"a": 1})
     assert event == TriggerEvent({"a": 1})
     assert serialize({"event": event.payload}) == serialize({"event": {"a": 1}})
@@ -194,13 +194,13 @@ def test_what_is_fired_is_one_of_airflow_s_events_and_is_sent_as_one() -> None:
 
 @pytest.mark.parametrize("cls", EVENT_CLASSES)
 @pytest.mark.parametrize("queue_name", [None, "", 7, ["q"]], ids=repr)
-def test_a_watcher_without_a_queue_is_refused_when_its_dag_file_is_read(cls: Any, queue_name: Any) -> None:
+def test_a_watcher_without_a_queue_is_refused_early(cls: Any, queue_name: Any) -> None:
     with pytest.raises(exceptions.ConfigurationError, match="queue_name"):
         cls(queue_name=queue_name).serialize()
 
 
 @pytest.mark.parametrize("name", ["__type", "__classname__"])
-def test_a_filter_that_airflow_could_not_read_back_is_refused_when_its_dag_file_is_read(name: str) -> None:
+def test_a_filter_that_airflow_cannot_read_is_refused_early(name: str) -> None:
     """A trigger's constructor raises: kwargs with such keys end the triggerer before this package is asked."""
     with pytest.raises(exceptions.ConfigurationError, match=name):
         BatchEventTrigger("q", event_vars={name: "x"}).serialize()

@@ -33,7 +33,7 @@ def test_the_event_is_the_last_thing_that_run_does():
     assert source.count("yield") == 1
 
 
-def test_an_event_is_one_line_of_the_tasks_log_whatever_its_names_hold():
+def test_an_event_is_one_log_line_whatever_its_names_hold():
     hostile = "\x1b[2K\r\n12:00:00 [info] all is well \u202e::endgroup::"
     event = BatchEvent(name=f"TASK_{hostile}", batch={"JobId": "job-1", "TaskName": hostile, "TaskInstanceIndex": 2})
     with structlog.testing.capture_logs() as logs:
@@ -90,7 +90,7 @@ async def state_in_the_end(job_id: str) -> str | None:
 
 
 @pytest.mark.parametrize("slow", ["TerminateJob", "DescribeJobs"])
-async def test_a_job_is_ended_although_on_kill_is_cancelled_while_the_cloud_answers_slowly(cloud, trigger, slow):
+async def test_a_job_is_ended_though_on_kill_is_cancelled_meanwhile(cloud, trigger, slow):
     cloud.add_fault(Fault(effect="hang", action=slow, seconds=0.5, next=1))
     await kill_as_airflow_does(trigger)
     assert await state_in_the_end(trigger.job_id) == "FAILED"

@@ -64,9 +64,7 @@ async def test_a_triggerer_with_a_wrong_clock_ends_a_wait_in_time(
 
 @pytest.mark.parametrize("kind", WAITS)
 @pytest.mark.usefixtures("cloud")
-async def test_a_deadline_that_has_passed_for_this_machine_alone_ends_nothing(
-    monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
+async def test_a_deadline_passed_by_this_clock_alone_ends_nothing(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     trigger = await asyncio.to_thread(WAITS[kind], timeout=TIMEOUT, deadline=true_time() + 600)
     monkeypatch.setattr(time, "time", lambda: true_time() + 3600)
 
@@ -76,7 +74,7 @@ async def test_a_deadline_that_has_passed_for_this_machine_alone_ends_nothing(
 
 
 @pytest.mark.usefixtures("cloud")
-async def test_the_removal_of_an_environment_is_given_up_by_its_own_count(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_removal_s_timeout_does_not_follow_the_wall_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     async def never_gone(self: Any, client: Any, decision: Any) -> None:
         decision.progress = "it stays"
 

@@ -41,7 +41,7 @@ def test_the_event_is_the_last_thing_that_run_does():
     assert source.count("yield") == 1
 
 
-def test_what_is_known_too_early_is_held_until_the_worker_s_end_can_have_been_noticed(cloud):
+def test_an_early_result_is_held_until_the_worker_is_gone(cloud):
     async def fire() -> tuple[float, dict]:
         loop = asyncio.get_running_loop()
         began = loop.time()

@@ -33,7 +33,7 @@ def test_a_trigger_is_made_again_from_what_it_serializes(trigger):
     json.dumps(kwargs)
 
 
-def test_triggers_on_one_queue_share_a_stream_whatever_they_filter():
+def test_triggers_on_one_queue_share_a_stream():
     one, other = BatchEventTrigger("q", ["JOB_FAILED"]), BatchEventTrigger("q", job_name="nightly-*")
     assert one.shared_stream_key() == other.shared_stream_key()
     assert one.shared_stream_key() != BatchEventTrigger("q2").shared_stream_key()
@@ -41,17 +41,17 @@ def test_triggers_on_one_queue_share_a_stream_whatever_they_filter():
 
 
 @pytest.mark.parametrize("given", [{"event_vars": {}}, {"event_vars": ""}, {"job_id": []}, {"job_id": ""}], ids=str)
-def test_a_filter_that_is_given_without_a_value_is_refused_when_the_dag_is_parsed(given):
+def test_an_empty_filter_is_refused_when_the_dag_is_parsed(given):
     with pytest.raises(ValueError, match=f"{next(iter(given))} is empty"):
         BatchEventTrigger("q", **given).serialize()
 
 
-def test_an_event_name_that_does_not_exist_is_refused_when_the_dag_is_parsed():
+def test_an_unknown_event_is_refused_when_the_dag_is_parsed():
     with pytest.raises(ValueError, match="unknown event 'JOB_DONE'; allowed here"):
         BatchEventTrigger("q", ["JOB_DONE"]).serialize()
 
 
-def test_the_serialization_of_a_dag_refuses_a_watcher_for_an_event_that_does_not_exist():
+def test_a_dag_with_a_watcher_for_no_event_is_not_serialized():
     watched = Asset("x", watchers=[AssetWatcher("w", BatchEventTrigger("q", ["JOB_DONE"]))])
     with (
         DAG("d", schedule=[watched], start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)) as dag,
@@ -60,7 +60,7 @@ def test_the_serialization_of_a_dag_refuses_a_watcher_for_an_event_that_does_not
         DagSerialization.to_dict(dag)
 
 
-def test_the_triggerer_asks_a_stored_trigger_only_when_it_has_numbered_it():
+def test_the_triggerer_serializes_only_numbered_triggers():
     """The order of calls that a trigger of another version relies on, in Airflow's own source."""
     source = inspect.getsource(TriggerRunner.create_triggers)
     made, numbered = source.rindex("trigger_class(**"), source.index("trigger_instance.trigger_id = ")
@@ -106,7 +106,7 @@ def test_a_plain_message_fires_as_it_is(cloud, queue):
     assert (payload["body"], payload["events"]) == ("hello", [])
 
 
-def test_two_events_without_a_time_are_two_but_one_that_is_delivered_again_is_one():
+def test_only_a_repeated_delivery_is_the_same_event():
     """A payload-bearing exit that loses something: an event that counts as fired is deleted."""
     event = BatchEvent("JOB_FAILED", batch={"JobId": "job-1"})
     assert event_id(event, "1") == event_id(event, "1") != event_id(event, "2")

@@ -50,13 +50,13 @@ async def emulator(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Emulator]:
         yield emulator
 
 
-async def test_the_wait_is_over_when_as_many_different_events_have_come_as_were_waited_for(emulator: Emulator) -> None:
+async def test_the_wait_is_over_after_so_many_different_events(emulator: Emulator) -> None:
     await emulator.broker.send("q", [body(event("job-1")), body(event("job-1")), body(event("job-2"))])
     payload = await first_payload(BatchEventWaitTrigger("q", {}, 2, timeout=20))
     assert (payload["status"], payload["source"], ids(payload)) == ("ended", "event", ["job-1", "job-2"])
 
 
-async def test_a_wait_whose_time_is_over_hands_on_what_came_and_leaves_it_in_the_queue(emulator: Emulator) -> None:
+async def test_a_wait_that_timed_out_reports_and_leaves_what_came(emulator: Emulator) -> None:
     await emulator.broker.send("q", [body(event("job-1"))])
     payload = await first_payload(BatchEventWaitTrigger("q", {}, 2, timeout=1))
     assert (payload["status"], payload["source"], ids(payload)) == ("timeout", "deadline", ["job-1"])
@@ -82,7 +82,7 @@ async def test_an_event_that_cannot_be_stored_is_not_counted(emulator: Emulator)
     assert ids(payload) == ["job-2", "job-3"]
 
 
-async def test_events_that_are_too_large_together_keep_their_names_and_ids(
+async def test_events_too_large_together_keep_names_and_ids(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("airflow_batch_events.waiting.storable.MAX_SIZE", 3_000)

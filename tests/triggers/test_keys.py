@@ -96,7 +96,7 @@ async def succeeded(waits: list[asyncio.Task[Any]]) -> list[str]:
     return [outcome["job_id"] for outcome in outcomes if outcome["state"] == "SUCCEED"]
 
 
-async def test_waits_go_on_when_the_connection_s_key_is_exchanged_and_the_old_one_revoked(home: Home) -> None:
+async def test_waits_go_on_when_the_connection_s_key_is_exchanged(home: Home) -> None:
     emulator = home.emulator
     old = home.connect()
     job_ids = await home.submit(WAITS)
@@ -154,7 +154,7 @@ async def test_waits_outlive_the_keys_of_a_role_and_assume_it_seldom(
     assert [secret for secret in secrets if secret in caplog.text] == []
 
 
-async def test_a_revoked_key_is_weather_until_the_connection_has_another(home: Home) -> None:
+async def test_waits_outlast_a_revoked_key_until_there_is_another(home: Home) -> None:
     emulator = home.emulator
     old = home.connect()
     job_ids = await home.submit(3)
@@ -175,7 +175,7 @@ async def test_a_key_that_is_refused_from_the_start_fails_the_wait(home: Home) -
     assert "connection 'tencentcloud_default'" in payload["message"]
 
 
-async def test_a_role_that_cannot_be_assumed_fails_the_wait_and_names_itself(home: Home) -> None:
+async def test_a_role_that_cannot_be_assumed_fails_the_wait(home: Home) -> None:
     home.connect(role_arn="qcs::cam::uin/99:roleName/nobody")
     payload = await asyncio.wait_for(first_payload(BatchJobTrigger("job-00000000", "q")), 10)
     assert payload["error"] == "CredentialsError"

@@ -58,7 +58,7 @@ def ids(payloads: list[dict[str, Any]]) -> list[str]:
     return [payload["job_id"] for payload in payloads]
 
 
-async def test_a_watcher_leaves_what_cannot_be_fired_says_so_once_and_goes_on(
+async def test_a_watcher_warns_once_of_what_it_cannot_fire(
     emulator: Emulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with Triggerer() as triggerer:
@@ -74,7 +74,7 @@ async def test_a_watcher_leaves_what_cannot_be_fired_says_so_once_and_goes_on(
     assert capsys.readouterr().out.count("cannot be fired") == 1
 
 
-async def test_the_good_events_of_a_message_fire_once_although_another_one_in_it_cannot(emulator: Emulator) -> None:
+async def test_good_events_beside_a_bad_one_fire_once(emulator: Emulator) -> None:
     async with Triggerer() as triggerer:
         fired = triggerer.run(BatchEventTrigger("q"))
         await emulator.broker.send("q", [body(event("job-1"), event("job-2", x=DEEP), event("job-3"))])
@@ -85,7 +85,7 @@ async def test_the_good_events_of_a_message_fire_once_although_another_one_in_it
     assert ids(fired) == ["job-1", "job-3", "job-4"]
 
 
-async def test_a_deferred_task_is_not_ended_by_a_message_that_cannot_be_fired(emulator: Emulator) -> None:
+async def test_a_deferred_task_passes_by_what_cannot_be_fired(emulator: Emulator) -> None:
     await emulator.broker.send("q", [body(event("job-1", x=DEEP)), body(event("job-2", x=2**70))])
     async with Triggerer() as triggerer:
         fired = triggerer.run(CmqMessageTrigger("q"), for_task=True)
@@ -97,7 +97,7 @@ async def test_a_deferred_task_is_not_ended_by_a_message_that_cannot_be_fired(em
 @pytest.mark.parametrize(
     ("value", "expected"), [("a\0b", "a\ufffdb"), ("x" * MAX_SIZE, None)], ids=["storable", "too large"]
 )
-async def test_a_job_s_outcome_loses_what_was_written_into_its_event_but_never_itself(
+async def test_an_outcome_survives_what_its_event_contains(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch, value: str, expected: str | None
 ) -> None:
     async with AsyncSdkClient(address_of(emulator).access()) as client:
@@ -115,13 +115,13 @@ async def test_a_job_s_outcome_loses_what_was_written_into_its_event_but_never_i
     assert again == {**outcome, "event_vars": {} if expected is None else {"k": expected}}
 
 
-async def test_a_wait_for_what_cannot_be_fired_at_all_ends_with_an_error(emulator: Emulator) -> None:
+async def test_a_wait_for_what_can_never_be_fired_is_an_error(emulator: Emulator) -> None:
     """A trigger's constructor takes it all: an id of any length, which another version has stored."""
     payload = await first_payload(BatchJobTrigger("j" * (MAX_SIZE + 1)))
     assert (payload["status"], payload["error"]) == ("error", "ParameterError")
 
 
-def test_each_delivery_of_a_message_that_was_left_is_counted_but_not_looked_at_again() -> None:
+def test_deliveries_of_a_left_message_are_counted_not_read() -> None:
     metrics, tried, said = Counts(), [], []
     messages = PoisonMessages(SimpleNamespace(warning=lambda *args: said.append(args)), metrics)
 

@@ -37,7 +37,7 @@ async def test_each_host_reads_the_queue_that_was_provisioned_on_it(cloud, monke
         assert (outcome["state"], outcome["source"]) == ("SUCCEED", "event")
 
 
-async def test_a_queue_that_nobody_has_provisioned_on_this_host_is_named_as_it_is_here(cloud, monkeypatch):
+async def test_a_queue_missing_on_this_host_has_this_host_s_name(cloud, monkeypatch):
     monkeypatch.setattr("platform.node", lambda: "new-host")
     monkeypatch.setenv("AIRFLOW__CORE__HOSTNAME_CALLABLE", "platform.node")
     job_id = await asyncio.to_thread(submit, "any")
@@ -46,7 +46,7 @@ async def test_a_queue_that_nobody_has_provisioned_on_this_host_is_named_as_it_i
     assert "'new-host-waits'" in payload["message"]
 
 
-def test_a_name_that_cannot_be_a_queue_s_is_refused_by_the_command_line(capsys):
+def test_the_command_line_refuses_an_impossible_queue_name(capsys):
     with pytest.raises(SystemExit):
         main(["provision", "--queue", "waits-{host}"])
     assert "letters, digits and hyphens beside the placeholder {hostname}" in capsys.readouterr().err

@@ -86,7 +86,7 @@ def ids(payloads):
     return sorted(payload["job_id"] for payload in payloads)
 
 
-async def test_each_of_the_nineteen_events_reaches_its_watcher_from_what_really_happens(cloud):
+async def test_each_of_the_nineteen_events_reaches_its_watcher(cloud):
     async with Triggerer() as triggerer:
         fired = {name: triggerer.run(BatchEventTrigger("watched", [name.value])) for name in EventName}
         await triggerer.until(lambda: cloud.emulator.requests.count("BatchReceiveMessage") > 0)
@@ -111,7 +111,7 @@ def has_happened(fired, name, env_id):
     return any(payload["batch"].get("EnvId") == env_id for payload in fired[name])
 
 
-async def test_a_rewound_queue_starts_nothing_a_second_time_while_the_triggerer_lives(cloud):
+async def test_a_rewound_queue_starts_nothing_a_second_time(cloud):
     async with Triggerer() as triggerer:
         ended = triggerer.run(BatchEventTrigger("watched", ["JOB_SUCCEED", "JOB_FAILED"]))
         failed = triggerer.run(BatchEventTrigger("watched", ["JOB_FAILED"]))
@@ -128,7 +128,7 @@ async def test_a_rewound_queue_starts_nothing_a_second_time_while_the_triggerer_
     assert ids(failed) == sorted(jobs)
 
 
-async def test_a_rewound_event_from_before_a_retry_does_not_end_the_wait_for_it(cloud):
+async def test_a_rewound_event_from_before_a_retry_ends_nothing(cloud):
     job_id = await cloud.submit("scripted: fail_first=1 duration=30")
     first = asyncio.ensure_future(outcome_of(job_id))
     await asyncio.sleep(1)
@@ -153,7 +153,7 @@ async def outcome_of(job_id):
         await events.aclose()
 
 
-async def test_after_a_restart_rewound_events_fire_again_under_the_same_event_id(cloud):
+async def test_rewound_events_keep_their_ids_after_a_restart(cloud):
     async with Triggerer() as triggerer:
         before = triggerer.run(BatchEventTrigger("watched", ["JOB_SUCCEED"]))
         jobs = [await cloud.submit() for _ in range(3)]
@@ -167,7 +167,7 @@ async def test_after_a_restart_rewound_events_fire_again_under_the_same_event_id
     assert {payload["event_id"] for payload in again} == event_ids
 
 
-async def test_what_a_watcher_has_fired_is_deleted_only_after_airflow_has_stored_it(cloud):
+async def test_a_fired_message_is_deleted_once_airflow_stored_it(cloud):
     async with Triggerer(stores=False) as triggerer:
         fired = triggerer.run(BatchEventTrigger("watched", ["JOB_SUCCEED"]))
         await cloud.publish("JOB_SUCCEED", "job-1")
@@ -179,7 +179,7 @@ async def test_what_a_watcher_has_fired_is_deleted_only_after_airflow_has_stored
         await triggerer.until(lambda: cloud.left == 0)
 
 
-async def test_what_comes_before_all_watchers_may_have_joined_comes_back_for_the_late_ones(cloud, monkeypatch):
+async def test_an_early_message_comes_back_for_late_watchers(cloud, monkeypatch):
     monkeypatch.setattr(shared_stream, "JOIN_GRACE", 3.0)
     async with Triggerer() as triggerer:
         early = triggerer.run(BatchEventTrigger("watched"))
@@ -194,7 +194,7 @@ TASKS = [(BatchEventTrigger("watched", ["JOB_FAILED"]), "job_id"), (CmqMessageTr
 
 
 @pytest.mark.parametrize(("trigger", "key"), TASKS, ids=["events", "messages"])
-async def test_a_deferred_task_takes_one_message_and_leaves_the_others_for_the_next(cloud, monkeypatch, trigger, key):
+async def test_a_deferred_task_takes_one_message_of_several(cloud, monkeypatch, trigger, key):
     monkeypatch.setattr(shared_stream, "JOIN_GRACE", 30.0)
     for number in (1, 2, 3):
         await cloud.publish("JOB_FAILED", f"job-{number}")
@@ -203,7 +203,7 @@ async def test_a_deferred_task_takes_one_message_and_leaves_the_others_for_the_n
     assert cloud.left == 0
 
 
-async def test_a_deferred_task_whose_result_was_not_stored_finds_its_message_again(cloud):
+async def test_a_task_whose_result_was_lost_gets_its_message_again(cloud):
     await cloud.publish("JOB_FAILED", "job-1")
     trigger = BatchEventTrigger("watched", ["JOB_FAILED"])
     taken = [await defer(cloud, trigger, is_stored=is_stored) for is_stored in (False, False, True)]
@@ -219,7 +219,7 @@ async def test_a_deferred_task_leaves_events_that_it_does_not_wait_for(cloud):
     assert cloud.left == 1
 
 
-async def test_a_triggerer_that_is_restarted_again_and_again_misses_nothing(cloud):
+async def test_a_triggerer_that_is_restarted_often_misses_nothing(cloud):
     numbers = itertools.count(1)
     covered = set()
     for enough in (10, 10, 60):
@@ -287,7 +287,7 @@ async def test_only_what_every_watcher_has_accepted_is_deleted(outcome: AdvanceO
     assert subscriber.settled == [(message, is_deleted)]
 
 
-async def test_an_item_that_cannot_be_settled_does_not_lose_those_behind_it() -> None:
+async def test_an_unsettled_item_does_not_lose_those_behind_it() -> None:
     subscriber, message = Settling(), SimpleNamespace(message_id="m")
     accepted = AdvanceOutcome(acked=1, failed=0)
     good = StreamItem(message, redeliver=False)  # type: ignore[arg-type]

@@ -136,9 +136,7 @@ async def test_a_stored_wait_for_jobs_runs_to_its_right_end(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_a_stored_deadline_ends_the_wait_when_both_clocks_say_that_it_has_passed(
-    cloud: Cloud, version: str
-) -> None:
+async def test_a_stored_deadline_that_both_clocks_passed_ends_it(cloud: Cloud, version: str) -> None:
     stored = read(version, "triggers")["job: submitted, with deadlines"]
     job_id = await cloud.client.send(batch.submit_job(announced_job("scripted: outcome=hang", "t"), PLACEMENT))
     now = time.time()

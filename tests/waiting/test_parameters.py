@@ -268,7 +268,7 @@ def test_bad_durations_submit_nothing(cloud):
     [BatchTerminateJobOperator, BatchDeleteJobOperator, BatchJobBranchOperator, BatchRetryJobsOperator, BatchJobSensor],
 )
 @pytest.mark.parametrize("job_id", [None, 42, b"job-1", {"state": "SUCCEED"}, [None], [["job-1"]], "job-1 job-2"])
-def test_a_value_that_is_no_job_is_refused_also_without_a_template(cloud, operator, job_id):
+def test_a_fixed_value_that_is_no_job_is_refused_too(cloud, operator, job_id):
     task = operator(task_id="t", **{**arguments_of(operator), "job_id": job_id})
     assert "job_id" in refused(cloud, task)
 
@@ -418,7 +418,7 @@ QUEUE_READERS = [operator for operator in OPERATORS if "queue_name" in operator.
 
 @pytest.mark.parametrize("operator", QUEUE_READERS, ids=lambda one: one.__name__)
 @pytest.mark.parametrize("name", ["1bad", "a" * 65, "{host}", "a/b", "\u00e9"])
-def test_a_name_that_no_queue_can_have_is_refused_before_any_call(cloud, operator, name):
+def test_an_impossible_queue_name_is_refused_before_any_call(cloud, operator, name):
     assert "queue_name is" in refused(cloud, rendered(operator, {"queue_name": name}, {}))
 
 

@@ -176,7 +176,7 @@ def test_a_name_that_no_queue_has_is_refused(cloud, make, name, deferrable):
 
 
 @EVERY_OPERATOR
-def test_a_queue_that_does_not_exist_is_refused_by_every_operator(cloud, make):
+def test_a_missing_queue_is_refused_by_every_operator(cloud, make):
     before = effects(cloud)
     with pytest.raises(WaitQueueNotFoundError, match=r"'no-such-queue' does not exist at http.*nothing was submitted"):
         make(queue_name="no-such-queue").run()

@@ -146,7 +146,7 @@ def test_a_retry_after_the_edit_was_taken_back_finds_its_job(task, other_cloud):
     assert task.run() == job_id
 
 
-def test_an_intent_without_an_answer_is_not_sent_to_another_place(task, other_cloud):
+def test_an_unanswered_intent_is_not_sent_to_another_place(task, other_cloud):
     job_id = task.run()
     task.record["job_id"] = None
     task.connect(other_cloud)
@@ -173,7 +173,7 @@ def test_an_exchanged_key_changes_nothing(task, issue):
     assert task.cloud.count("GetCallerIdentity") == before + 1
 
 
-def test_a_role_s_keys_change_with_each_process_and_change_nothing(task):
+def test_new_keys_of_the_same_role_change_nothing(task):
     task.connect(task.cloud, role_arn=role_of(task.cloud, "rotating"))
     before = task.cloud.count("GetCallerIdentity")
     job_id = task.run()

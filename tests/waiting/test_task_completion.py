@@ -40,9 +40,7 @@ async def fire(job_id: str | list[str], end: dict[str, bool] | None = END, **set
         await events.aclose()
 
 
-async def test_a_failed_job_fails_the_task_here_with_the_reason_in_its_log(
-    cloud: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_failed_job_fails_the_task_and_the_log_says_why(cloud: Any, capsys: pytest.CaptureFixture[str]) -> None:
     event = await fire(submit("outcome=failed exit_code=7"))
 
     assert isinstance(event, TaskFailedEvent)
@@ -62,7 +60,7 @@ async def test_a_job_that_does_not_exist_fails_the_task_here(cloud: Any, capsys:
     assert "was not found" in capsys.readouterr().out
 
 
-async def test_a_wait_that_cannot_be_is_left_to_a_worker_which_raises_the_error_as_what_it_is(cloud: Any) -> None:
+async def test_the_error_of_an_impossible_wait_is_left_to_a_worker(cloud: Any) -> None:
     event = await fire("None")
 
     assert type(event) is TriggerEvent
@@ -79,9 +77,7 @@ async def test_a_list_that_a_template_has_made_of_text_is_waited_for(cloud: Any)
 
 @pytest.mark.parametrize("value", [None, "", "None"])
 @pytest.mark.parametrize("name", ["queue_name", "region", "tencentcloud_conn_id"])
-async def test_what_is_rendered_to_nothing_in_the_triggerer_is_an_error_there_too(
-    cloud: Any, name: str, value: Any
-) -> None:
+async def test_a_field_rendered_to_nothing_is_an_error(cloud: Any, name: str, value: Any) -> None:
     trigger = BatchJobTrigger("job-00000000", end=END)
     task = SimpleNamespace(**{"template_ext": (), "template_fields": (), name: "{{ given }}"})
     trigger.task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1, task=task)
@@ -98,9 +94,7 @@ async def test_a_result_that_cannot_be_stored_here_is_left_to_a_worker(cloud: An
     assert event.payload["outcomes"][0]["succeeded"]
 
 
-async def test_a_result_that_is_too_long_to_expand_over_is_left_to_a_worker_which_refuses_it(
-    cloud: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_result_too_long_to_expand_is_left_to_a_worker(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two ways to end that differ: on a worker, Airflow refuses it where a task expands over it."""
     monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "1")
     pushed: list[str] = []
@@ -117,7 +111,7 @@ async def test_a_result_that_is_too_long_to_expand_over_is_left_to_a_worker_whic
     assert pushed == []
 
 
-async def test_a_number_that_a_template_has_made_of_a_name_is_taken_in_the_triggerer_too(cloud: Any) -> None:
+async def test_a_name_that_was_rendered_to_a_number_is_taken(cloud: Any) -> None:
     trigger = BatchJobTrigger("job-00000000", queue_name=7, end=END)  # type: ignore[arg-type]
     task = SimpleNamespace(template_ext=(), template_fields=(), queue_name="{{ 7 }}")
     trigger.task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1, task=task)
@@ -125,7 +119,7 @@ async def test_a_number_that_a_template_has_made_of_a_name_is_taken_in_the_trigg
     assert trigger.queue_name == "7"
 
 
-async def test_a_way_to_end_that_this_version_does_not_understand_is_left_to_a_worker(cloud: Any) -> None:
+async def test_an_unknown_way_to_end_is_left_to_a_worker(cloud: Any) -> None:
     for end in ({"push_result": "later"}, {"is_list": 7}, ["later"]):
         event = await fire(submit("outcome=failed"), end)  # type: ignore[arg-type]
 
@@ -146,7 +140,7 @@ async def test_a_wait_that_begins_here_times_out_by_its_own_count(cloud: Any) ->
     assert event.payload["outcomes"][0]["state"] == "TIMEOUT"
 
 
-async def test_a_wait_that_was_stored_to_begin_here_times_out_before_airflow_ends_it_and_is_ended_on_a_worker(
+async def test_a_wait_begun_here_times_out_before_airflow_ends_it(
     cloud: Any,
 ) -> None:
     in_a_minute = datetime.fromtimestamp(time.time() + 60, timezone.utc)

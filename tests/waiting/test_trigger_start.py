@@ -148,7 +148,7 @@ def test_a_plain_mapped_sensor_begins_on_a_worker(dag: Any) -> None:
         (lambda: BatchJobSensor.for_each(mapped_submit().output.map(str), task_id="wait"), r"map\(\), zip\(\)"),
     ],
 )
-def test_what_the_triggerer_cannot_do_is_refused_with_the_way_out(dag: Any, make: Any, words: str) -> None:
+def test_what_the_triggerer_cannot_do_is_refused_with_advice(dag: Any, make: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         make()
 

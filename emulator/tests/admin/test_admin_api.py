@@ -91,7 +91,7 @@ async def test_calls_can_be_read_counted_and_forgotten(control: Control, client:
 
 
 @pytest.mark.parametrize("number", ["1" * 5000, "-1", "", "1.5", "1e3", "\u0663", "\u00b2", "nan"])
-async def test_a_number_that_is_none_is_refused_whatever_is_in_its_place(control: Control, number: str) -> None:
+async def test_what_is_no_number_is_refused(control: Control, number: str) -> None:
     assert "limit" in (await control("GET", "requests", 400, params={"limit": number}))["error"]
     if number:
         assert "number of a fault" in (await control("DELETE", f"faults/{number}", 400))["error"]

@@ -8,7 +8,7 @@ def call(action: str, code: str = "OK", service: str = "batch") -> Call:
     return Call(0.0, service, action, "", code, 0.01, "AKIDx", "r", "test")
 
 
-def test_everything_is_counted_although_only_the_last_calls_are_kept() -> None:
+def test_all_calls_are_counted_though_few_are_kept() -> None:
     log = RequestLog(kept=3)
     for number in range(10):
         log.add(call(f"Action{number % 2}"))

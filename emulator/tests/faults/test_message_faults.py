@@ -99,7 +99,7 @@ async def test_one_held_message_is_overtaken_by_the_next(route: Route) -> None:
     assert route.arrived == ["b", "a"]
 
 
-async def test_held_messages_come_in_another_order_once_there_are_enough(route: Route) -> None:
+async def test_enough_held_messages_come_in_another_order(route: Route) -> None:
     route.plan.reorder(times=5)
     for body in "abcde":
         await route.send(body)
@@ -109,7 +109,7 @@ async def test_held_messages_come_in_another_order_once_there_are_enough(route: 
     assert route.arrived != list("abcde")
 
 
-async def test_held_messages_of_one_topic_do_not_wait_for_those_of_another(route: Route) -> None:
+async def test_held_messages_do_not_wait_for_another_topic_s(route: Route) -> None:
     route.plan.reorder(times=2, seconds=60)
     await route.send("a", "one")
     await route.send("b", "two")

@@ -88,7 +88,7 @@ def test_names_of_queues_do_not_know_case(plan: FaultPlan) -> None:
     assert plan.for_request({**DESCRIBE, "queue": "myqueue"})
 
 
-def test_message_rules_leave_requests_alone_and_the_other_way_round(plan: FaultPlan) -> None:
+def test_rules_for_messages_and_requests_are_separate(plan: FaultPlan) -> None:
     plan.drop_next()
     plan.http_500()
 

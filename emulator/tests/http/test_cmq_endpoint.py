@@ -91,9 +91,7 @@ async def test_a_request_that_is_sent_twice_is_refused(client: SignedClient) -> 
     assert codes == [0, 4100]
 
 
-async def test_a_reader_that_died_in_a_long_poll_takes_no_message_with_it(
-    emulator: Emulator, client: SignedClient
-) -> None:
+async def test_a_reader_that_died_in_a_long_poll_loses_no_message(emulator: Emulator, client: SignedClient) -> None:
     await provision(client)
     poll = asyncio.ensure_future(client.cmq("ReceiveMessage", queueName="results", pollingWaitSeconds=30))
     await until(lambda: emulator.broker.queues.get("results").waiting_receivers)

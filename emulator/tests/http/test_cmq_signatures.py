@@ -106,7 +106,7 @@ def test_the_port_in_the_host_and_the_method_are_signed(cmq: Cmq) -> None:
     assert cmq.refusal(signed("GET", "127.0.0.1:8080"), "GET", "127.0.0.1") == (4100, "(10030)")
 
 
-def test_the_host_of_the_data_plane_may_be_signed_without_its_port(cmq: Cmq) -> None:
+def test_the_data_plane_s_host_may_be_signed_without_a_port(cmq: Cmq) -> None:
     assert cmq.accepts(signed("POST", "127.0.0.1", Nonce="1"), "POST", "127.0.0.1:8080")
     fewer = {**signed("POST", "127.0.0.1", msgBody="", Nonce="2"), "msgBody": "@all"}
     assert cmq.accepts(fewer, "POST", "127.0.0.1:8080")

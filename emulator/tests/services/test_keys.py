@@ -16,7 +16,7 @@ def test_secrets_are_not_shown() -> None:
             assert key.token is None or key.token not in shown
 
 
-def test_keys_have_the_shape_of_the_clouds_and_their_own_accounts() -> None:
+def test_keys_look_like_the_cloud_s_and_have_own_accounts() -> None:
     keys = KeyRing()
     one, two = keys.create(), keys.create()
 

@@ -29,7 +29,7 @@ def test_a_call_that_drips_is_given_up_as_a_whole(run):
     run(scenario())
 
 
-def test_a_service_that_answers_slowly_is_adapted_to_and_back_again(run):
+def test_the_bound_follows_a_slow_service_and_comes_back(run):
     async def scenario():
         bound = CallBound()
         with pytest.raises(TransportError):
@@ -62,7 +62,7 @@ def test_a_long_poll_is_not_counted_as_slow(run):
     run(scenario())
 
 
-def test_an_error_is_passed_on_and_says_nothing_about_how_long_answers_take(run):
+def test_an_error_is_raised_and_does_not_change_the_bound(run):
     async def fail():
         raise ApiServerError("DescribeJobs", "InternalError", "oops")
 

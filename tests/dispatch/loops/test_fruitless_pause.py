@@ -53,7 +53,7 @@ def test_a_pause_is_never_longer_than_the_longest(receives: list[tuple[bool, boo
         assert 0.0 <= pause.after(is_full=is_full, is_fruitful=is_fruitful, now=now) <= MOST
 
 
-def test_thousands_of_messages_that_come_back_in_front_do_not_hold_up_what_is_behind_them(run) -> None:
+def test_messages_that_come_back_do_not_hold_up_those_behind(run) -> None:
     """Something that is never given back: at a slow pace the same ones come back before the reader has passed them."""
 
     async def scenario() -> None:

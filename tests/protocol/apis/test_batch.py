@@ -149,7 +149,7 @@ def test_an_answer_without_an_id_is_no_answer(request_: Request[Any], name: str,
         request_.parse({name: value})
 
 
-def test_states_are_never_asked_for_without_ids_which_would_list_any_jobs() -> None:
+def test_states_are_never_asked_for_without_ids() -> None:
     with pytest.raises(ValueError, match="needs a job id"):
         batch.describe_job_states([])
 

@@ -116,7 +116,7 @@ def test_a_contradictory_answer_tells_only_what_can_be_read(answer: Any, states:
         ),
     ],
 )
-def test_an_answer_about_something_else_or_without_a_state_is_no_answer(request_: Any, answer: Any) -> None:
+def test_an_answer_about_another_thing_is_no_answer(request_: Any, answer: Any) -> None:
     with pytest.raises(ValueError, match=r"asked for|not the name of a state|does not say|a node twice"):
         request_.parse(answer)
 

@@ -26,7 +26,7 @@ def fields_of(name, found):
     return found
 
 
-def test_the_table_has_every_field_that_the_sdk_knows_with_its_type():
+def test_the_table_has_every_field_of_the_sdk_with_its_type():
     found = {}
     for name in ("Job", "Placement", "NamedComputeEnv"):
         fields_of(name, found)

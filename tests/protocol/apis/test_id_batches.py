@@ -45,7 +45,7 @@ def test_an_id_that_was_refused_before_is_asked_for_alone():
     assert (answered, refused) == (set(ids(100)) - bad, bad)
 
 
-def test_ids_that_could_not_be_read_are_asked_for_in_small_company():
+def test_ids_that_could_not_be_read_come_in_small_batches():
     calls, _, _ = poll(IdBatches(ids(10), dict.fromkeys(ids(4), 2)), set())
     assert sorted(len(call) for call in calls) == [2, 2, 6]
 

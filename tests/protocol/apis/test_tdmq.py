@@ -162,7 +162,7 @@ def test_a_created_object_is_its_id() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 49, 50, 51, 120])
-def test_all_subscriptions_are_listed_however_many_pages_they_fill(count: int) -> None:
+def test_subscriptions_are_listed_from_all_pages(count: int) -> None:
     entries = [{"SubscriptionName": f"s{number}"} for number in range(count)]
 
     def send(request: Request[Page[Subscription]]) -> Page[Subscription]:

@@ -45,7 +45,7 @@ SUBSCRIPTION = {
 
 
 @pytest.mark.parametrize("described", [QUEUE, [QUEUE]])
-def test_a_queue_is_described_whether_the_api_sends_an_object_or_a_list(described: Any) -> None:
+def test_a_queue_is_read_from_an_object_or_a_list(described: Any) -> None:
     queue = tdmq.describe_queue("jobs").parse({"QueueDescribe": described})
     assert (queue.name, queue.queue_id) == ("jobs", "cmqq-d88rxnbv2")
     assert (queue.visibility_timeout, queue.polling_wait_seconds, queue.msg_retention_seconds) == (30, 3, 7200)

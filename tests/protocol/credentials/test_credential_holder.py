@@ -118,7 +118,7 @@ async def test_a_refusal_stays_a_refusal_when_there_is_no_other_key(
     assert connection.reads == [True, True] * has_renewal
 
 
-async def test_a_connection_that_cannot_be_read_hides_no_refusal_and_shows_no_secret(
+async def test_a_failed_renewal_hides_no_refusal_leaks_no_secret(
     emulator: Emulator, connection: Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
     access = connection.renew(None)
@@ -155,7 +155,7 @@ async def test_a_key_is_renewed_when_it_is_due_and_not_before() -> None:
     assert connection.reads == [False]
 
 
-async def test_a_renewal_that_fails_leaves_the_old_key_and_is_tried_again() -> None:
+async def test_a_failed_renewal_keeps_the_old_key_and_is_retried() -> None:
     clock = Monotonic()
     connection = Connection(CloudAccess("AKIDa", SECRET, "r", renew_at=100.0))
     holder = CredentialHolder(connection.renew(None), clock)
@@ -171,7 +171,7 @@ async def test_a_renewal_that_fails_leaves_the_old_key_and_is_tried_again() -> N
     assert (await holder.refresh()).secret_id == "AKIDb"
 
 
-def test_waits_with_different_keys_of_one_connection_share_a_principal() -> None:
+def test_different_keys_of_one_connection_share_a_principal() -> None:
     first = CloudAccess("AKIDa", SECRET, "r", source="connection 'c'")
     connection = Connection(first)
     second = replace(first, secret_id="AKIDb")

@@ -63,7 +63,7 @@ def test_the_machine_s_role_gives_a_key_that_is_asked_for_again(metadata: Metada
     assert find_key(SOURCE)[0].secret_id == "AKIDmachine2", "the SDK renews it five minutes before its end"
 
 
-def test_a_key_of_the_machine_s_role_is_fetched_once_while_it_is_good(metadata: Metadata) -> None:
+def test_a_machine_role_s_key_is_fetched_once_while_good(metadata: Metadata) -> None:
     metadata.role = "worker"
     assert find_key(SOURCE)[0] == find_key(SOURCE)[0]
     asked = metadata.asked

@@ -81,7 +81,7 @@ async def test_the_connection_s_proxy_is_used_with_its_password(
     assert proxy.refused == 0
 
 
-async def test_without_a_proxy_in_the_connection_the_environment_s_is_used(
+async def test_the_environment_s_proxy_is_used_if_none_is_given(
     emulator: Emulator, proxy: ForwardProxy, use: Use, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("no_proxy", raising=False)
@@ -92,7 +92,7 @@ async def test_without_a_proxy_in_the_connection_the_environment_s_is_used(
     assert proxy.targets == [f"POST 127.0.0.1:{emulator.port}"]
 
 
-async def test_a_proxy_that_refuses_the_password_is_an_error_without_it(
+async def test_a_refused_proxy_password_is_not_in_the_error(
     emulator: Emulator, proxy: ForwardProxy, use: Use, caplog: pytest.LogCaptureFixture
 ) -> None:
     wrong = proxy.url.replace(PASSWORD, "wr0ng-pa55word")
@@ -162,7 +162,7 @@ def test_a_proxy_that_every_library_reads_alike_is_taken(
         ["http://me:Sup3rSecr3t@proxy:3128"],
     ],
 )
-def test_any_other_proxy_is_refused_by_name_and_nothing_of_it_is_quoted(url: object) -> None:
+def test_any_other_proxy_is_refused_and_not_quoted(url: object) -> None:
     with pytest.raises(ConfigurationError, match=r"connection 'c': proxy ") as caught:
         parse_proxy("connection 'c'", "proxy", url)
     assert "Sup3r" not in str(caught.value)
@@ -179,7 +179,7 @@ def test_any_other_proxy_is_refused_by_name_and_nothing_of_it_is_quoted(url: obj
         ("https_proxy", "http://api.example", None),
     ],
 )
-def test_one_function_finds_the_environment_s_proxy_for_both_stacks(
+def test_the_environment_s_proxy_is_found_for_both_stacks(
     environment: pytest.MonkeyPatch, variable: str, endpoint: str, expected: str | None
 ) -> None:
     environment.setenv(variable, "p:1")

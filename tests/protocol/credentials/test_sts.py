@@ -167,7 +167,7 @@ def test_without_sts_there_is_no_key(roles: Roles, home: RunningEmulator) -> Non
         sts.assume(base, sts.Role(roles.arn))
 
 
-def test_a_key_that_is_refused_is_exchanged_once_for_all_who_held_it(roles: Roles, clock: Monotonic) -> None:
+def test_a_refused_key_is_exchanged_once_for_all_its_holders(roles: Roles, clock: Monotonic) -> None:
     account = roles.account()
     first = account.resolve()
     assert account.resolve(first).key == first.key, "it was made a moment ago"
@@ -185,7 +185,7 @@ def test_a_key_that_is_refused_is_exchanged_once_for_all_who_held_it(roles: Role
         ("qcs::cam::nonsense", r"InvalidParameter\.ParamError"),
     ],
 )
-def test_a_role_that_cannot_be_assumed_is_named_with_the_ways_out(
+def test_a_role_that_cannot_be_assumed_says_what_to_do(
     roles: Roles, home: RunningEmulator, arn: str, words: str
 ) -> None:
     with pytest.raises(CredentialsError, match=words) as caught:
@@ -206,9 +206,7 @@ def test_a_role_that_cannot_be_assumed_is_named_with_the_ways_out(
         ({"arn": "qcs::x", "session_name": "?" * 9000}, r"role_session_name is '\?{100}' but must have"),
     ],
 )
-def test_a_role_that_cannot_be_right_is_refused_before_anything_is_asked(
-    settings: dict[str, object], words: str
-) -> None:
+def test_a_malformed_role_is_refused_before_any_call(settings: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigurationError, match=f"connection 'c': {words}"):
         sts.Role(**settings, source="connection 'c'")  # type: ignore[arg-type]
 
@@ -248,7 +246,7 @@ def test_a_client_of_a_role_works_on_after_its_key_has_ended(
     assert roles.calls == 2, "both clients got the same new key"
 
 
-def test_a_key_that_may_not_do_something_is_not_exchanged_for_that(roles: Roles, home: RunningEmulator) -> None:
+def test_a_key_without_permission_is_not_exchanged(roles: Roles, home: RunningEmulator) -> None:
     access = roles.account().resolve()
     home.add_fault(Fault(effect="error", action="DescribeJobs", code="UnauthorizedOperation"))
     with SdkClient(access) as client, pytest.raises(ApiCredentialsError):
@@ -257,7 +255,7 @@ def test_a_key_that_may_not_do_something_is_not_exchanged_for_that(roles: Roles,
     assert client.access.key == access.key
 
 
-def test_keys_of_one_account_have_one_owner_and_those_of_another_have_another(home: RunningEmulator) -> None:
+def test_each_account_owns_its_own_keys(home: RunningEmulator) -> None:
     account = home.call(lambda emulator: emulator.key.account)
 
     def owner(of: int | None) -> str:

@@ -8,7 +8,7 @@ from tencent_batch_emulator.services.cmq.limits import Limits
 from tencent_batch_emulator.services.cmq.service import CmqService
 
 
-async def test_calls_above_the_rate_are_throttled_until_the_next_second(clock: Clock) -> None:
+async def test_calls_above_the_rate_are_throttled_for_a_second(clock: Clock) -> None:
     broker = Broker(clock, limits=Limits(calls_per_second=2))
     broker.create_queue("jobs")
     service = CmqService(broker)

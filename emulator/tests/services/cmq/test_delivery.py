@@ -14,7 +14,7 @@ from tencent_batch_emulator.services.cmq.delivery import retry_delays
 from tencent_batch_emulator.services.cmq.limits import Limits
 
 
-async def test_a_full_queue_gets_its_messages_in_order_when_there_is_room(clock: Clock) -> None:
+async def test_a_full_queue_gets_its_messages_later_in_order(clock: Clock) -> None:
     broker = Broker(clock, limits=Limits(backlog_bytes=10), window=1)
     broker.create_topic("events")
     subscribe(broker, "small")

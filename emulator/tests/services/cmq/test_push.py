@@ -127,7 +127,7 @@ async def test_a_simplified_push_is_the_bare_message(broker: Broker, subscriber:
     assert "x-cmq-message-tag" not in subscriber.requests[0][1]
 
 
-async def test_a_failed_push_is_tried_again_and_holds_up_those_behind_it(
+async def test_a_failed_push_is_retried_before_those_behind_it(
     broker: Broker, clock: WatchedClock, subscriber: Subscriber
 ) -> None:
     subscriber.statuses = [500, 302, 404]
@@ -204,7 +204,7 @@ async def test_of_an_answer_without_end_only_the_beginning_is_read(broker: Broke
     server.close()
 
 
-async def test_a_subscriber_that_does_not_listen_gets_its_message_later(
+async def test_an_absent_subscriber_gets_its_message_later(
     broker: Broker, clock: WatchedClock, subscriber: Subscriber
 ) -> None:
     waiting = subscribe(broker, "http://127.0.0.1:9/", notify_content_format="SIMPLIFIED")

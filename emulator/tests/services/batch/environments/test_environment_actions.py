@@ -14,7 +14,7 @@ UNKNOWN = "env-00000000"
 NODE = "node-00000000"
 
 
-async def test_an_environment_is_deleted_only_without_nodes_and_then_gone(cloud: Cloud) -> None:
+async def test_an_environment_is_deleted_only_without_nodes(cloud: Cloud) -> None:
     env_id = await create(cloud)
     cloud.clock.advance(1)
     assert await cloud.error("DeleteComputeEnv", EnvId=env_id) == "UnsupportedOperation.ComputeEnvOperation"

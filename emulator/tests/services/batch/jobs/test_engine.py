@@ -20,7 +20,7 @@ async def test_a_job_passes_through_every_state_on_its_way(cloud: Cloud) -> None
     assert seen == ["SUBMITTED", "RUNNABLE", "STARTING", "RUNNING", "SUCCEED"]
 
 
-async def test_a_failed_instance_runs_again_until_its_retries_are_used_up(cloud: Cloud) -> None:
+async def test_a_failed_instance_runs_until_its_retries_are_used(cloud: Cloud) -> None:
     job_id = await cloud.submit(
         job(task("scripted: outcome=failed exit_code=7", MaxRetryCount=2), events=INSTANCE_EVENTS)
     )

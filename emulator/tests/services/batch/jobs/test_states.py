@@ -58,7 +58,7 @@ def test_a_decision_is_final_once_every_predecessor_has_ended(depend_on: str, pr
 
 
 @given(st.lists(states, min_size=1, max_size=4))
-def test_a_stricter_rule_allows_nothing_that_a_looser_one_refuses(predecessors: list[list[State]]) -> None:
+def test_a_stricter_rule_allows_no_more_than_a_looser_one(predecessors: list[list[State]]) -> None:
     counts = [Counter(instances) for instances in predecessors]
     strict, partly, finished = (decide_start(name, counts) for name in DEPEND_ON)
     if strict is StartDecision.START:
@@ -80,7 +80,7 @@ def test_a_failure_is_retried_max_retry_count_times(action: str, cause: Cause, f
 
 
 @given(st.sampled_from(FAILED_ACTIONS), st.integers(1, 10), st.integers(0, 5))
-def test_termination_by_request_is_never_retried_and_keeps_nothing(action: str, failures: int, retries: int) -> None:
+def test_a_requested_termination_is_never_retried(action: str, failures: int, retries: int) -> None:
     assert after_failure(action, Cause.TERMINATED, failures, retries) is State.FAILED
 
 

@@ -24,7 +24,7 @@ def test_an_ordinary_command_is_not_a_script() -> None:
 
 
 @given(st.text())
-def test_no_text_after_the_prefix_does_worse_than_a_clear_refusal(text: str) -> None:
+def test_any_text_after_the_prefix_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(ValueError):
         assert isinstance(parse_script(f"scripted: {text}"), Script)
 

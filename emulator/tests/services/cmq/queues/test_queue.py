@@ -81,7 +81,7 @@ async def test_an_invented_handle_is_refused(queue: Queue, handle: str) -> None:
     assert queue.inactive_count == 1
 
 
-async def test_a_batch_returns_what_there_is_and_no_more_than_was_asked(queue: Queue) -> None:
+async def test_a_batch_is_no_larger_than_what_was_asked_for(queue: Queue) -> None:
     queue.send([str(number) for number in range(5)])
     assert [receipt.body for receipt in await queue.receive(3)] == ["0", "1", "2"]
     assert [receipt.body for receipt in await queue.receive(16)] == ["3", "4"]

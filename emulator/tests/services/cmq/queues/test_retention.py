@@ -74,7 +74,7 @@ async def test_a_shorter_retention_applies_to_messages_that_are_there(broker: Br
     assert queue.active_count == 0
 
 
-async def test_a_message_that_stays_outlives_thousands_that_come_and_go(broker: Broker, clock: Clock) -> None:
+async def test_a_message_stays_while_thousands_come_and_go(broker: Broker, clock: Clock) -> None:
     queue = broker.create_queue("jobs", visibility_timeout=600, msg_retention_seconds=60)
     queue.send(["stays"], delay=59)
     queue.send(["is held"])

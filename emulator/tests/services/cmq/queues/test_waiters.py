@@ -47,7 +47,7 @@ async def test_a_long_poll_ends_empty_when_its_time_is_up(queue: Queue, clock: C
     assert queue.waiting_receivers == 0
 
 
-async def test_the_queue_says_how_long_to_wait_when_the_receiver_does_not(broker: Broker, clock: Clock) -> None:
+async def test_a_receiver_waits_as_long_as_its_queue_says(broker: Broker, clock: Clock) -> None:
     queue = broker.create_queue("patient", polling_wait_seconds=7)
     task = asyncio.ensure_future(queue.receive())
     await asyncio.sleep(0)
