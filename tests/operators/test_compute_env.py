@@ -22,12 +22,7 @@ from tencent_batch_emulator.faults.rules import Fault
 
 BOTH_WAYS = pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "blocking"])
 
-
-@pytest.fixture
-def shared_emulator():
-    """One cloud for each test."""
-    with small_account() as emulator:
-        yield emulator
+shared_emulator = small_account
 
 
 @pytest.fixture(autouse=True)

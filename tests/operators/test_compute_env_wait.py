@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,12 +19,7 @@ pytestmark = pytest.mark.usefixtures("cloud")
 
 BOTH_WAYS = pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "blocking"])
 
-
-@pytest.fixture
-def shared_emulator() -> Iterator[RunningEmulator]:
-    """One cloud for each test."""
-    with small_account() as emulator:
-        yield emulator
+shared_emulator = small_account
 
 
 class Waiting(ComputeEnvWaitOperator):

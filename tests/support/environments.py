@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from support.tasks import TaskRunner
 
 from airflow_batch_events.hooks.batch import BatchHook
@@ -24,9 +24,13 @@ PLACEMENT = {"Zone": "ap-guangzhou-6"}
 DEFAULTS = {"task_id": "t", "deferrable": False, "poll_interval": 0.05}
 
 
-@contextmanager
+@pytest.fixture
 def small_account() -> Iterator[RunningEmulator]:
-    """Run a cloud whose account has room for two environments, and whose nodes come and go at once."""
+    """
+    A cloud for each test, with room for two environments, whose nodes come and go at once.
+
+    A file of tests has it in place of the shared one with ``shared_emulator = small_account``.
+    """
     delays = Delays.none(node_creating=0.05, node_deleting=0.05, resource_retry_scale=0.0001)
     with start_emulator(delays=delays, quotas=Quotas(compute_envs=2), seed=1) as emulator:
         yield emulator

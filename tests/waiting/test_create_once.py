@@ -29,12 +29,7 @@ from tencent_batch_emulator.testing import start_emulator
 
 BOTH_WAYS = pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "blocking"])
 
-
-@pytest.fixture
-def shared_emulator():
-    """One cloud for each test."""
-    with small_account() as emulator:
-        yield emulator
+shared_emulator = small_account
 
 
 @pytest.fixture(autouse=True)
