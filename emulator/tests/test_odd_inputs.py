@@ -12,9 +12,10 @@ from typing import Any
 import httpx
 import pytest
 import structlog
+from helpers.action_trials import make_world
 from helpers.odd_inputs import CONTENT_TYPES, RAW, OddInputs
 from helpers.signed_client import SignedClient
-from helpers.vendor_actions import TRIALS, World, make_world
+from helpers.vendor_actions import TRIALS, World
 
 from tencent_batch_emulator.admin.admin_api import PREFIX
 from tencent_batch_emulator.admin.request_log import KEPT, MAX_COUNTERS, MAX_TARGET, MAX_TEXT, Call, RequestLog

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from helpers.action_trials import settings, try_action
 from helpers.batch_cloud import JOB_EVENTS, job, task
-from helpers.vendor_actions import BATCH, PLACEMENT, settings, try_action
+from helpers.vendor_actions import BATCH, PLACEMENT
 from helpers.vendor_sdk import KINDS, Sdk, actions_of
 
 from tencent_batch_emulator.emulator import Emulator

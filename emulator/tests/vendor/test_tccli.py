@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.vendor_actions import TRIALS, settings, try_action
+from helpers.action_trials import settings, try_action
+from helpers.vendor_actions import TRIALS
 
 from tencent_batch_emulator.emulator import Emulator
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from helpers.vendor_actions import TDMQ, try_action
+from helpers.action_trials import try_action
+from helpers.vendor_actions import TDMQ
 from helpers.vendor_sdk import KINDS, Sdk, actions_of
 
 from tencent_batch_emulator.emulator import Emulator
