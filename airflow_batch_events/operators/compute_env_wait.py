@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_batch_events.airflow_compat.deferral import handover_seconds
-from airflow_batch_events.events.confirmation import CONFIRM_INTERVAL
 from airflow_batch_events.events.environment import EnvOutcome, NodeWait
 from airflow_batch_events.events.environment_removal import Removal, RemovalStep
+from airflow_batch_events.events.environment_turns import EnvTurns
 from airflow_batch_events.exceptions import CloudError, CredentialsError
 from airflow_batch_events.links.console import BatchComputeEnvLink, CmqQueueLink
 from airflow_batch_events.operators.base import WaitingOperator
@@ -150,7 +150,7 @@ class ComputeEnvWaitOperator(WaitingOperator):
 
     def _block(self, decision: NodeWait | Removal, turn: Callable[[], bool], timeout: float | None) -> EnvOutcome:
         began = time.monotonic()
-        shown = ""
+        turns = EnvTurns(decision, self.poll_interval)
         has_answered = False
         while True:
             try:
@@ -160,13 +160,10 @@ class ComputeEnvWaitOperator(WaitingOperator):
                 if not has_answered or isinstance(decision, Removal):
                     raise
                 self.log.warning("The keys were refused, will try again: %s", error)
-            passed = time.monotonic() - began
-            if timeout is not None and passed >= timeout:
-                decision.on_deadline()
-            if decision.outcome is not None:
-                return decision.outcome
-            if decision.progress != shown:
-                shown = decision.progress
-                self.log.info("%s: %s", decision.env_id, shown)
-            pause = min(self.poll_interval, CONFIRM_INTERVAL) if decision.is_refused else self.poll_interval
-            time.sleep(pause if timeout is None else min(pause, timeout - passed))
+            left = None if timeout is None else max(0.0, timeout - (time.monotonic() - began))
+            after = turns.after_turn(left)
+            if isinstance(after, EnvOutcome):
+                return after
+            if after.news:
+                self.log.info("%s: %s", decision.env_id, after.news)
+            time.sleep(after.seconds)

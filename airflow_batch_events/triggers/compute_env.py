@@ -22,9 +22,9 @@ from airflow_batch_events.airflow_compat.deferral import Handover
 from airflow_batch_events.dispatch.deadline import Deadline
 from airflow_batch_events.dispatch.event_wakeup import EventWakeup
 from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS
-from airflow_batch_events.events.confirmation import CONFIRM_INTERVAL
 from airflow_batch_events.events.environment import DEFAULT_GRACE, EnvOutcome, NodeWait
 from airflow_batch_events.events.environment_removal import Removal, RemovalStep
+from airflow_batch_events.events.environment_turns import EnvTurns
 from airflow_batch_events.events.filter import EventFilter
 from airflow_batch_events.exceptions import ApiCredentialsError, CloudError, CredentialsError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
@@ -78,11 +78,10 @@ class EnvTrigger(StoredTrigger):
         self.text("env_id")
         decision = self._decision()
         deadline = Deadline(self.seconds("timeout"), self.moment("deadline"))
-        interval = self.seconds("poll_interval") or POLL_INTERVAL
+        turns = EnvTurns(decision, self.seconds("poll_interval") or POLL_INTERVAL)
         loop = asyncio.get_running_loop()
         began = loop.time()
         access = await aget_access(self.tencentcloud_conn_id, self.region)
-        shown = ""
         has_answered = False
         async with AsyncExitStack() as resources:
             wakeup = EventWakeup()
@@ -103,16 +102,12 @@ class EnvTrigger(StoredTrigger):
                         raise CredentialsError(f"the cloud refused the keys of {access.source}: {error}") from error
                     if not decision.is_done:
                         self.log.warning("%s: will try again: %s", self.env_id, error)
-                left = deadline.left_since(began, client.clock)
-                if left == 0.0:
-                    decision.on_deadline()
-                if decision.outcome is not None:
-                    return decision.outcome
-                if decision.progress != shown:
-                    shown = decision.progress
-                    self.log.info("%s: %s", self.env_id, shown)
-                pause = min(interval, CONFIRM_INTERVAL) if decision.is_refused else interval
-                await wakeup.sleep(pause if left is None else min(pause, left))
+                after = turns.after_turn(deadline.left_since(began, client.clock))
+                if isinstance(after, EnvOutcome):
+                    return after
+                if after.news:
+                    self.log.info("%s: %s", self.env_id, after.news)
+                await wakeup.sleep(after.seconds)
 
 
 class BatchComputeEnvTrigger(EnvTrigger):
