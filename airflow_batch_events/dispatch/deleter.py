@@ -44,7 +44,7 @@ class Standing(Enum):
     BLOCKED = "a subscriber wants it and cannot take it now: left, and comes back"
     TAKEN = "every event in it was taken by waits here: deleted"
     ORPHAN = (
-        "a Batch event that nobody here waits for: left for another triggerer, and deleted once it is older than "
+        "a Batch event that no wait here takes: left for another triggerer, and deleted once it is older than "
         "orphan_ttl, because every later wait polls the API first"
     )
     FOREIGN = "not a Batch event, or unreadable: left for the queue's dead-letter policy"

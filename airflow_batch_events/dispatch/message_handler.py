@@ -64,7 +64,7 @@ class MessageHandler:
     :param take: Hands one event out; returns whether a wait here took it.
     :param deleter: Deletes messages.
     :param clock: The cloud's time.
-    :param orphan_ttl: Seconds that an event that nobody here waits for is left in the queue.
+    :param orphan_ttl: Seconds for which an event that no wait here takes is left in the queue.
     :param metrics: Where counts and measurements go.
     :param isolation: Keeps what goes wrong with one message from the others.
     :param subscribers: Who sees every message; the set may change at any time.
@@ -167,7 +167,7 @@ class MessageHandler:
 
     def _report_foreign(self, message: Message, problem: str | None, is_crowded: bool) -> None:
         if problem is None:
-            # An event, if not one of Batch's, for nobody here.
+            # An event, if not one of Batch's, that no wait here takes.
             self._metrics.count("events.orphaned")
             return
         self._metrics.count("events.unreadable")

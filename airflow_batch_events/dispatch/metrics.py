@@ -10,7 +10,7 @@ The names, all below ``tencent_batch.`` where Airflow's stats take them:
 ``events.duplicate``        counter  deliveries of an event that was received before
 ``events.stale``            counter  events that only caused a poll: old, from the future or another region, without a
                                      time, or contradicting themselves
-``events.orphaned``         counter  messages with an event for nobody here
+``events.orphaned``         counter  messages with an event that no wait here takes
 ``events.unreadable``       counter  messages that are no Batch events
 ``events.unstorable``       counter  deliveries of messages that cannot be fired, because Airflow cannot store them
 ``errors``                  counter  single items that have failed, by ``item``: a message, a wait, a callback

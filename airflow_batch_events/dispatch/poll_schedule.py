@@ -110,7 +110,7 @@ class PollSchedule:
         return was_readable and not is_readable and self._poll_all_within(DEGRADED_INTERVAL, now)
 
     def on_foreign_event(self, now: float) -> bool:
-        """Take a sign of another triggerer: the event of a job that nobody here waits for."""
+        """Take a sign of another triggerer: the event of a job that has no wait here."""
         was_shared, self._shared_until = self._shared_until >= now, now + SHARED_FOR
         return not was_shared and self._poll_all_within(SHARED_INTERVAL, now)
 

@@ -63,7 +63,7 @@ class ReaderSettings:
     How a reader behaves.
 
     :param poll_wait: Seconds of a long poll; above 3 TDMQ delivers markedly more duplicates.
-    :param orphan_ttl: Seconds after which an event that nobody here waits for is deleted, counted from its enqueue time
+    :param orphan_ttl: Seconds after which an event that no wait here takes is deleted, counted from its enqueue time
         and from when the reader has received it first.
     :param max_receives: Receive calls under way at once at the most, while they come back full.
     :param drain_timeout: Seconds that the end of the reader may take to delete what was handed out.
@@ -232,7 +232,7 @@ class Reader:
         if self._fruitless.in_a_row >= CROWDED_AFTER:
             if self._crowded_until is None:
                 log.warning(
-                    "%s is full of messages that nobody here waits for, or can take: our events come late, so waiting "
+                    "%s is full of messages that no wait or watcher here takes: our events come late, so waiting "
                     "jobs are polled more often. Give these waits their own queue (airflow-batch-events provision), or "
                     "find out who sends the others (airflow-batch-events doctor)",
                     self._name,

@@ -2,8 +2,8 @@
 """
 ``tencent-batch-emulator``: run the emulator as a process until SIGINT or SIGTERM.
 
-When it serves it writes the address file, and says where; when it ends it takes the file away, and no child process of
-a job lives on. The key is never printed: it is in the address file, which only its user can read.
+When it serves it writes the address file, and says where; when it ends it takes the file away and ends the processes of
+its jobs. The key is never printed: it is in the address file, which only its user can read.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ async def send_poison(run: Run) -> None:
 
 
 async def send_foreign(run: Run) -> None:
-    """Fill the queue with messages of others: unreadable ones, and events of jobs that nobody here waits for."""
+    """Fill the queue with messages of others: unreadable ones, and events of jobs that have no wait here."""
     rng = random.Random(run.scenario.name)
     for start in range(0, run.scale.foreign, 16):
         bodies = []

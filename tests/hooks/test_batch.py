@@ -74,7 +74,7 @@ def job_set(*entries: Any, count: Any = None) -> dict[str, Any]:
 
 
 def in_turn(*answers: Answer) -> Callable[[str, list[str]], Answer]:
-    """Give one answer after the other, the last one for ever."""
+    """Give one answer after the other, the last one again and again."""
     left = list(answers)
     return lambda action, ids: left.pop(0) if len(left) > 1 else left[0]
 

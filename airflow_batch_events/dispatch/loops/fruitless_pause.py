@@ -2,7 +2,7 @@
 """
 How long the reader pauses after receives that bring nothing for us; pure.
 
-A queue may be full of messages that nobody here can take, and each of them comes back after its visibility timeout,
+A queue may be full of messages that nothing here can take, and each of them comes back after its visibility timeout,
 perhaps in front of what is new. So the reader slows down, because each receive costs a call; and the rule that must not
 be relaxed: while it does not get to the end of the queue, it speeds up, because at a slow pace the same messages would
 come back before it has passed them, and hold up what is behind them until they are dead letters.

@@ -15,7 +15,7 @@ from tencent_batch_emulator.emulator import Emulator
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PNG = b"\x89PNG"
-# Kept for whoever wants to look at them.
+# Kept for people to look at.
 PICTURES = Path(__file__).parents[3] / ".test-output" / "console"
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
