@@ -22,7 +22,7 @@ def test_a_wait_that_airflow_has_ended_is_one_of_two_errors(reason: str, error: 
 def test_what_ends_a_task_is_an_exception_of_airflow() -> None:
     for name in exceptions.__all__:
         error = getattr(exceptions, name)
-        # A time-out must not be caught with the errors that a task handles.
-        base = BaseException if name == "AirflowTaskTimeout" else exceptions.AirflowException
+        # A time-out and a deferral must not be caught with the errors that a task handles.
+        base = BaseException if name in ("AirflowTaskTimeout", "TaskDeferred") else exceptions.AirflowException
         assert issubclass(error, base), name
     assert not issubclass(exceptions.AirflowTaskTimeout, Exception)
