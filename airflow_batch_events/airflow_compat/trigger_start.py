@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import MappedOperator
     from airflow.triggers.base import StartTriggerArgs
 
+STARTS_SINCE = "3.3"
+"""The first Airflow that has ``abilities.HAS_START_FROM_TRIGGER``, for messages."""
+
 _PULL = re.compile(r"xcom_pull\s*\((?P<arguments>[^)]*)\)")
 
 

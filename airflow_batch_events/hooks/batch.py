@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import structs
 
+from airflow_batch_events.airflow_compat.connection_form import field_behavior, form_widgets
 from airflow_batch_events.events import termination
 from airflow_batch_events.events.catalog import JobState
 from airflow_batch_events.events.outcome import DEFAULT_GRACE, Outcome
@@ -24,6 +25,7 @@ from airflow_batch_events.exceptions import (
     CredentialsError,
     TransportError,
 )
+from airflow_batch_events.get_provider_info import get_provider_info
 from airflow_batch_events.hooks.connection import TencentCloudHook
 from airflow_batch_events.jobs.blocking_wait import VISIBILITY_CHECK, JobPollingMixin, state_in
 from airflow_batch_events.jobs.output import explain, read_output
@@ -62,6 +64,16 @@ class BatchHook(JobPollingMixin, TencentCloudHook):
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``.
     :param region: Overrides the connection's region, for example ``ap-guangzhou``.
     """
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the connection form's own fields, for an Airflow that does not read them from the metadata."""
+        return form_widgets(_connection_type()["conn-fields"])
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return what becomes of the fields that every form has; see :meth:`get_connection_form_widgets`."""
+        return field_behavior(_connection_type()["ui-field-behaviour"])
 
     @cached_property
     def client(self) -> SdkClient:
@@ -279,3 +291,8 @@ class BatchHook(JobPollingMixin, TencentCloudHook):
         except BatchEventsError as error:
             return False, str(error)
         return True, f"Batch, TDMQ and the queue service answer in {self.access.region} to {self.access.identity}"
+
+
+def _connection_type() -> dict[str, Any]:
+    (connection_type,) = get_provider_info()["connection-types"]
+    return dict(connection_type)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from airflow.sdk import Asset
 
 from airflow_batch_events.airflow_compat.deferral import handover_seconds
-from airflow_batch_events.airflow_compat.links import keep_links
+from airflow_batch_events.airflow_compat.operators import keep_links
 from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, Outcome
 from airflow_batch_events.exceptions import BatchEventsError
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink

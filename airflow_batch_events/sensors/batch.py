@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow.sdk import PokeReturnValue, XComArg
 
+from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.airflow_compat.deferral import handover_seconds, skipping_errors
 from airflow_batch_events.airflow_compat.exceptions import AirflowSensorTimeout
-from airflow_batch_events.airflow_compat.trigger_start import with_start_args
+from airflow_batch_events.airflow_compat.trigger_start import STARTS_SINCE, with_start_args
 from airflow_batch_events.events.outcome import JobWait, Outcome, OutcomeDict
 from airflow_batch_events.events.values import (
     filter_vars_of,
@@ -32,7 +34,7 @@ from airflow_batch_events.waiting.trigger_start import (
     as_template,
     deferral_timeout,
     refuse_callbacks,
-    refuse_execute_callback,
+    refuse_start,
     start_args,
     template_for_each,
 )
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.definitions.context import Context
     from airflow.sdk.definitions.mappedoperator import MappedOperator
+
+log = logging.getLogger(__name__)
 
 
 class BatchJobSensor(JobWaitOperator, TencentCloudSensor):
@@ -91,7 +95,7 @@ class BatchJobSensor(JobWaitOperator, TencentCloudSensor):
         if self.end_from_trigger:
             refuse_callbacks(self)
         if self.start_from_trigger:
-            refuse_execute_callback(self)
+            refuse_start(self)
             self.start_trigger_args = start_args(
                 self,
                 {
@@ -116,12 +120,19 @@ class BatchJobSensor(JobWaitOperator, TencentCloudSensor):
 
         :param jobs: A mapped task that pushes one job id each, a task that pushes a list of them, or its output.
         :param kwargs: The sensor's other parameters, ``task_id`` among them; ``start_from_trigger`` and
-            ``end_from_trigger`` are True unless they are given.
+            ``end_from_trigger`` are True unless they are given. Before Airflow 3.3, each wait begins on a worker.
         :raises ValueError: For what cannot begin or end in the triggerer, with the way out.
         """
         output = jobs if isinstance(jobs, XComArg) else XComArg(jobs)
-        sensor = cls.partial(**{"start_from_trigger": True, "end_from_trigger": True, **kwargs}).expand(job_id=output)
-        return with_start_args(sensor, {"job_id": template_for_each(sensor, output)})
+        can_start = abilities.HAS_START_FROM_TRIGGER
+        settings = {"start_from_trigger": True, "end_from_trigger": True, **kwargs}
+        settings["start_from_trigger"] = can_start and settings["start_from_trigger"]
+        sensor = cls.partial(**settings).expand(job_id=output)
+        template = template_for_each(sensor, output)
+        if not can_start:
+            log.info("Task %r: each wait begins on a worker before Airflow %s", sensor.task_id, STARTS_SINCE)
+            return sensor
+        return with_start_args(sensor, {"job_id": template})
 
     def execute(self, context: Context) -> OutcomeDict | list[OutcomeDict]:
         """Wait in the triggerer or, as every sensor, by poking."""

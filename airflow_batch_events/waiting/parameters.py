@@ -17,7 +17,7 @@ from typing import Any, ClassVar, TypeVar, get_args
 
 from airflow.sdk import XComArg
 
-from airflow_batch_events.airflow_compat.default_args import given_argument
+from airflow_batch_events.airflow_compat.operators import given_argument
 from airflow_batch_events.airflow_compat.rendering import ObservedRendering, expanded_with
 from airflow_batch_events.events.catalog import EventName, parse_event_names
 from airflow_batch_events.events.duration import seconds_of

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, XComArg
 
+from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.airflow_compat.trigger_start import (
+    STARTS_SINCE,
     endless_pulls,
     left_out_at_end,
     left_out_at_start,
@@ -48,12 +50,17 @@ def refuse_callbacks(task: BaseOperator) -> None:
         )
 
 
-def refuse_execute_callback(task: BaseOperator) -> None:
+def refuse_start(task: BaseOperator) -> None:
     """
-    Refuse what Airflow leaves out when a task starts in the triggerer.
+    Refuse a start in the triggerer where Airflow has none, and what Airflow leaves out there.
 
     :raises ValueError: Naming the parameter and the way out.
     """
+    if not abilities.HAS_START_FROM_TRIGGER:
+        raise ValueError(
+            f"task {task.task_id!r}: start_from_trigger=True needs Airflow {STARTS_SINCE} or newer: leave it out, and "
+            f"the wait begins on a worker, or upgrade Airflow"
+        )
     if left_out_at_start(task):
         raise ValueError(
             f"task {task.task_id!r}: start_from_trigger=True would leave out on_execute_callback, because Airflow runs "

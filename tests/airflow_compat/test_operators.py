@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, BaseSensorOperator
 
-from airflow_batch_events.airflow_compat.default_args import given_argument
+from airflow_batch_events.airflow_compat.operators import given_argument, keep_links
+from airflow_batch_events.operators.batch import BatchTerminateJobOperator
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,10 @@ def test_default_args_of_the_dag_reach_a_constructor() -> None:
         sensor = Sensor(task_id="t")
     assert given == [7.0]
     assert sensor.timeout == 7.0
+
+
+def test_kept_links_are_not_written_again_by_airflow() -> None:
+    task, other = (BatchTerminateJobOperator(task_id=name, job_id="job-1") for name in ("t", "o"))
+    keep_links(task)
+    assert list(task.operator_extra_links) == []
+    assert list(other.operator_extra_links) != []
