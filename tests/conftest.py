@@ -13,6 +13,7 @@ from typing import NoReturn
 import pytest
 from support.emulator_helpers import address_of
 
+from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.protocol.apis import tdmq
 from airflow_batch_events.protocol.sdk import SdkClient
 from tencent_batch_emulator.services.batch.settings import Delays
@@ -50,7 +51,12 @@ def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt(signal.Signals(number).name)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left_out = [item for item in items if not all(getattr(abilities, name) for name in needed(item))]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        kept = set(items) - set(left_out)
+        items[:] = [item for item in items if item in kept]
     files = {HERE / name: reason for name, reason in SLOW_FILES.items()}
     assert not [path for path in files if not path.exists()], "a slow file is called something else now"
     for item in items:
@@ -58,6 +64,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         reason = files.get(item.path) or ", ".join(SLOW_FIXTURES[name] for name in fixtures)
         if reason:
             item.add_marker(pytest.mark.slow(reason=reason))
+
+
+def needed(item: pytest.Item) -> list[str]:
+    """Return the abilities that Airflow must have for a test."""
+    return [name for marker in item.iter_markers("needs") for name in marker.args]
 
 
 @pytest.fixture(scope="session")
