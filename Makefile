@@ -24,11 +24,11 @@ ARGS ?=
 # make demo KEEP=1 leaves the UI up; KEEP=0 and KEEP= do not.
 KEEP ?=
 
-.PHONY: help demo test test-fast check bench chaos tccli constraints clean
+.PHONY: help demo test test-fast test-airflow test-matrix check bench chaos tccli constraints clean
 
 help: ## Say what the targets do.
 	@echo "usage: make TARGET"
-	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s%s\n", $$1, $$2 }'
 
 demo: $(READY) ## See it work: a local cloud, a real Airflow, four DAG runs. KEEP=1 leaves the UI up.
 	@$(BIN)/python -m devtools.demo $(if $(filter-out 0 no false,$(KEEP)),--keep) $(ARGS)
@@ -36,6 +36,22 @@ demo: $(READY) ## See it work: a local cloud, a real Airflow, four DAG runs. KEE
 # Two processes: one for the tests on real Airflow, which mostly wait, one for the others. ARGS="-n 0 -s" shows output.
 test: $(READY) ## Run all tests, those on real Airflow and PostgreSQL included.
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+# What differs between versions of Airflow: our Airflow surface, and real Airflow.
+SURFACE := tests/airflow_compat tests/assets tests/decorators tests/hooks tests/links tests/operators tests/protocol \
+    tests/queues tests/sensors tests/triggers tests/waiting tests/test_get_provider_info.py tests/test_retry_policy.py \
+    tests/test_templating.py tests/test_ways_to_end.py
+REAL := $(addprefix tests/integration/test_,commands.py endings.py exactly_once.py examples.py main_job.py pages.py \
+    secrets.py watchers.py without_workers.py)
+REPORT := .test-output/airflow-$(or $(AIRFLOW),3.3).xml
+
+test-airflow: $(READY) ## Run the tests that differ between versions of Airflow: make test-airflow AIRFLOW=3.1.
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --junit-xml $(REPORT) $(SURFACE) $(REAL) $(ARGS)
+
+# One version after the other: under load an old Airflow fails tasks whose worker it has not seen end.
+test-matrix: ## Run them on each version, and write the table of docs/compatibility.md.
+	@for version in 3.1 3.2 3.3; do $(MAKE) --no-print-directory test-airflow AIRFLOW=$$version || true; done
+	@.venv/bin/python -m devtools.airflow_matrix $(foreach v,3.1 3.2 3.3,$(v)=.test-output/airflow-$(v).xml)
 
 test-fast: $(READY) ## Run the tests that start no Airflow and are not slow: under two minutes.
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not integration and not slow' $(ARGS)
