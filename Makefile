@@ -9,14 +9,15 @@ SHELL := /bin/sh
 .NOTPARALLEL:
 
 PYTHON ?= python3
-# make demo AIRFLOW=3.1, make test AIRFLOW=3.2: an older Airflow, in an environment of its own.
+# make demo AIRFLOW=3.1, make test AIRFLOW=3.2: an older Airflow, in an environment of its own. AIRFLOW=newest takes the
+# newest release of everything, whatever it breaks.
 AIRFLOW ?=
 override AIRFLOW := $(AIRFLOW:3.3=)
-ifneq ($(filter-out 3.1 3.2,$(AIRFLOW)),)
-$(error AIRFLOW=$(AIRFLOW) is not supported here: there are 3.1, 3.2 and 3.3)
+ifneq ($(filter-out 3.1 3.2 newest,$(AIRFLOW)),)
+$(error AIRFLOW=$(AIRFLOW) is not supported here: there are 3.1, 3.2, 3.3 and newest)
 endif
 VENV := .venv$(AIRFLOW:%=-%)
-CONSTRAINTS := constraints$(AIRFLOW:%=-%).txt
+CONSTRAINTS := $(if $(filter newest,$(AIRFLOW)),/dev/null,constraints$(AIRFLOW:%=-%).txt)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Extra arguments: make test ARGS="-k queue", make demo ARGS="--plain".
@@ -97,5 +98,5 @@ constraints: .venv/.ready ## Pin the newest versions of everything; AIRFLOW=3.1 
 	@mv constraints.new $(CONSTRAINTS)
 
 clean: ## Remove the virtual environment and everything that tests and demos left.
-	rm -rf .venv .venv-3.1 .venv-3.2 .demo .test-output build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info constraints.new
+	rm -rf .venv .venv-3.1 .venv-3.2 .venv-newest .demo .test-output build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info constraints.new
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
