@@ -70,6 +70,18 @@ async def test_filters_are_anded_and_their_values_are_ored(cloud: Cloud) -> None
     assert await found(job_state=["SUCCEED"]) == set()
 
 
+async def test_jobs_are_found_by_several_tags_and_show_them(cloud: Cloud) -> None:
+    tags = [{"Key": "team", "Value": "red"}, {"Key": "cost", "Value": "1"}]
+    await cloud.submit(job(Tags=tags[:1]))
+    both = await cloud.submit(job(Tags=tags))
+    by_both = [{"Name": f"tag:{tag['Key']}", "Values": [tag["Value"]]} for tag in tags]
+    listed = await cloud.call("DescribeJobs", Filters=by_both)
+    assert [(one["JobId"], one["Tags"]) for one in listed["JobSet"]] == [(both, tags)]
+    assert listed["TotalCount"] == 1
+    for action in ("DescribeJob", "DescribeJobSubmitInfo"):
+        assert (await cloud.call(action, JobId=both))["Tags"] == tags
+
+
 @pytest.mark.parametrize(
     ("action", "code", "request_"),
     [
