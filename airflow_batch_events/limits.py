@@ -60,7 +60,7 @@ MAX_INSTANCE_TYPES = 10
 """Types of servers that are tried in order: https://cloud.tencent.com/document/product/599/15907."""
 
 MAX_TAGS = 10
-"""Tags of a job: https://cloud.tencent.com/document/product/599/30660."""
+"""Tags of a job or of a compute environment: https://cloud.tencent.com/document/product/599/30660."""
 
 MAX_NODES = 2000
 """Nodes of a compute environment: https://cloud.tencent.com/document/product/599/30660."""

@@ -36,6 +36,7 @@ from airflow_batch_events.protocol.apis.batch_answers import (
 )
 from airflow_batch_events.protocol.apis.fields import about, entries, identifier, readable
 from airflow_batch_events.protocol.apis.request import Request
+from airflow_batch_events.protocol.apis.tagged_answers import TaggedPage, read_tagged_page
 
 __all__ = [
     "Activity",
@@ -58,6 +59,8 @@ __all__ = [
     "describe_job_states",
     "describe_job_submit_info",
     "describe_jobs",
+    "describe_tagged_compute_envs",
+    "describe_tagged_jobs",
     "describe_task",
     "describe_task_logs",
     "modify_compute_env",
@@ -115,6 +118,16 @@ def describe_jobs(
     """
     params = {**_ids("JobIds", job_ids), **_filters(filters), "Offset": offset, "Limit": MAX_IDS}
     return _read("DescribeJobs", params, entries("JobSet", read_job_view))
+
+
+def describe_tagged_jobs(tags: Mapping[str, str], *, offset: int = 0) -> Request[TaggedPage]:
+    """
+    List up to 100 jobs by their tags.
+
+    :param tags: The tags, all of which must match.
+    :param offset: Jobs to leave out.
+    """
+    return _read_tagged("DescribeJobs", "JobSet", "JobId", tags, offset)
 
 
 def describe_job_submit_info(job_id: str) -> Request[Answer]:
@@ -242,6 +255,16 @@ def describe_compute_envs(
     return _read("DescribeComputeEnvs", params, entries("ComputeEnvSet", read_compute_env))
 
 
+def describe_tagged_compute_envs(tags: Mapping[str, str], *, offset: int = 0) -> Request[TaggedPage]:
+    """
+    List up to 100 compute environments by their tags.
+
+    :param tags: The tags, all of which must match.
+    :param offset: Environments to leave out.
+    """
+    return _read_tagged("DescribeComputeEnvs", "ComputeEnvSet", "EnvId", tags, offset)
+
+
 def describe_compute_env_activities(
     env_id: str, *, node_id: str | None = None, offset: int = 0, limit: int = MAX_IDS
 ) -> Request[list[Activity]]:
@@ -269,6 +292,13 @@ def _request(action: str, params: dict[str, Any], parse: Callable[[Answer], T], 
 
 def _read(action: str, params: dict[str, Any], parse: Callable[[Answer], T]) -> Request[T]:
     return _request(action, params, parse, repeatable=True)
+
+
+def _read_tagged(action: str, set_name: str, id_name: str, tags: Mapping[str, str], offset: int) -> Request[TaggedPage]:
+    if not tags:
+        raise ValueError(f"{action} needs a tag: without, the API lists anything")
+    params = {**_filters({f"tag:{key}": [value] for key, value in tags.items()}), "Offset": offset, "Limit": MAX_IDS}
+    return _read(action, params, lambda answer: read_tagged_page(set_name, id_name, tags, answer))
 
 
 def _write(action: str, params: dict[str, Any], *, repeatable: bool = False) -> Request[None]:

@@ -39,6 +39,22 @@ REQUESTS: list[Any] = [
         True,
     ),
     (batch.describe_jobs([]), "DescribeJobs", {"Offset": 0, "Limit": 100}, True),
+    (
+        batch.describe_tagged_jobs({"k": "v", "l": "w"}, offset=100),
+        "DescribeJobs",
+        {
+            "Filters": [{"Name": "tag:k", "Values": ["v"]}, {"Name": "tag:l", "Values": ["w"]}],
+            "Offset": 100,
+            "Limit": 100,
+        },
+        True,
+    ),
+    (
+        batch.describe_tagged_compute_envs({"k": "v"}),
+        "DescribeComputeEnvs",
+        {"Filters": [{"Name": "tag:k", "Values": ["v"]}], "Offset": 0, "Limit": 100},
+        True,
+    ),
     (batch.describe_job_submit_info("job-1"), "DescribeJobSubmitInfo", {"JobId": "job-1"}, True),
     (
         batch.describe_task("job-1", "t", states=["FAILED"], limit=5),
