@@ -3,23 +3,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
+from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.submission.store import SubmissionStore
+from airflow_batch_events.submission.tagged_store import TaggedSubmissionStore
+
+if TYPE_CHECKING:
+    from airflow_batch_events.protocol.apis.tagged_answers import Tagged
 
 
-def submission_store(context: Mapping[str, Any], *, durable: bool = True) -> SubmissionStore:
+def submission_store(
+    context: Mapping[str, Any],
+    search: Callable[[Mapping[str, str]], list[Tagged]],
+    *,
+    durable: bool = True,
+    ends_when_cleared: bool = False,
+    deletes_when_ended: bool = False,
+) -> SubmissionStore:
     """
     Keep a task's submission where a later try finds it: Airflow's task state store.
 
-    An Airflow without one remembers nothing between tries, as with ``durable=False``.
+    In an Airflow that has none, the tags of what was submitted are searched; what they cannot know is said in
+    ``submission/tagged_store.py``.
 
     Source: ``sdk/bases/resumablejobmixin.py``, line 140, which takes it from the context, too. Since: 3.3. It can go
     when 3.2 is not supported.
 
     :param context: The task's context.
+    :param search: Returns what has certain tags; called only where there is no store.
     :param durable: False remembers nothing between tries.
+    :param ends_when_cleared: Whether the job is ended when a user clears the task.
+    :param deletes_when_ended: Whether the task deletes its job when that has ended.
     """
     state = context.get("task_state_store")
+    if durable and state is None and not abilities.HAS_STATE_STORE:
+        return TaggedSubmissionStore(
+            context, search, ends_when_cleared=ends_when_cleared, deletes_when_ended=deletes_when_ended
+        )
     return SubmissionStore({"ti": context["ti"], "task_state_store": state}, durable=durable)

@@ -24,7 +24,7 @@ from airflow_batch_events.events.catalog import JOB_EVENTS, JobState
 from airflow_batch_events.events.notifications import DEFAULT_JOB_EVENTS
 from airflow_batch_events.events.outcome import NOT_STARTED, TIMEOUT, EndedBy, Outcome, OutcomeDict
 from airflow_batch_events.events.values import is_list
-from airflow_batch_events.exceptions import BatchEventsError, SubmissionRecordError
+from airflow_batch_events.exceptions import BatchEventsError
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
 from airflow_batch_events.operators.base import PollingOperator
 from airflow_batch_events.operators.job_actions import (
@@ -34,9 +34,11 @@ from airflow_batch_events.operators.job_actions import (
 )
 from airflow_batch_events.operators.job_wait import JobWaitOperator
 from airflow_batch_events.operators.notifying import NOTIFYING, NotifyingOperator
+from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.submission.decision import OnChangedJob
 from airflow_batch_events.submission.record import Submission
 from airflow_batch_events.submission.store import SubmissionStore
+from airflow_batch_events.submission.tag_search import find_tagged
 from airflow_batch_events.waiting.parameters import CONNECTION, Reader, choice_of, description_of
 from airflow_batch_events.waiting.submit_checks import check_description, check_queue, check_wait
 from airflow_batch_events.waiting.submit_once import JobSubmission, submit_once
@@ -90,7 +92,9 @@ class BatchSubmitJobOperator(NotifyingOperator, JobWaitOperator, PollingOperator
     :param on_finish_action: ``keep`` the job when it has ended and was waited for, ``delete_succeeded`` jobs only, or
         ``delete`` every job that ended SUCCEED or FAILED; an account may have 1,000 jobs, the ended ones included.
     :param log_output: Whether the ends of the output of a job that succeeded go to the task's log as well.
-    :param durable: Whether to remember the job between tries, so that a retry reattaches to it.
+    :param durable: Whether to remember the job between tries, so that a retry reattaches to it. Before Airflow 3.3 the
+        retry searches for it by six tags that are added to the job, of the ten that the API takes. It does not notice
+        another account, region or endpoint then, and a job that may be retried is not deleted when it has failed.
     :param on_changed_job: What to do when a later try has another job description, or would submit to another account,
         region or endpoint, while the job of an earlier one runs or has succeeded: ``fail``, or ``submit`` the new one,
         whatever becomes of the old one.
@@ -159,7 +163,7 @@ class BatchSubmitJobOperator(NotifyingOperator, JobWaitOperator, PollingOperator
         description = self.with_notifications("job", self.job)
         check_description(job=description, placement=self.placement)
         check_wait(self, reads_queue=self._reads_queue)
-        store = submission_store(context, durable=self.durable)
+        store = self._store(context)
         try:
             submission, job_id = submit_once(
                 JobSubmission(self.hook, description, self.placement),
@@ -186,7 +190,7 @@ class BatchSubmitJobOperator(NotifyingOperator, JobWaitOperator, PollingOperator
     def execute_complete(self, context: Context, event: object = None) -> OutcomeDict:
         """Take what the trigger fired: return the outcome, or fail with what failed and why."""
         self.read_parameters(*CONNECTION)
-        submission_store(context, durable=self.durable).resumed()
+        self._store(context).resumed()
         try:
             outcomes = self.outcomes_of(event)
         except Exception as error:
@@ -215,6 +219,20 @@ class BatchSubmitJobOperator(NotifyingOperator, JobWaitOperator, PollingOperator
     def _reads_queue(self) -> bool:
         return self.deferrable and self.wait_for_completion
 
+    def _store(self, context: Context) -> SubmissionStore:
+        return submission_store(
+            context,
+            partial(find_tagged, self.hook.send, batch.describe_tagged_jobs),
+            durable=self.durable,
+            ends_when_cleared=self._is_ended_with_wait,
+            deletes_when_ended=self.on_finish_action != "keep",
+        )
+
+    @property
+    def _is_ended_with_wait(self) -> bool:
+        """Whether the triggerer ends the job when a user clears the task meanwhile."""
+        return self.deferrable and self.wait_for_completion and self.cancel_on_kill
+
     def _wait(
         self, context: Context, store: SubmissionStore, submission: Submission, job_id: str
     ) -> list[Outcome] | None:
@@ -224,15 +242,15 @@ class BatchSubmitJobOperator(NotifyingOperator, JobWaitOperator, PollingOperator
         if not self.wait_for_completion:
             self.emit_outcome(context, {"job_id": job_id})
             return None
-        if self.deferrable and self.cancel_on_kill:
+        if self._is_ended_with_wait:
             store.waits(submission)
         return self.wait_for_jobs([job_id], timeout=self.time_allowed)
 
     def _find_submitted(self, context: Context) -> str | None:
         """Return the job of a task that was deferred."""
         try:
-            submission = submission_store(context, durable=self.durable).load()
-        except SubmissionRecordError as error:
+            submission = self._store(context).load()
+        except BatchEventsError as error:
             self.log.warning("%s", error)
             submission = None
         if submission is not None and submission.job_id is not None:
@@ -277,7 +295,7 @@ class BatchSubmitJobOperator(NotifyingOperator, JobWaitOperator, PollingOperator
         )
         if outcome.state not in to_delete:
             return
-        store = submission_store(context, durable=self.durable)
+        store = self._store(context)
         try:
             submission = store.load()
             if submission is not None and submission.job_id == outcome.job_id:

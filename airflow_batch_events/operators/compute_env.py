@@ -29,6 +29,7 @@ from airflow_batch_events.operators.base import PollingOperator
 from airflow_batch_events.operators.compute_env_wait import ComputeEnvWaitOperator
 from airflow_batch_events.operators.notifying import NOTIFYING, NotifyingOperator
 from airflow_batch_events.protocol.apis import batch
+from airflow_batch_events.submission.tag_search import find_tagged
 from airflow_batch_events.waiting.create_once import ComputeEnvSubmission, saying_what_is_left
 from airflow_batch_events.waiting.parameters import Reader, description_of, node_count_of, optional
 from airflow_batch_events.waiting.submit_checks import check_description, check_queue, check_wait
@@ -51,7 +52,9 @@ class BatchCreateComputeEnvOperator(NotifyingOperator, ComputeEnvWaitOperator, P
     """
     Create a Tencent Cloud Batch compute environment and, if wanted, wait until its nodes run.
 
-    Its id is pushed as XCom ``env_id`` before the wait, and is the return value. A retry finds it again.
+    Its id is pushed as XCom ``env_id`` before the wait, and is the return value. A retry finds it again. Before Airflow
+    3.3 it does so by six tags that are added to the environment, of the ten that the API takes; it does not notice
+    another account, region or endpoint then.
 
     The bases take what the environment publishes (``topic_name``, ``events``, ``event_vars``, ``notifications``), how
     the task waits (``queue_name``, ``deferrable``, ``poll_interval``), ``tencentcloud_conn_id`` and ``region``.
@@ -117,7 +120,7 @@ class BatchCreateComputeEnvOperator(NotifyingOperator, ComputeEnvWaitOperator, P
         check_wait(self, reads_queue=reads_queue)
         _, env_id = submit_once(
             ComputeEnvSubmission(self.hook, description, self.placement),
-            submission_store(context),
+            submission_store(context, partial(find_tagged, self.hook.send, batch.describe_tagged_compute_envs)),
             check=partial(check_queue, self, reads_queue=reads_queue),
         )
         with saying_what_is_left(env_id):

@@ -48,6 +48,35 @@ class SubmissionStore:
         """Whether anything is remembered between tries."""
         return self._store is not None
 
+    @property
+    def keeps_identity(self) -> bool:
+        """Whether it is remembered where and as whom something was submitted."""
+        return self.is_durable
+
+    def kept_digest(self, digest: str) -> str:
+        """Return what is kept of a description's digest."""
+        return digest
+
+    def tags_of(self, submission: Submission) -> dict[str, str]:
+        """Return the tags by which a later try finds a submission: none, it is recorded."""
+        return {}
+
+    def may_be_gone(self, submission: Submission) -> bool:
+        """Whether the cloud may have answered with what an earlier try has submitted, and is gone: a record says so."""
+        return False
+
+    def after_gone(self, submission: Submission, digest: str) -> Submission:
+        """Return the submission that follows one that is gone."""
+        return self.intend(submission.number + 1, digest)
+
+    def load_earlier(self) -> Submission | None:
+        """
+        Return what an earlier try has left, for a try that begins.
+
+        :raises SubmissionRecordError: As of :meth:`load`.
+        """
+        return self.load()
+
     def load(self) -> Submission | None:
         """
         Return what an earlier try has left.
@@ -77,13 +106,8 @@ class SubmissionStore:
 
         :raises SubmissionRecordError: When that cannot be recorded.
         """
-        ti = self._ti
-        token = client_token(ti.dag_id, ti.task_id, ti.run_id, ti.map_index, number)
-        if self._store is None:
-            # Nothing will be remembered, so a later try must not be answered with this try's job.
-            token = hashlib.sha256(f"{token}/{ti.try_number}".encode()).hexdigest()
         self._stored = {}
-        self._intended = self._save(Submission(number, token, digest, identity=identity))
+        self._intended = self._save(Submission(number, self._token(number), digest, identity=identity))
         return self._intended
 
     def submitted(self, submission: Submission, job_id: str) -> Submission:
@@ -141,6 +165,14 @@ class SubmissionStore:
     @property
     def _max_tries(self) -> int | None:
         return getattr(self._ti, "max_tries", None)
+
+    def _token(self, number: int) -> str:
+        ti = self._ti
+        token = client_token(ti.dag_id, ti.task_id, ti.run_id, ti.map_index, number)
+        if self._store is None:
+            # Nothing will be remembered, so a later try must not be answered with this try's job.
+            token = hashlib.sha256(f"{token}/{ti.try_number}".encode()).hexdigest()
+        return token
 
     def _save(self, submission: Submission) -> Submission:
         if self._store is None:

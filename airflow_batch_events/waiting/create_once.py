@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from airflow_batch_events.airflow_compat.exceptions import AirflowSkipException
 from airflow_batch_events.events.environment import DEFAULT_GRACE
@@ -41,10 +42,10 @@ class ComputeEnvSubmission(Submittable):
     api_name = "ComputeEnv"
     name_field = "EnvName"
 
-    def send(self, token: str) -> str:
-        """Create the environment with a client token, and return its id."""
+    def send(self, description: dict[str, Any], token: str) -> str:
+        """Create the environment, and return its id."""
         try:
-            return self.hook.send(batch.create_compute_env(self.description, self.placement, token))
+            return self.hook.send(batch.create_compute_env(description, self.placement, token))
         except ApiQuotaError as error:
             message = f"{error.message:.1000}; {_QUOTA_ADVICE}"
             raise ApiQuotaError(error.action, error.code, message, error.request_id) from error

@@ -20,6 +20,7 @@ from airflow_batch_events.exceptions import (
     ApiRefusedError,
     ApiThrottledError,
     CloudError,
+    ComputeEnvStateUnknownError,
     ConfigurationError,
     IdentityChangedError,
     JobStateUnknownError,
@@ -29,6 +30,7 @@ from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.submission.decision import OnChangedJob, SubmitDecision, decide, digest_of, moved_from
 from airflow_batch_events.submission.record import Submission
 from airflow_batch_events.submission.store import SubmissionStore
+from airflow_batch_events.submission.tags import with_tags
 from airflow_batch_events.text import printable
 
 _REFUSALS = (ConfigurationError, ApiParameterError, ApiQuotaError, ApiRefusedError, ApiThrottledError)
@@ -64,8 +66,13 @@ class Submittable(ABC):
         return digest_of({self.api_name: self.description, "Placement": self.placement})
 
     @abstractmethod
-    def send(self, token: str) -> str:
-        """Submit it with a client token, and return its id."""
+    def send(self, description: dict[str, Any], token: str) -> str:
+        """
+        Submit it, and return its id.
+
+        :param description: The description, perhaps with tags that a later try finds it by.
+        :param token: The client token.
+        """
 
     @abstractmethod
     def state_of(self, submission: Submission) -> str | None:
@@ -96,9 +103,9 @@ class JobSubmission(Submittable):
     api_name = "Job"
     name_field = "JobName"
 
-    def send(self, token: str) -> str:
-        """Submit the job with a client token, and return its id."""
-        return self.hook.submit_job(dict(self.description), dict(self.placement), token)
+    def send(self, description: dict[str, Any], token: str) -> str:
+        """Submit the job, and return its id."""
+        return self.hook.submit_job(description, dict(self.placement), token)
 
     def state_of(self, submission: Submission) -> str | None:
         """Return the state of an earlier try's job; None only when the API surely does not know it."""
@@ -165,6 +172,7 @@ def submit_once(
     :param check: Called when something is about to be submitted; raises what must keep it from being.
     :param on_id: Called with the id as soon as it is known, before it is noted.
     :return: The record, and the id.
+    :raises ConfigurationError: When there is no room for the tags that a later try needs.
     :raises IdentityChangedError: When an earlier try has submitted elsewhere, or as somebody else.
     :raises IdentityUnknownError: When it cannot be found out whether that was somebody else.
     :raises SubmissionChangedError: When an earlier try has submitted another description.
@@ -172,9 +180,9 @@ def submit_once(
     :raises ComputeEnvStateUnknownError: When it cannot be found out whether an earlier try's environment still exists.
     :raises SubmissionRecordError: When what earlier tries have noted cannot be read, or nothing can be noted.
     """
-    hook, digest = what.hook, what.digest
-    last = store.load()
-    identity = hook.identify(last.identity if last else None) if store.is_durable else None
+    hook, digest = what.hook, store.kept_digest(what.digest)
+    last = store.load_earlier()
+    identity = hook.identify(last.identity if last else None) if store.keeps_identity else None
     if last is not None and (points := moved_from(last, identity)):
         error = what.moved(last, points)
         if on_changed == "fail":
@@ -194,22 +202,40 @@ def submit_once(
         last = store.intend(last.number + 1 if last else 1, digest, identity)
     elif last.was_refused:
         last = store.intend(last.number, digest, identity)
+    new_id = _send(what, store, last, on_id)
+    while store.may_be_gone(last) and _is_gone(what, last.with_job(new_id)):
+        hook.log.info("%s %s of an earlier try does not exist any more", what.noun, new_id)
+        last = store.after_gone(last.with_job(new_id), digest)
+        new_id = _send(what, store, last, on_id)
+    hook.log.info("Submitted %s %s in %s", what.noun, new_id, hook.access.region)
+    return store.submitted(last, new_id), new_id
+
+
+def _send(what: Submittable, store: SubmissionStore, submission: Submission, on_id: Callable[[str], None]) -> str:
+    description = with_tags(what.description, store.tags_of(submission))
     name = printable(what.description.get(what.name_field), 200)
-    hook.log.info("Submitting %s '%s', submission %d of this task", what.noun, name, last.number)
+    what.hook.log.info("Submitting %s '%s', submission %d of this task", what.noun, name, submission.number)
     try:
-        new_id = what.send(last.token)
+        new_id = what.send(description, submission.token)
     except _REFUSALS:
-        store.refused(last)
+        store.refused(submission)
         raise
     except BaseException:
         # A timeout of the task or its end, too, may come while the call is made.
-        hook.log.error(
+        what.hook.log.error(
             "Whether the %s was submitted is not known: a retry of this task gets it, if there is one", what.noun
         )
         raise
     on_id(new_id)
-    hook.log.info("Submitted %s %s in %s", what.noun, new_id, hook.access.region)
-    return store.submitted(last, new_id), new_id
+    return new_id
+
+
+def _is_gone(what: Submittable, submission: Submission) -> bool:
+    try:
+        return what.state_of(submission) is None
+    except (JobStateUnknownError, ComputeEnvStateUnknownError):
+        # It has been submitted, and the wait for it will find out.
+        return False
 
 
 def _decide(

@@ -9,7 +9,9 @@ import pytest
 from airflow.sdk.bases.operator import TriggerFailureReason
 from support.emulator_helpers import address_of
 from support.environments import PLACEMENT, create, created, delete, env, small_account
+from support.without_state_store import Tries
 
+from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.airflow_compat.exceptions import AirflowSkipException, TaskDeferralError, TaskDeferralTimeout
 from airflow_batch_events.exceptions import (
     ApiParameterError,
@@ -20,6 +22,7 @@ from airflow_batch_events.exceptions import (
     IdentityChangedError,
     SubmissionChangedError,
     SubmissionRecordError,
+    TransportError,
 )
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.protocol.apis import batch
@@ -108,6 +111,46 @@ def test_what_the_api_refuses_may_be_corrected():
     right = create(env(1))
     right.store = wrong.store
     assert right.run().startswith("env-")
+
+
+@pytest.fixture
+def tries(cloud, monkeypatch):
+    """Tries of a task in an Airflow that has no task state store."""
+    monkeypatch.setattr(abilities, "HAS_STATE_STORE", False, raising=False)
+    return Tries(create(wait_for_nodes=0).make)
+
+
+def test_without_a_state_store_tags_lead_to_one(cloud, tries):
+    first = tries.run()
+    assert tries.run() == first
+    tries.clear()
+    assert tries.run() == first
+    assert created(cloud) == 1
+
+
+def test_without_a_state_store_a_lost_answer_leads_to_one(cloud, tries):
+    cloud.add_fault(Fault(effect="cut_after", action="CreateComputeEnv", next=4))
+    with pytest.raises(TransportError):
+        tries.run()
+    tries.run()
+    assert created(cloud) == 1
+
+
+def test_without_a_state_store_a_deleted_one_is_replaced(cloud, tries):
+    first = tries.run()
+    delete(first, drain=True).run()
+    second = tries.run()
+    assert second != first
+    assert tries.run() == second
+    assert created(cloud) == 1
+
+
+def test_a_search_that_fails_creates_nothing(cloud, tries):
+    tries.number = 1
+    cloud.add_fault(Fault(effect="error", action="DescribeComputeEnvs", code="InternalError"))
+    with pytest.raises(SubmissionRecordError, match="Nothing was submitted"):
+        tries.run()
+    assert created(cloud) == 0
 
 
 @pytest.fixture
