@@ -2,13 +2,19 @@
 """
 Airflow's shared streams: one reader for all event triggers of a triggerer that name the same source.
 
-Source: ``triggers/shared_stream.py``. Since: 3.3; before, each trigger reads by itself in ``run``. It can go when 3.2
-is not supported.
+Source: ``triggers/shared_stream.py``. Since: 3.3; before, each trigger reads by itself in ``run``, and nobody tells it
+when what it has fired is stored. The second half of this module finds that out. It can go when 3.2 is not supported.
 """
 
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_events.airflow_compat.triggerer import was_stored
+
+if TYPE_CHECKING:
+    from airflow.triggers.base import BaseTrigger
 
 try:
     from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer, reject_shared_stream_event
@@ -21,7 +27,17 @@ except ImportError:
         """Do nothing: there is no stream to tell."""
 
 
-__all__ = ["JOIN_GRACE", "AdvanceItem", "SharedStreamProducer", "reject_shared_stream_event", "until_stored"]
+__all__ = [
+    "JOIN_GRACE",
+    "LEAVES_WITHIN",
+    "AdvanceItem",
+    "SharedStreamProducer",
+    "fires_in_triggerer",
+    "has_task_gone_on",
+    "reject_shared_stream_event",
+    "until_stored",
+    "until_supervisor_has_stored",
+]
 
 JOIN_GRACE = 30.0
 """
@@ -49,3 +65,115 @@ async def until_stored() -> None:
     trigger is told that its event is stored.
     """
     await asyncio.sleep(STORED_BOUND)
+
+
+# Without shared streams.
+
+LEAVES_WITHIN = 10.0
+"""
+Seconds within which an event has left the triggerer's own process for its supervisor, which stores it.
+
+It leaves with the next round, of which there is one a second; the rest is for a round that has a thousand triggers to
+make. What is older and is sent before a question to the supervisor is stored when the supervisor answers: see
+:func:`until_supervisor_has_stored`. Ten seconds and two answers also end before the 30 seconds for which a queue hides
+a message by default, so that in general none comes back meanwhile.
+
+Source: ``jobs/triggerer_job_runner.py`` of 3.1, lines 884 and 1041. Since: before 3.1. It can go when 3.2 is not
+supported.
+"""
+
+BETWEEN_ANSWERS = 2.0
+"""Seconds from an answer of the supervisor to the next question; longer than a round of the triggerer's own process."""
+
+UNKNOWN_SUPERVISOR = 20.0
+"""Seconds that make up for the answers where there is no supervisor to ask."""
+
+_unanswered: set[asyncio.Future[Any]] = set()
+
+
+def fires_in_triggerer(trigger: BaseTrigger) -> bool:
+    """
+    Whether what ``run`` yields is stored some time later by a triggerer, and not taken at once by ``dag.test()``.
+
+    A triggerer that has shared streams does not call ``run``.
+
+    Source: ``sdk/execution_time/supervisor.py`` of 3.1, line 1638, and ``jobs/triggerer_job_runner.py``, line 1152.
+    Since: before 3.1; from 3.3 on only ``dag.test()`` calls ``run``. It can go when 3.2 is not supported.
+    """
+    return was_stored(trigger)
+
+
+async def until_supervisor_has_stored() -> None:
+    """
+    Wait until the triggerer has stored all events that have left its own process before this was called.
+
+    The supervisor takes one message in each of its rounds, in the order in which they were sent, and stores all events
+    that have come before it takes the next one. So an answer says that what was sent before the question is stored,
+    however long that has taken: a thousand events take some ten seconds, and a database may stand still. It is asked
+    twice. An event could not leave while the supervisor was busy, and leaves a second after the first answer. A
+    supervisor that is told to stop answers for a second or two and stores nothing any more, so time passes after the
+    second answer, too; whatever awaits this is cancelled meanwhile.
+
+    Source: ``jobs/triggerer_job_runner.py`` of 3.1, lines 522 and 555; ``sdk/execution_time/supervisor.py``, lines 667,
+    743 and 1746. Since: before 3.1. It can go when 3.2 is not supported.
+
+    :raises Exception: The supervisor does not answer any more, or with an error.
+    """
+    from airflow.sdk.execution_time.comms import MaskSecret
+
+    if _supervisor() is None:
+        await asyncio.sleep(UNKNOWN_SUPERVISOR)
+        return
+    for _ in range(2):
+        # The one question that needs no database and changes nothing: an empty text masks nothing.
+        await _ask(MaskSecret(value=""))
+        await asyncio.sleep(BETWEEN_ANSWERS)
+
+
+async def has_task_gone_on(trigger: BaseTrigger) -> bool:
+    """
+    Whether the task of a trigger that has fired does not wait any more; to be asked when the trigger is cancelled.
+
+    A triggerer cancels a trigger whose task goes on with its event, that is after it was stored, and also when it stops
+    itself.
+
+    Source: ``models/trigger.py`` of 3.1, line 239; ``jobs/triggerer_job_runner.py``, line 618. Since: before 3.1. It
+    can go when 3.2 is not supported.
+
+    :raises Exception: The supervisor does not answer any more, or with an error.
+    """
+    from airflow.sdk.execution_time.comms import GetTaskStates
+
+    task: Any = trigger.task_instance
+    question = GetTaskStates(
+        dag_id=task.dag_id, task_ids=[task.task_id], run_ids=[task.run_id], map_index=task.map_index
+    )
+    answer = await _ask(question)
+    return "deferred" not in answer.task_states.get(task.run_id, {}).values()
+
+
+def _supervisor() -> Any:
+    # Only in a triggerer: the module brings what runs tasks.
+    from airflow.sdk.execution_time import task_runner
+
+    return getattr(task_runner, "SUPERVISOR_COMMS", None)
+
+
+async def _ask(question: Any) -> Any:
+    """
+    Ask the supervisor; what is cancelled is the wait for the answer and not the question.
+
+    In 3.1 an answer that nobody awaits any more is read as that of the next question, which ends the triggerer
+    (``jobs/triggerer_job_runner.py``, line 786).
+    """
+    asked = asyncio.ensure_future(_supervisor().asend(question))
+    _unanswered.add(asked)
+    asked.add_done_callback(_forget)
+    return await asyncio.shield(asked)
+
+
+def _forget(asked: asyncio.Future[Any]) -> None:
+    _unanswered.discard(asked)
+    if not asked.cancelled():
+        # Taken, so that asyncio does not complain where nobody waits any more.
+        asked.exception()

@@ -10,36 +10,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
-from airflow_batch_events.airflow_compat.shared_stream import SharedStreamProducer, reject_shared_stream_event
-from airflow_batch_events.dispatch.message_subscriber import Delivery
-from airflow_batch_events.dispatch.recent_set import RecentSet
+from airflow_batch_events.dispatch.message_subscriber import Delivery, Wants
 from airflow_batch_events.events.filter import EventFilter
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.exceptions import ConfigurationError, ParameterError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
-from airflow_batch_events.triggers.base import WatcherTrigger
+from airflow_batch_events.triggers.firing import EventsOf
 from airflow_batch_events.triggers.poison_messages import PoisonMessages
-from airflow_batch_events.triggers.shared_stream import (
-    MAX_FIRED,
-    QueueProducer,
-    StreamItem,
-    acknowledge,
-    fire_without_stream,
-    handover_of,
-    metrics_of,
-    stream_key,
-)
+from airflow_batch_events.triggers.queue_events import QueueEventTrigger
 from airflow_batch_events.waiting.storable import fire
 
 
-class BatchEventTrigger(WatcherTrigger):
+class BatchEventTrigger(QueueEventTrigger):
     """
     Fire for each event that matches; what is left out matches everything.
 
@@ -61,6 +49,8 @@ class BatchEventTrigger(WatcherTrigger):
     :param tencentcloud_conn_id: The connection, of type ``tencentcloud``.
     :param region: Overrides the connection's region.
     """
+
+    stream = "tencent batch events"
 
     def __init__(
         self,
@@ -96,47 +86,19 @@ class BatchEventTrigger(WatcherTrigger):
                 raise ParameterError(f"{name} is empty: give it a value, or leave it out to match everything")
         self._filter()
 
-    def shared_stream_key(self) -> Hashable:
-        """Share one stream among all triggers on one queue."""
-        return stream_key("tencent batch events", self, self.tencentcloud_conn_id, self.region, self.queue_name)
-
-    @classmethod
-    def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
-        """Read the queue for all triggers of the stream."""
-        return QueueProducer.of(kwargs)
-
-    async def filter_shared_stream(self, shared_stream: AsyncIterator[StreamItem]) -> AsyncIterator[TriggerEvent]:
-        """Fire for the events that match, before the next message is asked for; what has fired does not fire again."""
-        wanted = self._checked_filter()
-        poison = PoisonMessages(self.log, metrics_of(self))
-        fired: RecentSet[Hashable] = RecentSet(MAX_FIRED)
-        is_for_task, handover = self.task_instance is not None, handover_of(self)
-        async for item in shared_stream:
-            item.redeliver = item.redeliver or is_for_task
-            for event in _events_of(wanted, item.delivery, poison):
-                if fired.add(event.payload["event_id"]):
-                    await handover.passed()
-                    yield event
-                    if is_for_task:
-                        await acknowledge(item)
-                        return
-            if item.delivery.message_id in poison:
-                reject_shared_stream_event()
-
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Fire for the events that match, without a shared stream: in a DAG test, which takes the first one only."""
-        wanted = self._checked_filter()
-        async with aclosing(fire_without_stream(self, wanted.matches_any, partial(_events_of, wanted))) as events:
-            async for event in events:
-                yield event
-
-    def _checked_filter(self) -> EventFilter:
-        self.note_unknown()
+    def events_of(self) -> tuple[Wants, EventsOf]:
+        """Return which messages have a matching event, and what makes the events of one."""
         try:
-            return self._filter()
+            wanted = self._filter()
         except ConfigurationError as error:
             self.log.error("This trigger cannot run: %s", error)
             raise
+        return wanted.matches_any, partial(_events_of, wanted)
+
+    @staticmethod
+    def identity_of(delivery: Delivery, event: TriggerEvent) -> Hashable:
+        """Return the event's id: the same event may come in another message."""
+        return str(event.payload["event_id"])
 
     def _filter(self) -> EventFilter:
         return event_filter(

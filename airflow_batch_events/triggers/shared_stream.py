@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from airflow.triggers.base import BaseEventTrigger
 
 from airflow_batch_events.airflow_compat.deferral import Handover, handover_seconds
 from airflow_batch_events.airflow_compat.shared_stream import (
@@ -41,8 +41,7 @@ from airflow_batch_events.dispatch.shared_consumers import shared_consumer
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.exceptions import ConfigurationError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
-from airflow_batch_events.triggers.base import WatcherTrigger, hashable
-from airflow_batch_events.triggers.poison_messages import PoisonMessages
+from airflow_batch_events.triggers.base import hashable
 from airflow_batch_events.waiting.airflow_metrics import AirflowMetrics
 from airflow_batch_events.waiting.local_queue import queue_name_here
 
@@ -52,12 +51,6 @@ MAX_UNDER_WAY = 16 * 2**20
 """
 Characters of the messages that a stream holds until what they fired is stored. All that fires in a second goes to the
 triggerer's supervisor at once, which takes some 10 MiB a second, and a triggerer for dead that is silent for 30.
-"""
-
-MAX_FIRED = 100_000
-"""
-What a watcher remembers to have fired, at most some 20 MB. A message that was fired but not deleted comes back after
-its visibility timeout, and behind a long queue of others much later.
 """
 
 
@@ -135,30 +128,6 @@ async def queue_consumer(conn_id: str, region: str | None, queue_name: str | Non
 
     async with shared_consumer(consumer_key(access, queue_name), create) as consumer:
         yield consumer
-
-
-async def fire_without_stream(
-    trigger: WatcherTrigger,
-    wants: Callable[[tuple[BatchEvent, ...]], bool],
-    fire_of: Callable[[Delivery, PoisonMessages], list[TriggerEvent]],
-) -> AsyncGenerator[TriggerEvent, None]:
-    """
-    Fire for the messages of a queue without a shared stream: in a DAG test, which takes the first event only.
-
-    :param trigger: The trigger, whose queue is read.
-    :param wants: Which messages, by the events in them.
-    :param fire_of: Makes the events that a message fires.
-    """
-    name = trigger.text("queue_name")
-    async with queue_consumer(trigger.tencentcloud_conn_id, trigger.region, name) as consumer:
-        poison = PoisonMessages(trigger.log, consumer.metrics)
-        with consumer.subscriber(wants) as subscriber:
-            async for delivery in subscriber:
-                events = fire_of(delivery, poison)
-                # Nobody will say that anything is stored.
-                subscriber.settle(delivery, is_stored=delivery.message_id not in poison)
-                for event in events:
-                    yield event
 
 
 class QueueProducer(SharedStreamProducer):

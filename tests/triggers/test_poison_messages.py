@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 from support.emulator_helpers import PLACEMENT, address_of, announced_job, first_payload
-from support.triggerer import Triggerer
+from support.triggerer import Triggerer, set_join_grace, settle_soon
 
 from airflow_batch_events.dispatch.metrics import Counts
 from airflow_batch_events.protocol.apis import batch, tdmq
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.text import printable
-from airflow_batch_events.triggers import shared_stream
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 from airflow_batch_events.triggers.cmq import CmqMessageTrigger
 from airflow_batch_events.triggers.event import BatchEventTrigger
@@ -43,7 +42,8 @@ async def emulator(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Emulator]:
     async with Emulator(runner="scripted", delays=Delays.none(), seed=1) as emulator:
         address = address_of(emulator)
         monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(address.connection()))
-        monkeypatch.setattr(shared_stream, "JOIN_GRACE", 0.0)
+        set_join_grace(monkeypatch, 0.0)
+        settle_soon(monkeypatch)
         monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "0")
         async with AsyncSdkClient(address.access()) as client:
             await client.send(tdmq.create_queue("q", tdmq.QueueSettings(visibility_timeout=5)))

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Event triggers in Airflow's own shared streams, on an emulated cloud whose jobs and environments really change."""
+"""
+Event triggers, on an emulated cloud whose jobs and environments really change.
+
+They run in Airflow's own shared streams, and where it has none, each by itself.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.triggers.shared_stream import AdvanceItem, AdvanceOutcome
 from support.emulator_helpers import PLACEMENT, address_of, announced_job
-from support.triggerer import Triggerer
+from support.triggerer import Triggerer, set_join_grace, settle_soon
 
+from airflow_batch_events.airflow_compat.abilities import HAS_SHARED_STREAMS
 from airflow_batch_events.events.catalog import COMPUTE_ENV_EVENTS, JOB_EVENTS, EventName
 from airflow_batch_events.events.notifications import build_notifications
 from airflow_batch_events.hooks.cmq import CmqHook
 from airflow_batch_events.protocol.apis import batch, tdmq
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
-from airflow_batch_events.triggers import shared_stream
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 from airflow_batch_events.triggers.cmq import CmqMessageTrigger
 from airflow_batch_events.triggers.event import BatchEventTrigger
@@ -73,7 +76,8 @@ async def cloud(monkeypatch):
         address = address_of(emulator)
         monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(address.connection()))
         # All watchers of these tests join at once.
-        monkeypatch.setattr(shared_stream, "JOIN_GRACE", 0.0)
+        set_join_grace(monkeypatch, 0.0)
+        settle_soon(monkeypatch)
         monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "0")
         async with AsyncSdkClient(address.access()) as client:
             await client.send(tdmq.create_topic("events"))
@@ -180,7 +184,7 @@ async def test_a_fired_message_is_deleted_once_airflow_stored_it(cloud):
 
 
 async def test_an_early_message_comes_back_for_late_watchers(cloud, monkeypatch):
-    monkeypatch.setattr(shared_stream, "JOIN_GRACE", 3.0)
+    set_join_grace(monkeypatch, 3.0)
     async with Triggerer() as triggerer:
         early = triggerer.run(BatchEventTrigger("watched"))
         await cloud.publish("JOB_SUCCEED", "job-1")
@@ -195,7 +199,7 @@ TASKS = [(BatchEventTrigger("watched", ["JOB_FAILED"]), "job_id"), (CmqMessageTr
 
 @pytest.mark.parametrize(("trigger", "key"), TASKS, ids=["events", "messages"])
 async def test_a_deferred_task_takes_one_message_of_several(cloud, monkeypatch, trigger, key):
-    monkeypatch.setattr(shared_stream, "JOIN_GRACE", 30.0)
+    set_join_grace(monkeypatch, 30.0)
     for number in (1, 2, 3):
         await cloud.publish("JOB_FAILED", f"job-{number}")
     taken = [await defer(cloud, trigger) for _ in range(3)]
@@ -269,24 +273,32 @@ def producer(subscriber: Settling) -> QueueProducer:
     return producer
 
 
+if HAS_SHARED_STREAMS:
+    from airflow.triggers.shared_stream import AdvanceItem, AdvanceOutcome
+
+with_streams = pytest.mark.needs("HAS_SHARED_STREAMS")
+
+
+@with_streams
 @pytest.mark.parametrize(
-    ("outcome", "is_deleted"),
+    ("counts", "is_deleted"),
     [
-        (AdvanceOutcome(acked=2, failed=0, rejected=0), True),
-        (AdvanceOutcome(acked=1, failed=0, rejected=1), False),
-        (AdvanceOutcome(acked=0, failed=0, rejected=1), False),
-        (AdvanceOutcome(acked=1, failed=1, rejected=0), False),
-        (AdvanceOutcome(acked=0, failed=0, rejected=0), False),
+        ({"acked": 2, "failed": 0, "rejected": 0}, True),
+        ({"acked": 1, "failed": 0, "rejected": 1}, False),
+        ({"acked": 0, "failed": 0, "rejected": 1}, False),
+        ({"acked": 1, "failed": 1, "rejected": 0}, False),
+        ({"acked": 0, "failed": 0, "rejected": 0}, False),
     ],
 )
-async def test_only_what_every_watcher_has_accepted_is_deleted(outcome: AdvanceOutcome, is_deleted: bool) -> None:
+async def test_only_what_every_watcher_has_accepted_is_deleted(counts: dict[str, int], is_deleted: bool) -> None:
     subscriber, message = Settling(), SimpleNamespace(message_id="m")
 
-    await producer(subscriber).advance([AdvanceItem(StreamItem(message, redeliver=False), outcome)])  # type: ignore[arg-type]
+    await producer(subscriber).advance([AdvanceItem(StreamItem(message, redeliver=False), AdvanceOutcome(**counts))])  # type: ignore[arg-type]
 
     assert subscriber.settled == [(message, is_deleted)]
 
 
+@with_streams
 async def test_an_unsettled_item_does_not_lose_those_behind_it() -> None:
     subscriber, message = Settling(), SimpleNamespace(message_id="m")
     accepted = AdvanceOutcome(acked=1, failed=0)
