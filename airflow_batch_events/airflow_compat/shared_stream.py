@@ -44,7 +44,7 @@ JOIN_GRACE = 30.0
 Seconds from the start of a stream during which further watchers may join it and must not miss anything.
 
 After a restart the watchers of a stream join it one after the other, and a message counts as handled when those that
-have joined have handled it.
+have joined have handled it. Watchers without a stream begin one after the other, too.
 
 Source: ``triggers/shared_stream.py``, the module's docstring ("every subscriber that was online"). Since: 3.3. It can
 go when a stream begins with all its watchers.
@@ -58,11 +58,12 @@ async def until_stored() -> None:
     """
     Keep the trigger of a deferred task from firing again after its event; to be awaited after ``yield``.
 
-    Airflow cancels such a trigger when its event is stored, and counts the message as handled then. A trigger that
-    ended by itself would leave the stream before that, and its message would come back.
+    Airflow cancels such a trigger when its event is stored. A shared stream counts its message as handled then; without
+    one :func:`has_task_gone_on` tells that it is stored. A trigger that ended by itself would let go of its message
+    before that, and the message would come back.
 
-    Source: ``triggers/shared_stream.py``, the module's docstring ("or unsubscribed"). Since: 3.3. It can go when a
-    trigger is told that its event is stored.
+    Source: ``triggers/shared_stream.py``, the module's docstring ("or unsubscribed"). Since: 3.3, and before 3.1
+    without a stream. It can go when a trigger is told that its event is stored.
     """
     await asyncio.sleep(STORED_BOUND)
 
@@ -73,10 +74,12 @@ LEAVES_WITHIN = 10.0
 """
 Seconds within which an event has left the triggerer's own process for its supervisor, which stores it.
 
-It leaves with the next round, of which there is one a second; the rest is for a round that has a thousand triggers to
-make. What is older and is sent before a question to the supervisor is stored when the supervisor answers: see
-:func:`until_supervisor_has_stored`. Ten seconds and two answers also end before the 30 seconds for which a queue hides
-a message by default, so that in general none comes back meanwhile.
+It leaves with the next round, of which there is one a second; the rest is for a round that has many triggers to make.
+When it is stored after that, is asked: see :func:`until_supervisor_has_stored`. Ten seconds and two answers end within
+the 30 seconds for which a queue hides a message by default, so that in general none comes back meanwhile.
+
+Not covered is a round that takes longer than this, in a triggerer that is killed before its next one; and what Airflow
+itself drops: an event whose trigger is not in the database any more, or a transaction that the database loses.
 
 Source: ``jobs/triggerer_job_runner.py`` of 3.1, lines 884 and 1041. Since: before 3.1. It can go when 3.2 is not
 supported.
