@@ -47,6 +47,13 @@ def topic_and_queue(emulator: CloudAddress) -> Iterator[None]:
         client.send(delete_topic(TOPIC))
 
 
+def watch(airflow: AirflowApi) -> None:
+    """Let the watchers of both queues run, which they do when their DAGs do."""
+    for dag_id in (ENDED_DAG, FAILED_DAG):
+        airflow.wait_for_dag(dag_id)
+        airflow.unpause(dag_id)
+
+
 def is_nightly_failure(number: int) -> bool:
     """Every third job fails, and half of them are nightly ones."""
     return number % 2 == 1 and number % 3 == 2
@@ -98,9 +105,7 @@ def wait_until_settled(client: SdkClient) -> None:
 
 
 def test_a_killed_triggerer_loses_no_event(airflow: AirflowApi, stack: AirflowStack, emulator: CloudAddress) -> None:
-    for dag_id in (ENDED_DAG, FAILED_DAG):
-        airflow.wait_for_dag(dag_id)
-        airflow.unpause(dag_id)
+    watch(airflow)
     jobs: dict[str, str] = {}
     with SdkClient(emulator.access()) as client:
         for number in range(JOBS):
@@ -145,8 +150,7 @@ def test_a_killed_triggerer_loses_no_event(airflow: AirflowApi, stack: AirflowSt
 def test_an_event_that_is_not_stored_comes_again(
     airflow: AirflowApi, stack: AirflowStack, emulator: CloudAddress
 ) -> None:
-    airflow.wait_for_dag(ENDED_DAG)
-    airflow.unpause(ENDED_DAG)
+    watch(airflow)
     with SdkClient(emulator.access()) as client:
         wait_until_covered(airflow, client, submit(client, 0)[0])
         wait_until_settled(client)
