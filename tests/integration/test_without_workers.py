@@ -14,6 +14,8 @@ from airflow_batch_events.protocol.sdk import SdkClient
 from devtools.airflow_stack.airflow_api import AirflowApi
 from devtools.emulator_process import CloudAddress, provision
 
+pytestmark = pytest.mark.needs("HAS_START_FROM_TRIGGER")
+
 DAG_ID = "without_workers"
 TOPIC, QUEUE = "batch-events", "airflow-batch-events"
 JOBS = 9
