@@ -11,10 +11,14 @@ the kind, the name is None, and what needs it is not run there; see ``pytest_ign
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 from airflow.jobs.triggerer_job_runner import messages
 from airflow.triggers.base import TriggerEvent
+
+from airflow_batch_events.airflow_compat.stats import stats
 
 try:
     from airflow.sdk.exceptions import AirflowRescheduleException, DownstreamTasksSkipped, TaskDeferred
@@ -50,6 +54,17 @@ try:
 except ImportError:
     from airflow.metrics.base_stats_logger import NoStatsLogger
 
+try:
+    from airflow.sdk._shared.module_loading import import_string
+except ImportError:
+    from airflow.utils.module_loading import import_string
+
+FORBIDDEN_XCOM_KEYS: Any
+try:
+    from airflow.sdk._shared.serialization import FORBIDDEN_XCOM_KEYS
+except ImportError:
+    FORBIDDEN_XCOM_KEYS = None
+
 TriggerEventEntry: Any
 try:
     from airflow.jobs.triggerer_job_runner import TriggerEventEntry
@@ -63,6 +78,7 @@ except ImportError:
     SharedStreamManager = None
 
 __all__ = [
+    "FORBIDDEN_XCOM_KEYS",
     "AirflowRescheduleException",
     "DagSerialization",
     "DownstreamTasksSkipped",
@@ -71,10 +87,21 @@ __all__ = [
     "TaskDeferred",
     "deserialize",
     "encode_trigger",
+    "import_string",
     "redact",
     "serialize",
     "state_changes",
+    "use_stats",
 ]
+
+
+def use_stats(factory: Callable[[], object]) -> None:
+    """Let Airflow's stats of this process go to a backend."""
+    if hasattr(stats, "initialize"):
+        names = {"export_legacy_names": True} if "export_legacy_names" in signature(stats.initialize).parameters else {}
+        stats.initialize(factory=factory, **names)
+    else:
+        type.__setattr__(stats, "instance", factory())
 
 
 def state_changes(event: TriggerEvent) -> messages.TriggerStateChanges:

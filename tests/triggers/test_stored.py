@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 from airflow.models.trigger import Trigger
-from airflow.sdk._shared.module_loading import import_string
 from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
+from support.airflow_names import import_string
 from support.emulator_helpers import PLACEMENT, address_of, announced_job
 
 from airflow_batch_events.airflow_compat.exceptions import AirflowSensorTimeout

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from airflow.sdk.observability import stats
-from support.airflow_names import NoStatsLogger
+from support.airflow_names import NoStatsLogger, use_stats
 from support.emulator_helpers import address_of, announced_job, first_payload, submit_jobs
 
 from airflow_batch_events.protocol.apis import tdmq
@@ -50,9 +49,9 @@ class Recorder(NoStatsLogger):
 @pytest.fixture
 def recorder() -> Iterator[Recorder]:
     recorder = Recorder()
-    stats.initialize(factory=lambda: recorder, export_legacy_names=True)
+    use_stats(lambda: recorder)
     yield recorder
-    stats.initialize(factory=NoStatsLogger, export_legacy_names=True)
+    use_stats(NoStatsLogger)
 
 
 async def test_waits_on_two_queues_are_counted_apart(monkeypatch: pytest.MonkeyPatch, recorder: Recorder) -> None:
