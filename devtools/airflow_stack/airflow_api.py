@@ -8,7 +8,7 @@ that reaches its bound says what you would look up next: the state of each task.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any
@@ -28,6 +28,31 @@ class AirflowApiError(RuntimeError):
     """Airflow refused a call; the message carries the call, the status and Airflow's own words."""
 
 
+class TokenAuth(httpx.Auth):
+    """
+    Ask for a token when a call is refused without one: Airflow 3.1 wants it from everybody, later ones from nobody.
+
+    :param address: Where Airflow is.
+    """
+
+    requires_response_body = True
+
+    def __init__(self, address: str) -> None:
+        self._address = f"{address}/auth/token"
+        self._token: str | None = None
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Send a request, and once more with a token when it was refused."""
+        if self._token is not None:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        answer = yield request
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            token = yield httpx.Request("GET", self._address)
+            self._token = str(token.json()["access_token"])
+            request.headers["Authorization"] = f"Bearer {self._token}"
+            yield request
+
+
 class AirflowApi:
     """
     A client of one Airflow.
@@ -38,7 +63,7 @@ class AirflowApi:
     def __init__(self, address: str) -> None:
         self.address = address
         # trust_env: a proxy that is set for the outside world must not get calls to this machine.
-        self._client = httpx.Client(base_url=f"{address}/api/v2", timeout=30, trust_env=False)
+        self._client = httpx.Client(base_url=f"{address}/api/v2", timeout=30, trust_env=False, auth=TokenAuth(address))
 
     def __enter__(self) -> AirflowApi:
         return self

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_batch_events.protocol.apis.tdmq import delete_queue, delete_topic
 from airflow_batch_events.protocol.sdk import SdkClient
-from devtools.airflow_stack.airflow_api import AirflowApi
+from devtools.airflow_stack.airflow_api import AirflowApi, TokenAuth
 from devtools.airflow_stack.stack import AirflowStack
 from devtools.emulator_process import CloudAddress, provision
 from devtools.waits import LIMIT
@@ -24,7 +24,9 @@ TOPIC, QUEUE = "page-events", "page-waits"
 
 @pytest.fixture
 def pages(airflow: AirflowApi) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=airflow.address, trust_env=False, timeout=LIMIT) as client:
+    with httpx.Client(
+        base_url=airflow.address, trust_env=False, timeout=LIMIT, auth=TokenAuth(airflow.address)
+    ) as client:
         yield client
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from devtools.airflow_stack.airflow_api import AirflowApi
+from devtools.airflow_stack.airflow_api import AirflowApi, TokenAuth
 from devtools.airflow_stack.stack import AirflowStack
 from devtools.emulator_process import CloudAddress, provision
 from devtools.waits import LIMIT, wait_until
@@ -47,7 +47,9 @@ def test_waits_outlive_the_keys_of_their_role(
         "role_arn": "qcs::cam::uin/1250000001:roleName/airflow",
         "role_duration_seconds": LASTS,
     }
-    with httpx.Client(base_url=f"{stack.address}/api/v2", trust_env=False, timeout=LIMIT) as client:
+    with httpx.Client(
+        base_url=f"{stack.address}/api/v2", trust_env=False, timeout=LIMIT, auth=TokenAuth(stack.address)
+    ) as client:
         body = {**own, "connection_id": "with_role", "extra": json.dumps(extra)}
         client.post("/connections", json=body).raise_for_status()
         tested = client.post("/connections/test", json=body).raise_for_status().json()
