@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.airflow_compat.configuration import conf
 from airflow_batch_events.airflow_compat.exceptions import AirflowException, AirflowSkipException
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 HANDOVER_MARGIN = 1.0
 """Seconds beyond a worker's heartbeat interval during which a deferral must not end."""
 
+SCHEDULER_ROUND = 3.0
+"""Seconds that a round of the scheduler may take, beyond its idle sleep, until it has seen the end of a process."""
+
 MAX_HANDOVER = 10.0
 """Seconds for which an outcome is held at the most, whatever a trigger's arguments say."""
 
@@ -26,10 +30,17 @@ def handover_seconds() -> float:
     """
     Return the seconds from its beginning during which a deferral must not end; see :class:`Handover`.
 
-    Source: ``sdk/execution_time/supervisor.py``, lines 183 and 1702. Since: before 3.1. It can go with
-    :class:`Handover`.
+    A worker may say only at its next heartbeat that the process has ended, and the scheduler hears it at the end of its
+    next round. A task that the trigger has scheduled is queued in a round, too. Where a task that is only scheduled is
+    failed as well, the whole round is waited for; its length is not bounded, and that of a busy scheduler is seconds.
+
+    Source: ``sdk/execution_time/supervisor.py``, lines 183 and 1702; ``jobs/scheduler_job_runner.py`` of 3.1, lines 958
+    to 969 (scheduled) and 1399 to 1430 (the round). Since: before 3.1. It can go with :class:`Handover`.
     """
-    return float(conf.getint("workers", "min_heartbeat_interval", fallback=5)) + HANDOVER_MARGIN
+    held = float(conf.getint("workers", "min_heartbeat_interval", fallback=5)) + HANDOVER_MARGIN
+    if abilities.HAS_EARLY_RESUME:
+        return held
+    return held + float(conf.getfloat("scheduler", "scheduler_idle_sleep_time", fallback=1.0)) + SCHEDULER_ROUND
 
 
 class Handover:

@@ -11,16 +11,20 @@ from airflow_batch_events.airflow_compat import abilities
 
 FROM_3_3 = ("HAS_STATE_STORE", "HAS_SHARED_STREAMS", "HAS_TRIGGER_ON_KILL", "HAS_START_FROM_TRIGGER")
 
+FROM_3_2 = ("HAS_EARLY_RESUME",)
 
-@pytest.mark.parametrize("name", FROM_3_3)
-def test_each_is_found_where_it_is(name: str) -> None:
-    is_there = tuple(map(int, airflow.__version__.split(".")[:2])) >= (3, 3)
+
+@pytest.mark.parametrize(
+    ("name", "since"), [*((name, (3, 3)) for name in FROM_3_3), *((name, (3, 2)) for name in FROM_3_2)]
+)
+def test_each_is_found_where_it_is(name: str, since: tuple[int, int]) -> None:
+    is_there = tuple(map(int, airflow.__version__.split(".")[:2])) >= since
 
     assert getattr(abilities, name) is is_there
 
 
 def test_there_are_no_others() -> None:
-    assert set(abilities.__annotations__) == set(abilities._PROBES) == set(FROM_3_3)
+    assert set(abilities.__annotations__) == set(abilities._PROBES) == {*FROM_3_3, *FROM_3_2}
     with pytest.raises(AttributeError, match="HAS_TIME_TRAVEL"):
         _ = abilities.HAS_TIME_TRAVEL
 

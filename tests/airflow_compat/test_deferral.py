@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 from support.moved_time import MovedTimeLoop
 
-from airflow_batch_events.airflow_compat.deferral import MAX_HANDOVER, Handover, handover_seconds, skipping_errors
+from airflow_batch_events.airflow_compat import abilities
+from airflow_batch_events.airflow_compat.deferral import (
+    MAX_HANDOVER,
+    SCHEDULER_ROUND,
+    Handover,
+    handover_seconds,
+    skipping_errors,
+)
 from airflow_batch_events.airflow_compat.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 
@@ -46,7 +53,20 @@ def test_a_stored_moment_is_bounded_whatever_the_clock_says() -> None:
 
 def test_a_deferral_outlasts_a_worker_s_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "3")
+    monkeypatch.setattr(abilities, "HAS_EARLY_RESUME", True)
     assert handover_seconds() == 4.0
+
+
+def test_a_deferral_outlasts_a_scheduler_s_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "3")
+    monkeypatch.setenv("AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME", "0.5")
+    monkeypatch.setattr(abilities, "HAS_EARLY_RESUME", False)
+    assert handover_seconds() == 4.5 + SCHEDULER_ROUND
+
+
+def test_no_default_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(abilities, "HAS_EARLY_RESUME", False)
+    assert handover_seconds() <= MAX_HANDOVER
 
 
 @pytest.mark.parametrize(
