@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
 from airflow_batch_events.airflow_compat.exceptions import AirflowNotFoundException
+from airflow_batch_events.airflow_compat.triggerer import in_thread, undisturbed
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -35,9 +35,9 @@ async def aget_connection(conn_id: str) -> Connection:
     :raises AirflowNotFoundException: When there is none.
     """
     try:
-        return await BaseHook.aget_connection(conn_id)
+        return await undisturbed(BaseHook.aget_connection(conn_id))
     except AirflowNotFoundException:
-        return await asyncio.to_thread(BaseHook.get_connection, conn_id)
+        return await in_thread(BaseHook.get_connection, conn_id)
 
 
 def get_connection_outside_tasks(conn_id: str) -> Any:

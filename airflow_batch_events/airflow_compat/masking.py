@@ -15,6 +15,8 @@ from typing import Any
 
 from airflow.sdk.log import mask_secret
 
+from airflow_batch_events.airflow_compat.triggerer import ask_supervisor
+
 try:
     from airflow.sdk.log import amask_secret
 except ImportError:
@@ -22,14 +24,12 @@ except ImportError:
     async def amask_secret(secret: Any, name: str | None = None) -> None:  # type: ignore[misc]
         """Mask a secret in this process, and tell the supervisor without blocking the event loop."""
         from airflow.sdk._shared.secrets_masker import _secrets_masker
-        from airflow.sdk.execution_time import task_runner
         from airflow.sdk.execution_time.comms import MaskSecret
 
         _secrets_masker().add_mask(secret, name)
         # Airflow's own function, too, goes on without a supervisor, or with one that does not answer.
         with contextlib.suppress(Exception):
-            if supervisor := getattr(task_runner, "SUPERVISOR_COMMS", None):
-                await supervisor.asend(MaskSecret(value=secret, name=name))
+            await ask_supervisor(MaskSecret(value=secret, name=name))
 
 
 __all__ = ["amask_secret", "mask_secret"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.execution_time.xcom import XCom
 
 from airflow_batch_events.airflow_compat.configuration import conf
+from airflow_batch_events.airflow_compat.triggerer import ask_supervisor, in_thread
 
 if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
@@ -23,7 +24,8 @@ async def push_from_trigger(trigger: BaseTrigger, key: str, value: Any, *, mappe
     push; and a task downstream can expand over a list only when its length is given, which is a private argument.
 
     Source: ``models/trigger.py``, line 691 (texts of texts); ``sdk/bases/xcom.py``, lines 101 to 144 (``aset``). Since:
-    3.3 (``aset``). It can go when ``TaskSuccessEvent(xcoms=...)`` stores what it is given, lengths included.
+    before 3.1; ``aset`` since 3.3, whose two halves are called here before. It can go when
+    ``TaskSuccessEvent(xcoms=...)`` stores what it is given, lengths included.
 
     :param trigger: The trigger, with its task instance.
     :param key: The XCom's key.
@@ -34,15 +36,43 @@ async def push_from_trigger(trigger: BaseTrigger, key: str, value: Any, *, mappe
     task = trigger.task_instance
     if task is None:
         raise RuntimeError("only a trigger in a triggerer has a task to push for")
-    await XCom.aset(
-        key=key,
-        value=value,
-        dag_id=task.dag_id,
-        task_id=task.task_id,
-        run_id=task.run_id,
-        map_index=map_index_of(trigger),
-        _mapped_length=mapped_length,
-    )
+    where = _place_of(trigger, task, key)
+    if hasattr(XCom, "aset"):
+        await XCom.aset(value=value, _mapped_length=mapped_length, **where)
+    else:
+        # The module brings what runs tasks.
+        from airflow.sdk.execution_time.comms import SetXCom
+
+        stored = XCom.serialize_value(value=value, **where)
+        await ask_supervisor(SetXCom(value=stored, mapped_length=mapped_length, **where))
+
+
+async def pull_in_trigger(trigger: BaseTrigger, key: str) -> Any:
+    """
+    Return what a trigger's task has pushed under a key; None where it has pushed nothing.
+
+    Source: ``sdk/bases/xcom.py``, line 184, which blocks. Since: before 3.1; 3.3 has asynchronous ways. It can go when
+    3.2 is not supported.
+
+    :param trigger: The trigger, with its task instance.
+    :param key: The XCom's key.
+    :raises RuntimeError: When the supervisor cannot tell.
+    """
+    # The module brings what runs tasks.
+    from airflow.sdk.execution_time.comms import GetXCom
+
+    stored = await ask_supervisor(GetXCom(**_place_of(trigger, trigger.task_instance, key)))
+    return None if stored.value is None else await in_thread(XCom.deserialize_value, stored)
+
+
+def _place_of(trigger: BaseTrigger, task: Any, key: str) -> dict[str, Any]:
+    return {
+        "key": key,
+        "dag_id": task.dag_id,
+        "task_id": task.task_id,
+        "run_id": task.run_id,
+        "map_index": map_index_of(trigger),
+    }
 
 
 def map_index_of(trigger: BaseTrigger) -> int:

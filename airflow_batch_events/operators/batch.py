@@ -42,6 +42,7 @@ from airflow_batch_events.submission.tag_search import find_tagged
 from airflow_batch_events.waiting.parameters import CONNECTION, Reader, choice_of, description_of
 from airflow_batch_events.waiting.submit_checks import check_description, check_queue, check_wait
 from airflow_batch_events.waiting.submit_once import JobSubmission, submit_once
+from airflow_batch_events.waiting.task_result import JOB_ID_XCOM
 from airflow_batch_events.waiting.trigger_start import refuse_callbacks
 
 if TYPE_CHECKING:
@@ -55,9 +56,6 @@ __all__ = [
 ]
 
 OnFinishAction = Literal["keep", "delete_succeeded", "delete"]
-
-JOB_ID_XCOM = "job_id"
-"""The XCom key under which a job's id is pushed as soon as it is known, before the wait."""
 
 TIMED_OUT = "the task's execution_timeout passed before the job ended"
 

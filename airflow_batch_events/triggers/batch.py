@@ -16,8 +16,16 @@ from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
+from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.airflow_compat.deferral import Handover
-from airflow_batch_events.airflow_compat.triggerer import finish_although_cancelled, in_own_log, is_still_deferred
+from airflow_batch_events.airflow_compat.triggerer import (
+    calls_on_kill,
+    finish_although_cancelled,
+    in_own_log,
+    is_still_deferred,
+    task_of,
+)
+from airflow_batch_events.airflow_compat.xcom import pull_in_trigger
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import DEFAULT_GRACE, RECONCILE_INTERVAL, Outcome
 from airflow_batch_events.events.values import NOTHING, job_ids_of, name_of
@@ -30,6 +38,7 @@ from airflow_batch_events.triggers.shared_stream import queue_consumer
 from airflow_batch_events.waiting.job_termination import end_jobs
 from airflow_batch_events.waiting.storable import fire
 from airflow_batch_events.waiting.task_completion import end_task, write_link
+from airflow_batch_events.waiting.task_result import JOB_ID_XCOM
 
 ENDING_BOUND = 60.0
 """Seconds that ending the jobs of a killed task may take altogether."""
@@ -43,12 +52,13 @@ def check_rendered(trigger: BatchJobTrigger) -> None:
         nothing.
     """
     trigger.job_id = job_ids_of("job_id", trigger.job_id)
-    if trigger.task is None:
+    task = task_of(trigger)
+    if task is None:
         return
     for name in ("queue_name", "tencentcloud_conn_id", "region"):
         value = getattr(trigger, name)
         is_nothing = value is None or str(value).strip() in NOTHING
-        if is_nothing and (value is not None or getattr(trigger.task, name, None) is not None):
+        if is_nothing and (value is not None or getattr(task, name, None) is not None):
             raise ParameterError(f"{name} was given, and was rendered to nothing: leave it out, or give it a value")
         if value is not None:
             setattr(trigger, name, name_of(name, value))
@@ -122,6 +132,7 @@ class BatchJobTrigger(StoredTrigger):
         self.timeout_after: datetime | None = None
         self._has_fired = False
 
+    @calls_on_kill
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire ``{"status": "ended", "outcomes": [...]}`` or ``{"status": "error", ...}``, or end it all."""
         self.note_unknown()
@@ -151,7 +162,13 @@ class BatchJobTrigger(StoredTrigger):
             self.log.info("The task was ended: %s", report)
 
     async def _is_still_wanted(self) -> bool:
-        return await is_still_deferred(self)
+        if not await is_still_deferred(self):
+            return False
+        if abilities.HAS_STATE_STORE:
+            return True
+        # A task that was cleared may wait again by now. Where it could not note its job, it may be for another one.
+        waits_for = await pull_in_trigger(self, JOB_ID_XCOM)
+        return not isinstance(waits_for, str) or waits_for in self._job_ids
 
     @property
     def _job_ids(self) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
 
+from airflow_batch_events.airflow_compat.triggerer import in_thread
 from airflow_batch_events.airflow_compat.xcom import is_too_long_to_expand, map_index_of, push_from_trigger
 from airflow_batch_events.events.outcome import NOT_STARTED, TIMEOUT, Outcome
 from airflow_batch_events.exceptions import ConfigurationError
@@ -148,7 +149,7 @@ async def write_link(trigger: BaseTrigger, access: CloudAccess, job_id: str) -> 
 
 async def _log_reason(trigger: BaseTrigger, failure: Outcome, hook: BatchHook) -> None:
     try:
-        error, lines = await asyncio.wait_for(asyncio.to_thread(explain, hook, failure), EXPLAIN_BOUND)
+        error, lines = await asyncio.wait_for(in_thread(explain, hook, failure), EXPLAIN_BOUND)
     except Exception as trouble:  # noqa: BLE001 - how the task ends is known, whatever cannot be read
         trigger.log.error(
             "Batch job %s ended %s: %s (no further reason: %s)",

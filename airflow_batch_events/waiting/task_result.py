@@ -27,6 +27,9 @@ from airflow_batch_events.exceptions import (
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.text import MAX_TEXT, printable
 
+JOB_ID_XCOM = "job_id"
+"""The XCom key under which a job's id is pushed as soon as it is known, before the wait."""
+
 _RESULTS = (JobState.SUCCEED.value, JobState.FAILED.value, JobState.FAILED_INTERRUPTED.value)
 
 # What the triggerer of an older version still calls them.

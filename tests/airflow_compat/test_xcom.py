@@ -5,11 +5,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.execution_time.comms import XComResult
 from airflow.sdk.execution_time.xcom import XCom
+from support.supervisor import supervised
 
 from airflow_batch_events.airflow_compat.xcom import (
     is_too_long_to_expand,
     map_index_of,
+    pull_in_trigger,
     push_from_trigger,
     read_xcom,
 )
@@ -30,15 +33,36 @@ async def test_what_a_trigger_pushes_is_its_task_s_with_its_length(monkeypatch: 
     async def aset(**kwargs: Any) -> None:
         pushed.append(kwargs)
 
-    monkeypatch.setattr(XCom, "aset", aset)
+    monkeypatch.setattr(XCom, "aset", aset, raising=False)
     await push_from_trigger(trigger_of(map_index=-1), "return_value", [1, 2], mapped_length=2)
     where = {"dag_id": "d", "task_id": "t", "run_id": "r", "map_index": -1}
     assert pushed == [{**where, "key": "return_value", "value": [1, 2], "_mapped_length": 2}]
 
 
+async def test_a_trigger_pushes_where_xcoms_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(XCom, "aset", raising=False)
+    supervisor = supervised(monkeypatch)
+    await push_from_trigger(trigger_of(map_index=3), "return_value", {"a": (1, 2)}, mapped_length=1)
+    (message,) = supervisor.asked
+    where = {"dag_id": "d", "task_id": "t", "run_id": "r", "map_index": 3}
+    stored = XCom.serialize_value({"a": (1, 2)}, key="return_value", **where)
+    assert message.items() >= {**where, "type": "SetXCom", "mapped_length": 1, "value": stored}.items()
+
+
+@pytest.mark.skipif(not hasattr(XCom, "aset"), reason="XComs cannot be pushed without blocking here")
 def test_airflow_takes_the_arguments_that_a_trigger_pushes_with() -> None:
     names = XCom.aset.__code__.co_varnames
     assert {"key", "value", "dag_id", "task_id", "run_id", "map_index", "_mapped_length"} <= set(names)
+
+
+@pytest.mark.parametrize("value", ["job-1", {"a": 1}, None])
+async def test_a_trigger_pulls_what_its_task_has_pushed(monkeypatch: pytest.MonkeyPatch, value: Any) -> None:
+    where = {"dag_id": "d", "task_id": "t", "run_id": "r", "map_index": 3}
+    stored = None if value is None else XCom.serialize_value(value, key="k", **where)
+    supervisor = supervised(monkeypatch, GetXCom=XComResult(key="k", value=stored))
+    assert await pull_in_trigger(trigger_of(map_index=3), "k") == value
+    (question,) = supervisor.asked
+    assert question.items() >= {**where, "key": "k", "type": "GetXCom"}.items()
 
 
 async def test_a_trigger_without_a_task_has_nobody_to_push_for() -> None:

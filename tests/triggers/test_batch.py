@@ -9,8 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 import structlog.testing
+from airflow.sdk.execution_time.comms import TaskStatesResult, XComResult
 from support.airflow_names import encode_trigger
+from support.supervisor import supervised
 
+from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.text import printable
@@ -66,10 +69,18 @@ def trigger(cloud, monkeypatch):
     """A wait for a job that hangs, of a task that a user has marked failed."""
     job_id = BatchHook().submit_job(JOB, {"Zone": "ap-guangzhou-6"})
     trigger = BatchJobTrigger(job_id, cancel_on_kill=True)
-    task = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1)
-    monkeypatch.setattr(BatchJobTrigger, "task_instance", task)
-    monkeypatch.setattr(f"{TASK}.get_task_states", lambda **kwargs: {"r": {"t": "failed"}})
+    trigger.task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1)
+    set_state(monkeypatch, "failed")
     return trigger
+
+
+def set_state(monkeypatch, state, job_id=None):
+    """Say in which state the trigger's task is, in both ways in which it is asked for, and which job it waits for."""
+    states = {"r": {"t": state}}
+    monkeypatch.setattr(f"{TASK}.get_task_states", lambda **kwargs: states)
+    if not abilities.HAS_TRIGGER_ON_KILL:
+        pushed = XComResult(key="job_id", value=job_id)
+        supervised(monkeypatch, GetTaskStates=TaskStatesResult(task_states=states), GetXCom=pushed)
 
 
 async def kill_as_airflow_does(trigger: BatchJobTrigger) -> None:
@@ -97,7 +108,7 @@ async def test_a_job_is_ended_though_on_kill_is_cancelled_meanwhile(cloud, trigg
 
 
 async def test_a_job_runs_on_when_the_task_still_waits_somewhere_else(cloud, trigger, monkeypatch):
-    monkeypatch.setattr(f"{TASK}.get_task_states", lambda **kwargs: {"r": {"t": "deferred"}})
+    set_state(monkeypatch, "deferred")
     before = cloud.count("TerminateJob")
     await kill_as_airflow_does(trigger)
     assert cloud.count("TerminateJob") == before
@@ -110,3 +121,28 @@ async def test_a_job_runs_on_when_the_trigger_has_fired(cloud, trigger):
     before = cloud.count("TerminateJob")
     await kill_as_airflow_does(trigger)
     assert cloud.count("TerminateJob") == before
+
+
+@pytest.mark.skipif(abilities.HAS_TRIGGER_ON_KILL, reason="Airflow itself calls on_kill")
+@pytest.mark.parametrize(
+    ("state", "waits_for", "ends"),
+    [
+        ("failed", "it", True),
+        ("queued", "it", True),
+        ("deferred", "it", False),
+        ("deferred", "nothing", False),
+        ("deferred", "another", True),
+    ],
+)
+async def test_a_cancelled_wait_ends_a_job_that_no_task_wants(cloud, trigger, monkeypatch, state, waits_for, ends):
+    job_ids = {"it": trigger.job_id, "nothing": None, "another": "job-00000000"}
+    trigger.job_id = [trigger.job_id]
+    set_state(monkeypatch, state, job_ids[waits_for])
+    before = cloud.count("TerminateJob")
+    wait = asyncio.ensure_future(anext(trigger.run()))
+    await asyncio.sleep(0.5)
+    while not wait.done():
+        wait.cancel()
+        await asyncio.wait([wait], timeout=0.05)
+    assert wait.cancelled()
+    assert cloud.count("TerminateJob") - before == int(ends)

@@ -75,6 +75,7 @@ async def test_a_list_that_a_template_has_made_of_text_is_waited_for(cloud: Any)
         assert [item["job_id"] for item in event.payload["outcomes"]] == job_ids
 
 
+@pytest.mark.needs("HAS_START_FROM_TRIGGER")
 @pytest.mark.parametrize("value", [None, "", "None"])
 @pytest.mark.parametrize("name", ["queue_name", "region", "tencentcloud_conn_id"])
 async def test_a_field_rendered_to_nothing_is_an_error(cloud: Any, name: str, value: Any) -> None:
@@ -99,10 +100,10 @@ async def test_a_result_too_long_to_expand_is_left_to_a_worker(cloud: Any, monke
     monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "1")
     pushed: list[str] = []
 
-    async def aset(*, key: str, **_: Any) -> None:
+    async def push(trigger: Any, key: str, value: Any, **_: Any) -> None:
         pushed.append(key)
 
-    monkeypatch.setattr("airflow.sdk.execution_time.xcom.XCom.aset", aset)
+    monkeypatch.setattr("airflow_batch_events.waiting.task_completion.push_from_trigger", push)
     job_ids = [submit("outcome=succeed"), submit("outcome=succeed")]
 
     event = await fire(job_ids, TaskEnd(is_list=True).to_dict())
@@ -111,6 +112,7 @@ async def test_a_result_too_long_to_expand_is_left_to_a_worker(cloud: Any, monke
     assert pushed == []
 
 
+@pytest.mark.needs("HAS_START_FROM_TRIGGER")
 async def test_a_name_that_was_rendered_to_a_number_is_taken(cloud: Any) -> None:
     trigger = BatchJobTrigger("job-00000000", queue_name=7, end=END)  # type: ignore[arg-type]
     task = SimpleNamespace(template_ext=(), template_fields=(), queue_name="{{ 7 }}")
