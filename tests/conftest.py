@@ -52,7 +52,7 @@ def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    left_out = [item for item in items if not all(getattr(abilities, name) for name in needed(item))]
+    left_out = [item for item in items if not all(map(is_given, needed(item)))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         kept = set(items) - set(left_out)
@@ -67,8 +67,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def needed(item: pytest.Item) -> list[str]:
-    """Return the abilities that Airflow must have for a test."""
+    """Return the abilities that Airflow must have for a test, or must not have: ``!HAS_STATE_STORE``."""
     return [name for marker in item.iter_markers("needs") for name in marker.args]
+
+
+def is_given(name: str) -> bool:
+    return bool(getattr(abilities, name.removeprefix("!"))) is not name.startswith("!")
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,14 @@ when what it has fired is stored. The second half of this module finds that out.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from airflow_batch_events.airflow_compat.triggerer import was_stored
+from airflow_batch_events.airflow_compat.triggerer import (
+    ask_supervisor,
+    has_supervisor,
+    is_still_deferred,
+    was_stored,
+)
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
@@ -91,8 +96,6 @@ BETWEEN_ANSWERS = 2.0
 UNKNOWN_SUPERVISOR = 20.0
 """Seconds that make up for the answers where there is no supervisor to ask."""
 
-_unanswered: set[asyncio.Future[Any]] = set()
-
 
 def fires_in_triggerer(trigger: BaseTrigger) -> bool:
     """
@@ -124,12 +127,12 @@ async def until_supervisor_has_stored() -> None:
     """
     from airflow.sdk.execution_time.comms import MaskSecret
 
-    if _supervisor() is None:
+    if not has_supervisor():
         await asyncio.sleep(UNKNOWN_SUPERVISOR)
         return
     for _ in range(2):
         # The one question that needs no database and changes nothing: an empty text masks nothing.
-        await _ask(MaskSecret(value=""))
+        await ask_supervisor(MaskSecret(value=""))
         await asyncio.sleep(BETWEEN_ANSWERS)
 
 
@@ -145,38 +148,4 @@ async def has_task_gone_on(trigger: BaseTrigger) -> bool:
 
     :raises Exception: The supervisor does not answer any more, or with an error.
     """
-    from airflow.sdk.execution_time.comms import GetTaskStates
-
-    task: Any = trigger.task_instance
-    question = GetTaskStates(
-        dag_id=task.dag_id, task_ids=[task.task_id], run_ids=[task.run_id], map_index=task.map_index
-    )
-    answer = await _ask(question)
-    return "deferred" not in answer.task_states.get(task.run_id, {}).values()
-
-
-def _supervisor() -> Any:
-    # Only in a triggerer: the module brings what runs tasks.
-    from airflow.sdk.execution_time import task_runner
-
-    return getattr(task_runner, "SUPERVISOR_COMMS", None)
-
-
-async def _ask(question: Any) -> Any:
-    """
-    Ask the supervisor; what is cancelled is the wait for the answer and not the question.
-
-    In 3.1 an answer that nobody awaits any more is read as that of the next question, which ends the triggerer
-    (``jobs/triggerer_job_runner.py``, line 786).
-    """
-    asked = asyncio.ensure_future(_supervisor().asend(question))
-    _unanswered.add(asked)
-    asked.add_done_callback(_forget)
-    return await asyncio.shield(asked)
-
-
-def _forget(asked: asyncio.Future[Any]) -> None:
-    _unanswered.discard(asked)
-    if not asked.cancelled():
-        # Taken, so that asyncio does not complain where nobody waits any more.
-        asked.exception()
+    return not await is_still_deferred(trigger)

@@ -85,8 +85,15 @@ async def undisturbed(question: Awaitable[R]) -> R:
     """
     task = asyncio.ensure_future(question)
     _unfinished.add(task)
-    task.add_done_callback(_unfinished.discard)
+    task.add_done_callback(_let_go)
     return await asyncio.shield(task)
+
+
+def _let_go(task: asyncio.Future[Any]) -> None:
+    _unfinished.discard(task)
+    if not task.cancelled():
+        # Taken, so that asyncio does not complain where nobody waits any more.
+        task.exception()
 
 
 async def ask_supervisor(message: Any) -> Any:
@@ -100,18 +107,28 @@ async def ask_supervisor(message: Any) -> Any:
     :raises RuntimeError: When there is no supervisor, or it answers with an error.
     :raises AirflowRuntimeError: When it could not do what it was told.
     """
-    # Only in a triggerer: the modules bring what runs tasks.
-    from airflow.sdk.execution_time import task_runner
+    # Only in a triggerer: the module brings what runs tasks.
     from airflow.sdk.execution_time.comms import ErrorResponse
 
-    # Only a process with a supervisor has the name.
-    supervisor: Any = getattr(task_runner, "SUPERVISOR_COMMS", None)
+    supervisor = _supervisor()
     if supervisor is None:
         raise RuntimeError("there is no supervisor to ask")
     answer = await undisturbed(supervisor.asend(message))
     if isinstance(answer, ErrorResponse):
         raise RuntimeError(f"the supervisor answers {answer.error.value}: {answer.detail}")
     return answer
+
+
+def has_supervisor() -> bool:
+    """Whether this process has one to ask, as a triggerer has."""
+    return _supervisor() is not None
+
+
+def _supervisor() -> Any:
+    from airflow.sdk.execution_time import task_runner
+
+    # Only a process with a supervisor has the name.
+    return getattr(task_runner, "SUPERVISOR_COMMS", None)
 
 
 async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk.execution_time import task_runner
 from airflow.triggers.base import BaseEventTrigger
 
-from airflow_batch_events.airflow_compat import shared_stream
+from airflow_batch_events.airflow_compat import abilities, shared_stream
 from airflow_batch_events.airflow_compat.abilities import HAS_SHARED_STREAMS
 
 
@@ -99,6 +99,7 @@ async def test_without_a_supervisor_time_has_to_do(monkeypatch: pytest.MonkeyPat
 async def test_a_task_that_is_not_deferred_has_gone_on(
     monkeypatch: pytest.MonkeyPatch, states: dict[str, Any], has_gone_on: bool
 ) -> None:
+    monkeypatch.setattr(abilities, "HAS_TRIGGER_ON_KILL", False)
     supervisor = supervised(monkeypatch, SimpleNamespace(task_states=states))
     supervisor.may_answer.set()
     task = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=3)

@@ -49,7 +49,7 @@ async def test_a_trigger_pushes_where_xcoms_cannot(monkeypatch: pytest.MonkeyPat
     assert message.items() >= {**where, "type": "SetXCom", "mapped_length": 1, "value": stored}.items()
 
 
-@pytest.mark.skipif(not hasattr(XCom, "aset"), reason="XComs cannot be pushed without blocking here")
+@pytest.mark.needs("HAS_STATE_STORE")  # The same Airflow brought XCom.aset.
 def test_airflow_takes_the_arguments_that_a_trigger_pushes_with() -> None:
     names = XCom.aset.__code__.co_varnames
     assert {"key", "value", "dag_id", "task_id", "run_id", "map_index", "_mapped_length"} <= set(names)

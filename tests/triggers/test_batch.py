@@ -123,7 +123,7 @@ async def test_a_job_runs_on_when_the_trigger_has_fired(cloud, trigger):
     assert cloud.count("TerminateJob") == before
 
 
-@pytest.mark.skipif(abilities.HAS_TRIGGER_ON_KILL, reason="Airflow itself calls on_kill")
+@pytest.mark.needs("!HAS_TRIGGER_ON_KILL")
 @pytest.mark.parametrize(
     ("state", "waits_for", "ends"),
     [

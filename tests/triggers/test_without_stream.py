@@ -12,6 +12,7 @@ import pytest
 from support.emulator_helpers import address_of
 from support.triggerer import Triggerer, set_join_grace, settle_soon
 
+from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.protocol.apis import tdmq
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.triggers import late_settler
@@ -30,6 +31,8 @@ async def emulator(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Emulator]:
         address = address_of(emulator)
         monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(address.connection()))
         monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "0")
+        # An Airflow without streams has no on_kill either.
+        monkeypatch.setattr(abilities, "HAS_TRIGGER_ON_KILL", False)
         set_join_grace(monkeypatch, 0.0)
         settle_soon(monkeypatch)
         async with AsyncSdkClient(address.access()) as client:
