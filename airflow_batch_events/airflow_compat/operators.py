@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Airflow's base of operators does not do for its heirs: tell the DAG's defaults, leave links alone."""
+"""What Airflow's bases of operators do not do for their heirs: tell the DAG's defaults, leave links alone."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
+    from airflow.sdk.bases.decorator import DecoratedOperator
 
 
 def given_argument(kwargs: Mapping[str, Any], name: str) -> Any:
@@ -38,3 +39,20 @@ def keep_links(task: BaseOperator) -> None:
     :param task: The operator of the running task, whose links are all written.
     """
     task.operator_extra_links = ()
+
+
+def keyword_arguments(task: DecoratedOperator, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """
+    Return those of the values that a decorated task's function takes by name.
+
+    Source: ``sdk/bases/decorator.py``, line 470. Since: 3.2; before, the function that it calls is in
+    ``airflow/utils/operator_helpers.py``. It can go when 3.1 is not supported.
+
+    :param task: The decorated task.
+    :param values: The context and the arguments that the task was called with.
+    """
+    if hasattr(task, "determine_kwargs"):
+        return task.determine_kwargs(values)
+    from airflow.utils.operator_helpers import determine_kwargs  # type: ignore[attr-defined]
+
+    return dict(determine_kwargs(task.python_callable, task.op_args, values))

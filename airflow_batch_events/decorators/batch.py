@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
 
+from airflow_batch_events.airflow_compat.operators import keyword_arguments
 from airflow_batch_events.operators.batch import BatchSubmitJobOperator
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class BatchJobDecoratedOperator(DecoratedOperator, BatchSubmitJobOperator):
 
         :raises TypeError: When the function returns something else than a job.
         """
-        arguments = self.determine_kwargs({**context, **self.op_kwargs})
+        arguments = keyword_arguments(self, {**context, **self.op_kwargs})
         job = self.python_callable(*self.op_args, **arguments)
         if not isinstance(job, Mapping) or not job.get("Tasks"):
             raise TypeError(

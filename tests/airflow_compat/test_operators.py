@@ -5,9 +5,9 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, BaseSensorOperator
+from airflow.sdk import DAG, BaseSensorOperator, task
 
-from airflow_batch_events.airflow_compat.operators import given_argument, keep_links
+from airflow_batch_events.airflow_compat.operators import given_argument, keep_links, keyword_arguments
 from airflow_batch_events.operators.batch import BatchTerminateJobOperator
 
 
@@ -44,3 +44,13 @@ def test_kept_links_are_not_written_again_by_airflow() -> None:
     keep_links(task)
     assert list(task.operator_extra_links) == []
     assert list(other.operator_extra_links) != []
+
+
+def test_a_decorated_function_gets_what_it_takes_by_name() -> None:
+    @task.batch_job(placement={"Zone": "z"})
+    def describe(name: str, run_id: str) -> dict[str, Any]:
+        return {"Tasks": [name, run_id]}
+
+    with DAG("d", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)):
+        operator = describe("n").operator
+    assert keyword_arguments(operator, {"run_id": "r", "other": 1, **operator.op_kwargs}) == {"run_id": "r"}

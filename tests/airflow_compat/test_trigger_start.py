@@ -51,6 +51,7 @@ def test_the_scheduler_gets_a_class_its_arguments_and_a_bound() -> None:
     assert args.timeout == timedelta(seconds=90)
 
 
+@pytest.mark.needs("HAS_START_FROM_TRIGGER")
 def test_mapped_instances_begin_with_their_own_templates() -> None:
     mapped = BatchJobSensor.partial(task_id="wait", start_from_trigger=True).expand(job_id=["job-1", "job-2"])
     template = "{{ ti.xcom_pull(task_ids='a', map_indexes=ti.map_index) }}"

@@ -27,6 +27,7 @@ from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.cmq import CmqClient
 from airflow_batch_events.protocol.credentials.access import CloudAccess
 from airflow_batch_events.protocol.sdk import AsyncSdkClient, SdkClient
+from devtools.airflow_stack.airflow_api import TokenAuth
 from devtools.airflow_stack.stack import AirflowStack
 from devtools.emulator_process import CloudAddress, provision
 from devtools.waits import LIMIT
@@ -79,7 +80,8 @@ def written(
 ) -> dict[str, list[tuple[str, str]]]:
     """Everything that a run has written: by kind, places and their texts."""
     provision(emulator, TOPIC, QUEUE)
-    with httpx.Client(base_url=f"{stack.address}/api/v2", trust_env=False, timeout=LIMIT) as client:
+    api, token = f"{stack.address}/api/v2", TokenAuth(stack.address)
+    with httpx.Client(base_url=api, trust_env=False, timeout=LIMIT, auth=token) as client:
         for conn_id, fields in connections(emulator, secrets_of_the_run).items():
             body = {**fields, "connection_id": conn_id, "extra": json.dumps(fields["extra"])}
             client.post("/connections", json=body).raise_for_status()

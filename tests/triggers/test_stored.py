@@ -104,7 +104,7 @@ def pushed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     async def aset(*, key: str, value: Any, **_: Any) -> None:
         xcoms[key] = value
 
-    monkeypatch.setattr(XCom, "aset", aset)
+    monkeypatch.setattr(XCom, "aset", aset, raising=False)
     return xcoms
 
 

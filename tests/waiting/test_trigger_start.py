@@ -13,6 +13,7 @@ from airflow.sdk import DAG, Asset, task, task_group
 from airflow.serialization.serialized_objects import BaseSerialization
 from support.airflow_names import DagSerialization
 
+from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.operators.batch import BatchSubmitJobOperator
 from airflow_batch_events.protocol.clock import CloudClock
@@ -48,6 +49,7 @@ def trigger_kwargs(dag: Any, task_id: str = "wait") -> dict[str, Any]:
     return BaseSerialization.deserialize(scheduled(dag, task_id).start_trigger_args.trigger_kwargs)
 
 
+@pytest.mark.needs("HAS_START_FROM_TRIGGER")
 def test_an_output_becomes_a_template(dag: Any) -> None:
     sensor = BatchJobSensor(task_id="wait", job_id=submit().output, queue_name="q", start_from_trigger=True)
 
@@ -57,6 +59,7 @@ def test_an_output_becomes_a_template(dag: Any) -> None:
     assert sensor.upstream_task_ids == {"submit"}
 
 
+@pytest.mark.needs("HAS_START_FROM_TRIGGER")
 def test_in_a_mapped_group_the_same_instance_is_pulled(dag: Any) -> None:
     @task_group
     def one(command: str) -> None:
@@ -67,6 +70,7 @@ def test_in_a_mapped_group_the_same_instance_is_pulled(dag: Any) -> None:
     assert "map_indexes=ti.map_index" in trigger_kwargs(dag, "one.wait")["job_id"]
 
 
+@pytest.mark.needs("HAS_START_FROM_TRIGGER")
 def test_each_mapped_sensor_reads_its_own_job(dag: Any) -> None:
     sensor = BatchJobSensor.for_each(mapped_submit(), task_id="wait", queue_name="q")
 
@@ -76,6 +80,7 @@ def test_each_mapped_sensor_reads_its_own_job(dag: Any) -> None:
     )
 
 
+@pytest.mark.needs("HAS_START_FROM_TRIGGER")
 def test_each_sensor_for_a_list_reads_the_item_of_its_own_index(dag: Any) -> None:
     @task
     def submit_all() -> list[str]:
@@ -86,6 +91,7 @@ def test_each_sensor_for_a_list_reads_the_item_of_its_own_index(dag: Any) -> Non
     assert trigger_kwargs(dag)["job_id"].endswith("map_indexes=-1)[ti.map_index] }}")
 
 
+@pytest.mark.needs("HAS_START_FROM_TRIGGER")
 def test_for_each_takes_default_args() -> None:
     defaults = {"queue_name": "the-queue", "tencentcloud_conn_id": "other"}
     with DAG("d", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), default_args=defaults) as dag:
@@ -104,6 +110,7 @@ def test_a_plain_mapped_sensor_begins_on_a_worker(dag: Any) -> None:
     assert scheduled(dag).start_trigger_args is None
 
 
+@pytest.mark.needs("HAS_START_FROM_TRIGGER")
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -153,6 +160,7 @@ def test_what_the_triggerer_cannot_do_is_refused_with_advice(dag: Any, make: Any
         make()
 
 
+@pytest.mark.needs("HAS_START_FROM_TRIGGER")
 @pytest.mark.parametrize(
     ("execution_timeout", "expected"), [(None, 60), (timedelta(seconds=100), 60), (timedelta(seconds=30), 30)]
 )
@@ -181,3 +189,17 @@ def test_a_deadline_is_in_the_cloud_s_time() -> None:
 def test_airflow_ends_no_wait_that_has_no_end() -> None:
     assert deferral_timeout(None) is None
     assert deferral_timeout(60) == timedelta(seconds=60 + DEFERRAL_MARGIN)
+
+
+def test_a_start_is_refused_where_airflow_has_none(dag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(abilities, "HAS_START_FROM_TRIGGER", False)
+    with pytest.raises(ValueError, match=r"task 'wait': start_from_trigger=True needs Airflow 3\.3 or newer"):
+        BatchJobSensor(task_id="wait", job_id="job-1", start_from_trigger=True)
+
+
+def test_for_each_begins_on_workers_where_airflow_has_no_start(dag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(abilities, "HAS_START_FROM_TRIGGER", False)
+    sensor = BatchJobSensor.for_each(mapped_submit(), task_id="wait", queue_name="q")
+
+    assert sensor.partial_kwargs["start_from_trigger"] is False
+    assert sensor.partial_kwargs["end_from_trigger"] is True

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import os
+from inspect import signature
 from typing import Any
 
 import pendulum
-from airflow.sdk import DAG, task, task_group
+from airflow.sdk import DAG, BaseOperator, task, task_group
 
 from airflow_batch_events.airflow_compat.exceptions import AirflowSkipException
 from airflow_batch_events.events.job_builder import build_job
@@ -25,6 +26,12 @@ from airflow_batch_events.sensors.batch import BatchEventSensor, BatchJobSensor
 
 PLACEMENT = {"Zone": "ap-guangzhou-6"}
 JOB = build_job("j", "scripted: duration=2", image="img-eb30mz89", instance_type="S5.MEDIUM2")
+# Airflow 3.1 knows it of whole DAGs only.
+NATIVE = (
+    {"render_template_as_native_obj": True}
+    if "render_template_as_native_obj" in signature(BaseOperator.__init__).parameters
+    else {}
+)
 errors: dict[str, str] = {}
 
 
@@ -74,7 +81,7 @@ with DAG("mapped_and_skipped", schedule=None, start_date=pendulum.datetime(2026,
     BatchEventSensor(
         task_id="native_region_of_skipped",
         region="{{ ti.xcom_pull(task_ids='optional') }}",
-        render_template_as_native_obj=True,
+        **NATIVE,
         **wanted,
     ).set_upstream(skipped)
     BatchJobSensor(task_id="list_with_skipped", job_id=["job-00000000", skipped], poke_interval=0.1)
