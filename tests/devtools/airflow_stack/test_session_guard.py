@@ -22,9 +22,11 @@ for name in ("one", "two"):
     command = [sys.executable, "-c", "import time; time.sleep(600)"]
     ChildProcess(name, command, env=os.environ, log=place / name).start()
     if name == "one":
-        (guard,) = [one for one in psutil.Process().children() if "session_guard" in " ".join(one.cmdline())]
-        guard.kill()
-        guard.wait()
+        # A process that has only just been started may have no command line yet.
+        while not (guards := [one for one in psutil.Process().children() if "session_guard" in str(one.cmdline())]):
+            time.sleep(0.01)
+        guards[0].kill()
+        guards[0].wait()
 time.sleep(600)
 """
 
