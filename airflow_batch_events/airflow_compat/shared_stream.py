@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from airflow_batch_events.airflow_compat.triggerer import (
     ask_supervisor,
     has_supervisor,
-    is_still_deferred,
     was_stored,
 )
 
@@ -38,7 +37,6 @@ __all__ = [
     "AdvanceItem",
     "SharedStreamProducer",
     "fires_in_triggerer",
-    "has_task_gone_on",
     "reject_shared_stream_event",
     "until_stored",
     "until_supervisor_has_stored",
@@ -64,8 +62,8 @@ async def until_stored() -> None:
     Keep the trigger of a deferred task from firing again after its event; to be awaited after ``yield``.
 
     Airflow cancels such a trigger when its event is stored. A shared stream counts its message as handled then; without
-    one :func:`has_task_gone_on` tells that it is stored. A trigger that ended by itself would let go of its message
-    before that, and the message would come back.
+    one, ``triggerer.is_still_deferred`` tells that it is stored. A trigger that ended by itself would let go of its
+    message before that, and the message would come back.
 
     Source: ``triggers/shared_stream.py``, the module's docstring ("or unsubscribed"). Since: 3.3, and before 3.1
     without a stream. It can go when a trigger is told that its event is stored.
@@ -134,18 +132,3 @@ async def until_supervisor_has_stored() -> None:
         # The one question that needs no database and changes nothing: an empty text masks nothing.
         await ask_supervisor(MaskSecret(value=""))
         await asyncio.sleep(BETWEEN_ANSWERS)
-
-
-async def has_task_gone_on(trigger: BaseTrigger) -> bool:
-    """
-    Whether the task of a trigger that has fired does not wait any more; to be asked when the trigger is cancelled.
-
-    A triggerer cancels a trigger whose task goes on with its event, that is after it was stored, and also when it stops
-    itself.
-
-    Source: ``models/trigger.py`` of 3.1, line 239; ``jobs/triggerer_job_runner.py``, line 618. Since: before 3.1. It
-    can go when 3.2 is not supported.
-
-    :raises Exception: The supervisor does not answer any more, or with an error.
-    """
-    return not await is_still_deferred(trigger)

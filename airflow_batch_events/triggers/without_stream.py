@@ -20,10 +20,9 @@ from airflow.triggers.base import TriggerEvent
 from airflow_batch_events.airflow_compat.shared_stream import (
     JOIN_GRACE,
     fires_in_triggerer,
-    has_task_gone_on,
     until_stored,
 )
-from airflow_batch_events.airflow_compat.triggerer import finish_although_cancelled
+from airflow_batch_events.airflow_compat.triggerer import finish_although_cancelled, is_still_deferred
 from airflow_batch_events.dispatch.consumer import Consumer
 from airflow_batch_events.dispatch.message_subscriber import Delivery, MessageSubscriber, Wants
 from airflow_batch_events.dispatch.metrics import Metrics
@@ -115,8 +114,9 @@ async def _first_for_task(trigger: WatcherTrigger, every: Wants, make_firing: Ma
 
 
 async def _settle_if_stored(trigger: WatcherTrigger, subscriber: MessageSubscriber, delivery: Delivery) -> None:
+    # A triggerer cancels a trigger whose task goes on with its event, which is stored then, and when it stops itself.
     try:
-        if await has_task_gone_on(trigger):
+        if not await is_still_deferred(trigger):
             subscriber.settle(delivery, is_stored=True)
     except Exception as error:  # noqa: BLE001 - the message is left, because nobody knows
         trigger.log.warning("The message comes back, it is not known whether its event is stored: %r", error)

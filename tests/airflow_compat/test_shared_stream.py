@@ -13,6 +13,7 @@ from airflow.triggers.base import BaseEventTrigger
 
 from airflow_batch_events.airflow_compat import abilities, shared_stream
 from airflow_batch_events.airflow_compat.abilities import HAS_SHARED_STREAMS
+from airflow_batch_events.airflow_compat.triggerer import is_still_deferred
 
 
 def test_a_trigger_of_airflow_can_share_a_stream() -> None:
@@ -104,7 +105,7 @@ async def test_a_task_that_is_not_deferred_has_gone_on(
     supervisor.may_answer.set()
     task = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=3)
     trigger: Any = SimpleNamespace(task_instance=task)
-    assert await shared_stream.has_task_gone_on(trigger) is has_gone_on
+    assert await is_still_deferred(trigger) is not has_gone_on
     (question,) = supervisor.questions
     assert (question.dag_id, question.task_ids, question.run_ids, question.map_index) == ("d", ["t"], ["r"], 3)
 
