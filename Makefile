@@ -9,7 +9,7 @@ SHELL := /bin/sh
 .NOTPARALLEL:
 
 PYTHON ?= python3
-# make demo AIRFLOW=3.1, make test AIRFLOW=3.2: an older Airflow, in an environment of its own. AIRFLOW=newest takes the
+# make demo AIRFLOW=3.1, make test AIRFLOW=3.2: an older Airflow, in its own environment. AIRFLOW=newest takes the
 # newest release of everything, whatever it breaks.
 AIRFLOW ?=
 override AIRFLOW := $(AIRFLOW:3.3=)

@@ -3,7 +3,7 @@
 The form of a connection, for an Airflow that asks the hook for it.
 
 Source: ``providers_manager.py`` of 3.1, line 944, and ``api_fastapi/core_api/services/ui/connections.py`` of 3.1, which
-puts classes of its own in the place of WTForms', so that neither WTForms nor Flask AppBuilder has to be installed.
+puts its own classes in the place of WTForms', so that neither WTForms nor Flask AppBuilder has to be installed.
 Since: before 3.1; from 3.2 on, the form is read from the provider's metadata and these are not called. It can go when
 3.1 is not supported.
 """

@@ -4,7 +4,7 @@ End the sessions that a process has started when that process ends, however it e
 
 A process that is killed runs no handler, and what it has started goes on running. So a second process watches the first
 one: the two share a pipe, the first one writes the sessions it starts and ends, and when the pipe closes, the guard
-kills those that are left. The guard is in a session of its own and ignores the signals that end the process it watches.
+kills those that are left. The guard is in its own session and ignores the signals that end the process it watches.
 
 This file is also the guard's program. It is run by its path in an isolated interpreter, so it imports nothing of ours.
 """

@@ -17,7 +17,7 @@ _numbers = itertools.count(1)
 
 class Tries:
     """
-    Runs tries of one task instance of its own.
+    Runs tries of its own task instance.
 
     :param make: Makes the operator, anew for each try.
     """
