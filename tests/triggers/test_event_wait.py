@@ -58,7 +58,11 @@ async def test_the_wait_is_over_after_so_many_different_events(emulator: Emulato
 
 async def test_a_wait_that_timed_out_reports_and_leaves_what_came(emulator: Emulator) -> None:
     await emulator.broker.send("q", [body(event("job-1"))])
-    payload = await first_payload(BatchEventWaitTrigger("q", {}, 2, timeout=1))
+    for timeout in (1, 10, 60):
+        payload = await first_payload(BatchEventWaitTrigger("q", {}, 2, timeout=timeout))
+        # A slow machine needs longer than the first for its first message.
+        if payload["events"]:
+            break
     assert (payload["status"], payload["source"], ids(payload)) == ("timeout", "deadline", ["job-1"])
     assert left(emulator) == 1
 
