@@ -154,6 +154,12 @@ class MessageSubscriber:
         self._deliveries.put_nowait(delivery)
         return Offer.TAKEN
 
+    def take_no_more(self) -> None:
+        """Keep what is held until it is settled, and let the reader go on without this subscriber."""
+        self._wants = _nothing
+        self.is_blocked = True
+        self._has_room.set()
+
     def fail(self, error: Exception) -> None:
         """End the iteration with an error."""
         self._deliveries.put_nowait(error)
@@ -196,3 +202,7 @@ class MessageSubscriber:
             if isinstance(item, Exception):
                 raise item
             yield item
+
+
+def _nothing(events: tuple[BatchEvent, ...]) -> bool:
+    return False

@@ -2,8 +2,8 @@
 """
 Wait in the triggerer for one event, or for N of them, and poll the API where it can tell the same.
 
-A message that was counted is deleted only when all have come: a triggerer that dies before has lost nothing, because
-what it had counted comes back.
+A message that was counted is deleted only when all have come and Airflow has stored the end of the wait: a triggerer
+that dies before has lost nothing, because what it had counted comes back.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import fields
 from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
 from airflow_batch_events.airflow_compat.deferral import Handover
+from airflow_batch_events.airflow_compat.shared_stream import fires_in_triggerer
+from airflow_batch_events.airflow_compat.triggerer import finish_although_cancelled
 from airflow_batch_events.dispatch.deadline import Deadline, clock_check
 from airflow_batch_events.dispatch.message_subscriber import MAX_OPEN, Delivery, MessageSubscriber
 from airflow_batch_events.events.collect import Collector, Question, question_for
@@ -36,10 +39,14 @@ from airflow_batch_events.triggers.base import StoredTrigger
 from airflow_batch_events.triggers.event import event_filter
 from airflow_batch_events.triggers.poison_messages import PoisonMessages
 from airflow_batch_events.triggers.shared_stream import queue_consumer
+from airflow_batch_events.triggers.task_settler import settle_when_stored
 from airflow_batch_events.waiting.storable import fire, storable
 
 MAX_TEXT = 200
 """Characters of a name or an id where many large events fire together."""
+
+_Held = tuple[MessageSubscriber, Sequence[Delivery]]
+"""What holds messages, and the messages."""
 
 POLL_INTERVAL = 60.0
 """Default seconds between polls of the API."""
@@ -92,14 +99,22 @@ class BatchEventWaitTrigger(StoredTrigger):
         self.note_unknown()
         handover = Handover(self.hold, self.not_before)
         events: list[BatchEvent] = []
+        held: _Held | None = None
+        resources = AsyncExitStack()
         try:
-            collector = self._collector()
-            payload = await self._wait(collector)
-            events = collector.events
-        except Exception as error:  # noqa: BLE001 - it ends this wait, and its task hears why
-            payload = self.error_payload(error)
-        await handover.passed()
-        yield self._fire(payload, events)
+            try:
+                collector = self._collector()
+                payload, held = await self._wait(collector, resources)
+                events = collector.events
+            except Exception as error:  # noqa: BLE001 - it ends this wait, and its task hears why
+                payload = self.error_payload(error)
+            await handover.passed()
+            yield self._fire(payload, events)
+            if held is not None:
+                await settle_when_stored(self, *held)
+        finally:
+            # A trigger is cancelled anew each second, and the consumer deletes last what was settled.
+            await finish_although_cancelled(resources.aclose())
 
     def _fire(self, payload: Mapping[str, Any], events: Sequence[BatchEvent]) -> TriggerEvent:
         found = [event.to_dict() for event in events]
@@ -121,31 +136,45 @@ class BatchEventWaitTrigger(StoredTrigger):
         wanted = {name: value for name, value in self.wanted.items() if name in known or value is not None}
         return Collector(event_filter(**wanted), self.whole("count", least=1))
 
-    async def _wait(self, collector: Collector) -> dict[str, Any]:
+    async def _wait(self, collector: Collector, resources: AsyncExitStack) -> tuple[dict[str, Any], _Held | None]:
+        """Return the payload, and what is to be settled once it is stored."""
         deadline = Deadline(self.seconds("timeout"), self.moment("deadline"))
         question = question_for(collector.wanted, collector.count)
         began = asyncio.get_running_loop().time()
-        async with queue_consumer(self.tencentcloud_conn_id, self.region, self.text("queue_name")) as consumer:
-            with consumer.subscriber(
+        consumer = await resources.enter_async_context(
+            queue_consumer(self.tencentcloud_conn_id, self.region, self.text("queue_name"))
+        )
+        subscriber = resources.enter_context(
+            consumer.subscriber(
                 collector.wanted.matches_any,
                 capacity=max(MAX_OPEN, collector.count),
                 name=f"the wait for {collector.count} events",
-            ) as subscriber:
-                poison = PoisonMessages(self.log, consumer.metrics)
-                waits = {asyncio.ensure_future(_collect(subscriber, collector, poison)): "event"}
-                if question is not None:
-                    waits[asyncio.ensure_future(self._poll(question))] = "api"
-                try:
-                    done = await until_done(waits, deadline, began, consumer.clock)
-                    for task in done:
-                        task.result()
-                finally:
-                    for task in waits:
-                        task.cancel()
-                    await asyncio.gather(*waits, return_exceptions=True)
-        if not done:
-            return {"status": "timeout", "source": "deadline"}
-        return {"status": "ended", "source": "event" if collector.is_complete else "api"}
+            )
+        )
+        counted: list[Delivery] = []
+        collect = _collect(subscriber, collector, PoisonMessages(self.log, consumer.metrics), counted)
+        waits = {asyncio.ensure_future(collect): "event"}
+        if question is not None:
+            waits[asyncio.ensure_future(self._poll(question))] = "api"
+        try:
+            done = await until_done(waits, deadline, began, consumer.clock)
+            for task in done:
+                task.result()
+        finally:
+            for task in waits:
+                task.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+        subscriber.take_no_more()
+        if not collector.is_complete:
+            source = {"status": "ended", "source": "api"} if done else {"status": "timeout", "source": "deadline"}
+            return source, None
+        payload = {"status": "ended", "source": "event"}
+        if fires_in_triggerer(self):
+            return payload, (subscriber, counted)
+        # Nobody will say that anything is stored.
+        for delivery in counted:
+            subscriber.settle(delivery, is_stored=True)
+        return payload, None
 
     async def _poll(self, question: Question) -> None:
         """Poll the API until it answers the question."""
@@ -195,8 +224,10 @@ async def until_done(
     return done
 
 
-async def _collect(subscriber: MessageSubscriber, collector: Collector, poison: PoisonMessages) -> None:
-    counted: list[Delivery] = []
+async def _collect(
+    subscriber: MessageSubscriber, collector: Collector, poison: PoisonMessages, counted: list[Delivery]
+) -> None:
+    """Count the messages until there are enough, and keep them."""
 
     def add(event: BatchEvent) -> None:
         if collector.wanted.matches(event):
@@ -215,5 +246,3 @@ async def _collect(subscriber: MessageSubscriber, collector: Collector, poison: 
             counted.append(delivery)
         if collector.is_complete:
             break
-    for delivery in counted:
-        subscriber.settle(delivery, is_stored=True)

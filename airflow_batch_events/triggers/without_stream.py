@@ -17,19 +17,16 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from airflow.triggers.base import TriggerEvent
 
-from airflow_batch_events.airflow_compat.shared_stream import (
-    JOIN_GRACE,
-    fires_in_triggerer,
-    until_stored,
-)
-from airflow_batch_events.airflow_compat.triggerer import finish_although_cancelled, is_still_deferred
+from airflow_batch_events.airflow_compat.shared_stream import JOIN_GRACE, fires_in_triggerer
+from airflow_batch_events.airflow_compat.triggerer import finish_although_cancelled
 from airflow_batch_events.dispatch.consumer import Consumer
-from airflow_batch_events.dispatch.message_subscriber import Delivery, MessageSubscriber, Wants
+from airflow_batch_events.dispatch.message_subscriber import Wants
 from airflow_batch_events.dispatch.metrics import Metrics
 from airflow_batch_events.triggers.base import WatcherTrigger
 from airflow_batch_events.triggers.firing import Firing
 from airflow_batch_events.triggers.late_settler import MAX_HELD, late_settler
 from airflow_batch_events.triggers.shared_stream import MAX_UNDER_WAY, handover_of, queue_consumer
+from airflow_batch_events.triggers.task_settler import settle_when_stored
 
 Events = AsyncGenerator[TriggerEvent, None]
 
@@ -102,24 +99,12 @@ async def _first_for_task(trigger: WatcherTrigger, every: Wants, make_firing: Ma
             for event in firing.new(delivery, firing.of(delivery)):
                 await handover.passed()
                 yield event
-                try:
-                    await until_stored()
-                finally:
-                    await finish_although_cancelled(_settle_if_stored(trigger, subscriber, delivery))
+                await settle_when_stored(trigger, subscriber, [delivery])
                 return
             subscriber.settle(delivery, is_stored=False)
     finally:
         # A trigger is cancelled anew each second, and the consumer deletes last what was settled.
         await finish_although_cancelled(resources.aclose())
-
-
-async def _settle_if_stored(trigger: WatcherTrigger, subscriber: MessageSubscriber, delivery: Delivery) -> None:
-    # A triggerer cancels a trigger whose task goes on with its event, which is stored then, and when it stops itself.
-    try:
-        if not await is_still_deferred(trigger):
-            subscriber.settle(delivery, is_stored=True)
-    except Exception as error:  # noqa: BLE001 - the message is left, because nobody knows
-        trigger.log.warning("The message comes back, it is not known whether its event is stored: %r", error)
 
 
 def _consumer(trigger: WatcherTrigger) -> AbstractAsyncContextManager[Consumer]:

@@ -265,6 +265,24 @@ def test_a_subscriber_that_leaves_gives_back_what_it_holds(run):
     run(scenario())
 
 
+def test_one_that_takes_no_more_holds_up_nobody(run):
+    async def scenario():
+        cloud = FakeCloud()
+        async with running(cloud.consumer()) as consumer:
+            with consumer.subscriber(capacity=1) as first, consumer.subscriber() as second:
+                cloud.publish(JOB)
+                (held,) = await take(first, 1)
+                first.take_no_more()
+                for number in range(50):
+                    cloud.publish(f"job-{number}")
+                for delivery in await asyncio.wait_for(take(second, 51), BACK_PRESSURE / 2):
+                    second.settle(delivery, is_stored=True)
+                first.settle(held, is_stored=True)
+        assert cloud.left == []
+
+    run(scenario())
+
+
 def test_a_subscriber_that_fails_costs_the_others_nothing(run, caplog):
     def broken(events):
         raise RuntimeError("nobody has foreseen it")

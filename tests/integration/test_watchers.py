@@ -24,6 +24,7 @@ from devtools.waits import wait_until, wait_while_progress
 
 TOPIC = "batch-events"
 QUEUES = ("airflow-batch-watch", "airflow-batch-watch-nightly")
+COUNTED = "airflow-batch-count"
 ENDED_DAG = "batch_on_job_end"
 FAILED_DAG = "batch_on_nightly_failure"
 CALLED = (FAILED_DAG, "call_somebody")
@@ -39,10 +40,10 @@ JOBS, KILLS = (500, 5) if os.environ.get("WATCH") == "long" else (60, 2)
 
 @pytest.fixture(autouse=True)
 def topic_and_queue(emulator: CloudAddress) -> Iterator[None]:
-    provision(emulator, TOPIC, *QUEUES)
+    provision(emulator, TOPIC, *QUEUES, COUNTED)
     yield
     with SdkClient(emulator.access()) as client:
-        for queue_name in QUEUES:
+        for queue_name in (*QUEUES, COUNTED):
             client.send(delete_queue(queue_name))
         client.send(delete_topic(TOPIC))
 
@@ -93,9 +94,9 @@ def wait_until_covered(airflow: AirflowApi, client: SdkClient, job_id: str) -> N
     wait_until(is_covered, failure=lambda: f"the end of {job_id} has started no run")
 
 
-def left(client: SdkClient) -> int:
-    """Count the messages that are in the queues, hidden ones too."""
-    queues = [client.send(describe_queue(queue_name)) for queue_name in QUEUES]
+def left(client: SdkClient, *queue_names: str) -> int:
+    """Count the messages that are in queues, hidden ones too."""
+    queues = [client.send(describe_queue(queue_name)) for queue_name in queue_names or QUEUES]
     return sum((queue.active_msg_num or 0) + (queue.inactive_msg_num or 0) for queue in queues)
 
 
@@ -164,3 +165,32 @@ def test_an_event_that_is_not_stored_comes_again(
         assert job_id not in ended(airflow)
         stack.start(TRIGGERER)
         wait_until_covered(airflow, client, job_id)
+
+
+def test_a_counted_event_that_is_not_stored_comes_again(
+    airflow: AirflowApi, stack: AirflowStack, emulator: CloudAddress
+) -> None:
+    airflow.wait_for_dag("event_wait")
+    airflow.unpause("event_wait")
+    run_id = airflow.trigger("event_wait")
+    airflow.wait_for_states("event_wait", run_id, "wait", {"deferred"})
+    with SdkClient(emulator.access()) as client:
+        jobs = [submit(client, 0)[0]]
+        wait_until(lambda: hidden(client) or None, failure=lambda: "nobody has received the first event")
+        # The process that stores events stands still, and the one that runs the triggers goes on.
+        psutil.Process(stack.component(TRIGGERER).pid).suspend()
+        jobs.append(submit(client, 0)[0])
+        wait_until(lambda: left(client, COUNTED) == 2 or None, failure=lambda: "the job has published nothing")
+        time.sleep(NOT_STORED)
+        assert left(client, COUNTED) == 2
+        stack.kill(TRIGGERER)
+        stack.start(TRIGGERER)
+        assert airflow.wait_for_run("event_wait", run_id) == "success"
+        wait_until(lambda: left(client, COUNTED) == 0 or None, failure=lambda: "what was counted is left")
+    events = airflow.xcom("event_wait", run_id, "wait")
+    assert sorted(event["job_id"] for event in events) == sorted(jobs)
+
+
+def hidden(client: SdkClient) -> int:
+    """Count the messages that a triggerer has received and not deleted."""
+    return client.send(describe_queue(COUNTED)).inactive_msg_num or 0

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from support.emulator_helpers import address_of, first_payload
+from support.triggerer import Triggerer
 
+from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.dispatch.deadline import Deadline
 from airflow_batch_events.protocol.apis import tdmq
 from airflow_batch_events.protocol.clock import CloudClock
@@ -65,6 +67,23 @@ async def test_a_wait_that_timed_out_reports_and_leaves_what_came(emulator: Emul
             break
     assert (payload["status"], payload["source"], ids(payload)) == ("timeout", "deadline", ["job-1"])
     assert left(emulator) == 1
+
+
+async def test_what_was_counted_is_deleted_once_it_is_stored(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What a trigger asks then is asked in another way where Airflow calls on_kill; ``test_watchers.py`` sees that.
+    monkeypatch.setattr(abilities, "HAS_TRIGGER_ON_KILL", False)
+    await emulator.broker.send("q", [body(event("job-1")), body(event("job-2"))])
+    for is_stored, expected in ((False, 2), (True, 0)):
+        async with Triggerer(stores=is_stored, has_streams=False) as triggerer:
+            fired = triggerer.run(BatchEventWaitTrigger("q", {}, 2, timeout=60), for_task=True)
+            await triggerer.until(lambda fired=fired: fired)
+            assert left(emulator) == 2
+            await triggerer.end()
+        assert ids(fired[0]) == ["job-1", "job-2"]
+        assert left(emulator) == expected
+        emulator.clock.advance(6)
 
 
 async def test_what_is_not_understood_ends_the_wait_with_an_error(emulator: Emulator) -> None:
