@@ -46,7 +46,7 @@ FEATURES = (
     Feature(
         "Submitted once, however often a worker is killed",
         ("integration.test_exactly_once",),
-        otherwise=_on_both("works; by two tags on the job, because Airflow has no state store"),
+        otherwise=_on_both("works; by tags on the job, because Airflow has no state store"),
     ),
     Feature(
         "A job ends with its task",
