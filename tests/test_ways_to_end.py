@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Two ways to end that differ: there are none. The same jobs and settings give the same XComs, types and errors, whether
-the task pokes, is rescheduled, blocks its worker, is resumed after a deferral, or begins and ends in the triggerer.
+the task pokes, is rescheduled, blocks its worker, is deferred and ends where nothing is lost, is resumed on a worker
+whatever has happened, or begins and ends in the triggerer.
 """
 
 from __future__ import annotations
@@ -154,8 +155,10 @@ def sensor_way(name: str, *, begins_here: bool = False, **how: Any) -> None:
 sensor_way("poke")
 sensor_way("reschedule", mode="reschedule")
 sensor_way("deferred", deferrable=True)
+sensor_way("resumed on a worker", deferrable=True, end_from_trigger=False)
 sensor_way("ends in the triggerer", deferrable=True, end_from_trigger=True)
 if abilities.HAS_START_FROM_TRIGGER:
+    sensor_way("begins in the triggerer", begins_here=True, start_from_trigger=True)
     sensor_way("begins and ends in the triggerer", begins_here=True, start_from_trigger=True, end_from_trigger=True)
 
 GOOD, BAD, ENDLESS = "outcome=succeed duration=0.5", "outcome=failed duration=0.5", "outcome=hang"
@@ -283,6 +286,7 @@ def test_a_sensor_outlives_an_outage_of_the_api(cloud: RunningEmulator, way: str
 OPERATOR_WAYS: dict[str, dict[str, Any]] = {
     "blocking": {},
     "deferred": {"deferrable": True},
+    "resumed on a worker": {"deferrable": True, "end_from_trigger": False},
     "ends in the triggerer": {"end_from_trigger": True},
 }
 

@@ -37,6 +37,13 @@ Whether a deferred task may be scheduled again before the scheduler has seen the
 Since: 3.2 (``jobs/scheduler_job_runner.py``, line 1486).
 """
 
+HAS_EARLY_MAP_INDEX: bool
+"""
+Whether a mapped task that has a ``map_index_template`` is named by it as soon as a worker begins it.
+
+Since: 3.2 (``sdk/execution_time/task_runner.py``, line 1151). Before, it is named when it ends on a worker.
+"""
+
 
 def _has_module(name: str) -> Callable[[], bool]:
     return lambda: find_spec(name) is not None
@@ -48,6 +55,16 @@ def _triggers_have(method: str) -> Callable[[], bool]:
         from airflow.triggers.base import BaseTrigger
 
         return hasattr(BaseTrigger, method)
+
+    return probe
+
+
+def _tasks_can_send(message: str) -> Callable[[], bool]:
+    def probe() -> bool:
+        # The module brings what runs tasks.
+        from airflow.sdk.execution_time import comms
+
+        return hasattr(comms, message)
 
     return probe
 
@@ -66,6 +83,7 @@ _PROBES = {
     "HAS_SHARED_STREAMS": _has_module("airflow.triggers.shared_stream"),
     "HAS_TRIGGER_ON_KILL": _triggers_have("on_kill"),
     "HAS_START_FROM_TRIGGER": _triggers_have("render_template_fields"),
+    "HAS_EARLY_MAP_INDEX": _tasks_can_send("SetRenderedMapIndex"),
     "HAS_EARLY_RESUME": _scheduler_says("and ti.next_method is not None"),
 }
 

@@ -30,12 +30,15 @@ def handover_seconds() -> float:
     """
     Return the seconds from its beginning during which a deferral must not end; see :class:`Handover`.
 
-    A worker may say only at its next heartbeat that the process has ended, and the scheduler hears it at the end of its
-    next round. A task that the trigger has scheduled is queued in a round, too. Where a task that is only scheduled is
+    The supervisor of a worker's process waits for messages from it, for one heartbeat interval at the most, and looks
+    only then whether the process has ended. A deferred process closes its sockets before it has ended; a look between
+    the two is too early, and the next one comes an interval later. Then the scheduler hears it, at the end of its next
+    round. A task that the trigger has scheduled is queued in a round, too. Where a task that is only scheduled is
     failed as well, the whole round is waited for; its length is not bounded, and that of a busy scheduler is seconds.
 
-    Source: ``sdk/execution_time/supervisor.py``, lines 183 and 1702; ``jobs/scheduler_job_runner.py`` of 3.1, lines 958
-    to 969 (scheduled) and 1399 to 1430 (the round). Since: before 3.1. It can go with :class:`Handover`.
+    Source: ``sdk/execution_time/supervisor.py``, lines 1644 to 1658 and 1205 (1321 to 1335 in 3.2, 1047 to 1061 in
+    3.1); ``jobs/scheduler_job_runner.py`` of 3.1, lines 958 to 969 (scheduled) and 1399 to 1430 (the round). Since:
+    before 3.1. It can go with :class:`Handover`.
     """
     held = float(conf.getint("workers", "min_heartbeat_interval", fallback=5)) + HANDOVER_MARGIN
     if abilities.HAS_EARLY_RESUME:
@@ -45,13 +48,18 @@ def handover_seconds() -> float:
 
 class Handover:
     """
-    The time during which a deferral must not end, because Airflow may still see its worker run; from when this is made.
+    The time, from when this is made, during which no task may be resumed, as Airflow may still see its worker run.
 
     Airflow may notice only at the next heartbeat that the process of a deferred task has ended. A task that is queued
-    again before that is failed: "finished with state success, but the task instance's state attribute is queued".
+    or runs again by then is failed: "finished with state success, but the task instance's state attribute is queued".
+    A task that ends in the triggerer needs no such time: the late news fails tasks that are scheduled, queued, running
+    or restarting only, not one that has ended, and not a later try of it; and a supervisor sends no heartbeat for a
+    process that has deferred, so it kills nothing.
 
-    Source: ``jobs/scheduler_job_runner.py``, line 1505. Since: before 3.1. It can go when the scheduler lets a task be
-    queued again while the end of its earlier process is under way.
+    Source: ``jobs/scheduler_job_runner.py``, lines 1476 to 1494 (1381 to 1399 in 3.2, 958 to 969 in 3.1), as in
+    apache/airflow#67287 (queued) and #72716 (running); ``sdk/execution_time/supervisor.py``, line 1705 (1382 in 3.2,
+    1100 in 3.1). Since: before 3.1. It can go when the scheduler lets a task be queued again while the end of its
+    earlier process is under way.
 
     :param seconds: How long; None does not hold.
     :param until: Unix seconds of this machine instead, as triggers of version 0.1.0 have stored it.

@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_batch_events.airflow_compat import abilities
+from airflow_batch_events.airflow_compat.configuration import conf
+
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.definitions.mappedoperator import MappedOperator
@@ -19,6 +22,12 @@ if TYPE_CHECKING:
 
 STARTS_SINCE = "3.3"
 """The first Airflow that has ``abilities.HAS_START_FROM_TRIGGER``, for messages."""
+
+_RESUMING = ("execute_complete", "resume_execution", "post_execute")
+"""The methods by which a task ends on a worker."""
+
+_KNOWN_ENDS = ("airflow.sdk.", "airflow_batch_events.")
+"""Where these methods do nothing that an end in the triggerer would leave out."""
 
 _PULL = re.compile(r"xcom_pull\s*\((?P<arguments>[^)]*)\)")
 
@@ -48,6 +57,65 @@ def left_out_at_end(task: BaseOperator) -> list[str]:
     events. Since: before 3.1. It can go when the end there has all the effects of an end on a worker.
     """
     return [name for name in ("outlets", "on_success_callback", "on_skipped_callback") if getattr(task, name, None)]
+
+
+def left_out_of_success(task: Any, *, begins_here: bool = False) -> list[str]:
+    """
+    Return what of a task has no effect when it ends well in the triggerer, by the names that a user knows.
+
+    Source: ``models/trigger.py``, lines 640 to 712; ``sdk/execution_time/task_runner.py``, lines 901 (the DAG's
+    result), 1599 (the name of a mapped instance), 2236 (``post_execute``) and 2338 (the callback). Since: before 3.1.
+    It can go when the end there has all the effects of an end on a worker.
+
+    :param task: The operator, or what the triggerer has of it.
+    :param begins_here: Whether no worker begins the task.
+    """
+    names = ["outlets", "on_success_callback"]
+    found = [name for name in names if getattr(task, name, None) or getattr(task, f"has_{name}", False)]
+    methods = {name: getattr(getattr(type(task), name, None), "__module__", None) for name in _RESUMING}
+    # A subclass may do there what nothing else shows.
+    own = [name for name, module in methods.items() if module and not module.startswith(_KNOWN_ENDS)]
+    if getattr(task, "_post_execute_hook", None) is not None:
+        own.append("post_execute")
+    found += dict.fromkeys(own)
+    if getattr(task, "returns_dag_result", False):
+        found.append("the result of the DAG")
+    if getattr(task, "map_index_template", None) and (begins_here or not abilities.HAS_EARLY_MAP_INDEX):
+        found.append("map_index_template")
+    return found
+
+
+def left_out_by_deployment() -> list[str]:
+    """
+    Return what this deployment does at the successful end of a task on a worker only.
+
+    A listener is told of the end by the task's process alone (OpenLineage is one); a trace's span is written, and the
+    task's state is cleared, when that process reports its success. To be called where Airflow runs: on a worker, which
+    has loaded its plugins, or in a thread of the triggerer.
+
+    Source: ``sdk/execution_time/task_runner.py``, line 2340 (listeners; 1857 in 3.2, 1635 in 3.1);
+    ``api_fastapi/execution_api/routes/task_instances.py``, lines 511 (state) and 677 (span). ``models/trigger.py``,
+    lines 640 to 712, does none of it. Since: before 3.1. It can go when the end in the triggerer does all of it.
+    """
+    found = []
+    listeners = _listener_manager().hook.on_task_instance_success.get_hookimpls()
+    # Airflow loads the plugins of its examples wherever it loads the examples; they do nothing but print.
+    if any(not listener.plugin_name.startswith("airflow.example_dags.") for listener in listeners):
+        found.append("a listener")
+    if conf.getboolean("state_store", "clear_on_success", fallback=False):
+        found.append("[state_store] clear_on_success")
+    if conf.getboolean("traces", "otel_on", fallback=False):
+        found.append("[traces] otel_on")
+    return found
+
+
+def _listener_manager() -> Any:
+    # The modules bring Airflow's plugins.
+    try:
+        from airflow.sdk.listener import get_listener_manager
+    except ImportError:
+        from airflow.listeners.listener import get_listener_manager  # type: ignore[assignment]
+    return get_listener_manager()
 
 
 def left_out_at_start(task: BaseOperator) -> list[str]:

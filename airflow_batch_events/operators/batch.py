@@ -84,9 +84,11 @@ class BatchSubmitJobOperator(NotifyingOperator, JobWaitOperator, PollingOperator
     :param cancel_on_error: Whether the job is ended when the task fails because it could not wait for it: keys that
         were taken away, a queue that was deleted. Otherwise it runs on, and a retry reattaches to it.
     :param end_from_trigger: Whether a deferred wait also ends in the triggerer, so that no worker is needed to end the
-        task. It implies ``deferrable``; success callbacks, outlets, ``log_output`` and ``on_finish_action`` need a
-        worker and are refused; failure callbacks run in the DAG processor, without the exception. A wait that times out
-        is still ended on a worker.
+        task. By default it does when the job has succeeded and nothing of the task needs a worker then (success
+        callbacks, outlets, ``log_output``, ``on_finish_action``, listeners of the deployment); any other end is a
+        worker's. False ends each task on a worker. True ends failed ones in the triggerer, too: it implies
+        ``deferrable``; what needs a worker is refused; failure callbacks run in the DAG processor, without the
+        exception. A wait that times out is ended on a worker in any case.
     :param on_finish_action: ``keep`` the job when it has ended and was waited for, ``delete_succeeded`` jobs only, or
         ``delete`` every job that ended SUCCEED or FAILED; an account may have 1,000 jobs, the ended ones included.
     :param log_output: Whether the ends of the output of a job that succeeded go to the task's log as well.
@@ -125,7 +127,7 @@ class BatchSubmitJobOperator(NotifyingOperator, JobWaitOperator, PollingOperator
         cancel_on_kill: bool = True,
         cancel_on_timeout: bool = True,
         cancel_on_error: bool = True,
-        end_from_trigger: bool = False,
+        end_from_trigger: bool | None = None,
         on_finish_action: OnFinishAction = "keep",
         log_output: bool = False,
         durable: bool = True,
@@ -136,8 +138,8 @@ class BatchSubmitJobOperator(NotifyingOperator, JobWaitOperator, PollingOperator
         self.job = job
         self.placement = placement
         self.wait_for_completion = self.read_flag("wait_for_completion", wait_for_completion)
-        self.end_from_trigger = self.read_flag("end_from_trigger", end_from_trigger)
-        self.deferrable = self.deferrable or self.end_from_trigger
+        self.end_from_trigger = self.read_switch("end_from_trigger", end_from_trigger)
+        self.deferrable = self.deferrable or self.end_from_trigger is True
         self.start_timeout = None if start_timeout is None else self.read_interval("start_timeout", start_timeout)
         self.cancel_on_kill = self.read_flag("cancel_on_kill", cancel_on_kill)
         self.cancel_on_timeout = self.read_flag("cancel_on_timeout", cancel_on_timeout)
@@ -207,6 +209,11 @@ class BatchSubmitJobOperator(NotifyingOperator, JobWaitOperator, PollingOperator
             if job_id is not None:
                 self._give_up(job_id, error, is_ended=self.cancel_on_timeout if is_over else self.cancel_on_error)
             raise
+
+    def needs_worker(self) -> list[str]:
+        """Return what the running task needs a worker for when it ends well."""
+        own = {"log_output": self.log_output, "on_finish_action": self.on_finish_action != "keep"}
+        return [*super().needs_worker(), *(name for name, is_wanted in own.items() if is_wanted)]
 
     def on_kill(self) -> None:
         """End the job that this task waits for on its worker."""

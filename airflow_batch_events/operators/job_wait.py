@@ -21,7 +21,7 @@ from airflow_batch_events.exceptions import BatchEventsError
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
 from airflow_batch_events.operators.base import WaitingOperator
 from airflow_batch_events.waiting.task_result import end_lines, explain, outcomes_of
-from airflow_batch_events.waiting.trigger_start import deadline_of, deferral_timeout
+from airflow_batch_events.waiting.trigger_start import deadline_of, deferral_timeout, end_in_trigger, needs_worker
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -39,7 +39,7 @@ class JobWaitOperator(WaitingOperator):
     """Whether a task that waits returns outcomes, not job ids."""
 
     cancel_on_kill: bool = False
-    end_from_trigger: bool = False
+    end_from_trigger: bool | None = False
     start_timeout: float | None = None
 
     def __init__(self, *, reconcile_interval: float | str | timedelta = RECONCILE_INTERVAL, **kwargs: Any) -> None:
@@ -92,11 +92,21 @@ class JobWaitOperator(WaitingOperator):
                 start_deadline=deadline_of(self.start_timeout, self.hook),
                 hold=handover_seconds(),
                 cancel_on_kill=self.cancel_on_kill,
-                end=self.task_end() if self.end_from_trigger else None,
+                end=self._end_in_trigger(),
             ),
             method_name="execute_complete",
             timeout=deferral_timeout(timeout),
         )
+
+    def _end_in_trigger(self) -> dict[str, Any] | None:
+        needs = self.needs_worker() if self.end_from_trigger is None else []
+        if needs:
+            self.log.info("A worker ends the task, because of %s", ", ".join(needs))
+        return end_in_trigger(self.end_from_trigger, self.task_end(), needs)
+
+    def needs_worker(self) -> list[str]:
+        """Return what the running task needs a worker for when it ends well."""
+        return needs_worker(self)
 
     def task_end(self) -> dict[str, Any]:
         """Return how the task ends, for a trigger that ends it."""

@@ -12,7 +12,7 @@ from airflow.sdk import PokeReturnValue, XComArg
 from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.airflow_compat.deferral import handover_seconds, skipping_errors
 from airflow_batch_events.airflow_compat.exceptions import AirflowSensorTimeout
-from airflow_batch_events.airflow_compat.trigger_start import STARTS_SINCE, with_start_args
+from airflow_batch_events.airflow_compat.trigger_start import STARTS_SINCE, left_out_of_success, with_start_args
 from airflow_batch_events.events.outcome import JobWait, Outcome, OutcomeDict
 from airflow_batch_events.events.values import (
     filter_vars_of,
@@ -33,6 +33,7 @@ from airflow_batch_events.waiting.task_result import end_in, find_failure, resul
 from airflow_batch_events.waiting.trigger_start import (
     as_template,
     deferral_timeout,
+    end_in_trigger,
     refuse_callbacks,
     refuse_start,
     start_args,
@@ -64,9 +65,11 @@ class BatchJobSensor(JobWaitOperator, TencentCloudSensor):
     :param start_from_trigger: Whether the wait begins in the triggerer, so that no worker is needed to begin it.
         ``job_id`` is then a task's output, or a template whose ``xcom_pull`` has ``map_indexes=...``; ``timeout``
         counts from when the scheduler defers the task. For the jobs of a mapped task see :meth:`for_each`.
-    :param end_from_trigger: Whether the wait also ends there: no worker is needed to end the task. Success callbacks
-        and outlets need a worker and are refused; failure callbacks run in the DAG processor, without the exception.
-        A wait that times out is still ended on a worker.
+    :param end_from_trigger: Whether a deferred wait also ends in the triggerer, so that no worker is needed to end the
+        task. By default it does when the task succeeds and nothing of it needs a worker then (success callbacks,
+        outlets, listeners of the deployment); any other end is a worker's. False ends each task on a worker. True ends
+        failed ones in the triggerer, too: it implies ``deferrable``; what needs a worker is refused; failure callbacks
+        run in the DAG processor, without the exception. A wait that times out is ended on a worker in any case.
     :raises ValueError: For what cannot begin or end in the triggerer, with the way out.
     """
 
@@ -81,15 +84,15 @@ class BatchJobSensor(JobWaitOperator, TencentCloudSensor):
         job_id: str | list[str],
         raise_on_failure: bool = True,
         start_from_trigger: bool = False,
-        end_from_trigger: bool = False,
+        end_from_trigger: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.job_id = job_id
         self.raise_on_failure = self.read_flag("raise_on_failure", raise_on_failure)
-        self.end_from_trigger = self.read_flag("end_from_trigger", end_from_trigger)
+        self.end_from_trigger = self.read_switch("end_from_trigger", end_from_trigger)
         self.start_from_trigger = self.read_flag("start_from_trigger", start_from_trigger)
-        self.deferrable = self.deferrable or self.start_from_trigger or self.end_from_trigger
+        self.deferrable = self.deferrable or self.start_from_trigger or self.end_from_trigger is True
         self.poll_interval = self.poke_interval
         self._waits: list[JobWait] | None = None
         if self.end_from_trigger:
@@ -105,7 +108,12 @@ class BatchJobSensor(JobWaitOperator, TencentCloudSensor):
                     "region": as_template(self, "region", self.region),
                     "reconcile_interval": self.poke_interval if self.queue_name is None else self.reconcile_interval,
                     # Whether it is a list shows when the ids are rendered.
-                    "end": {**self.task_end(), "is_list": None} if self.end_from_trigger else None,
+                    "end": end_in_trigger(
+                        self.end_from_trigger,
+                        {**self.task_end(), "is_list": None},
+                        # What the deployment needs a worker for is asked in the triggerer.
+                        left_out_of_success(self, begins_here=True),
+                    ),
                 },
                 timeout=self.timeout,
             )

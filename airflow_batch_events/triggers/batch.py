@@ -89,7 +89,7 @@ class BatchJobTrigger(StoredTrigger):
         before Airflow's own time-out of the deferral.
     :param timeout: Seconds from the trigger's beginning after which the wait is over; None waits without end.
     :param start_timeout: As ``timeout``, for a job that has not begun to run.
-    :param hold: Seconds from the trigger's beginning before which nothing is fired; ten at the most.
+    :param hold: Seconds from the trigger's beginning before which nothing is fired for a worker; ten at the most.
     :param begins_here: Whether no worker has begun the task, so that the job's link is written here.
     """
 
@@ -141,11 +141,12 @@ class BatchJobTrigger(StoredTrigger):
             event = self._event(await self._wait())
         except Exception as error:  # noqa: BLE001 - it ends this wait, and its task hears why
             event = self._error_event(error)
-        await handover.passed()
         end: TriggerEvent | None = None
         if self.end is not None and self.task_instance is not None:
             hook = BatchHook(self.tencentcloud_conn_id, self.region)
             end = await end_task(self, self.end, event.payload, hook, job_id=self.job_id)
+        if end is None:
+            await handover.passed()
         self._has_fired = True
         yield end or event
 

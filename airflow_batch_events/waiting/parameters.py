@@ -155,6 +155,10 @@ class ParameterMixin(ObservedRendering):
         """Read a switch."""
         return self.read(flag_of, name, value)
 
+    def read_switch(self, name: str, value: Any) -> bool | None:
+        """Read a switch that may be left out."""
+        return None if value is None else self.read_flag(name, value)
+
     def read_interval(self, name: str, value: Any) -> float:
         """Read a duration that must not be zero: the seconds between polls, or for a job to begin."""
         return self.read(seconds_of, name, value, least=MIN_INTERVAL)

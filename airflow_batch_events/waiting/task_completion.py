@@ -16,7 +16,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
 
-from airflow_batch_events.airflow_compat.triggerer import in_thread
+from airflow_batch_events.airflow_compat.triggerer import in_thread, task_of
 from airflow_batch_events.airflow_compat.xcom import is_too_long_to_expand, map_index_of, push_from_trigger
 from airflow_batch_events.events.outcome import NOT_STARTED, TIMEOUT, Outcome
 from airflow_batch_events.exceptions import ConfigurationError
@@ -26,6 +26,7 @@ from airflow_batch_events.protocol.credentials.access import CloudAccess
 from airflow_batch_events.text import printable
 from airflow_batch_events.waiting.storable import storable
 from airflow_batch_events.waiting.task_result import end_lines, explain, find_failure, result_of
+from airflow_batch_events.waiting.trigger_start import needs_worker
 
 EXPLAIN_BOUND = 60.0
 """Seconds that reading why a job failed may take."""
@@ -47,6 +48,7 @@ class TaskEnd:
     :param skip_on_failure: Whether the task is skipped where it would fail.
     :param push_result: Whether the result is pushed as XCom.
     :param multiple_outputs: Whether each of its keys is pushed as an XCom, too.
+    :param success_only: Whether a worker ends the task unless it ends well.
     """
 
     is_list: bool | None = False
@@ -54,6 +56,7 @@ class TaskEnd:
     skip_on_failure: bool = False
     push_result: bool = True
     multiple_outputs: bool = False
+    success_only: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a trigger's arguments can hold."""
@@ -102,9 +105,11 @@ async def end_task(
     outcomes = [Outcome.from_dict(item) for item in payload["outcomes"]]
     if any(outcome.state in (TIMEOUT, NOT_STARTED) for outcome in outcomes):
         return None
+    failure = find_failure(outcomes, raise_on_failure=end.raise_on_failure)
+    if end.success_only and (failure is not None or await _needs_worker(trigger)):
+        return None
     for line in end_lines(outcomes):
         trigger.log.info("%s", line)
-    failure = find_failure(outcomes, raise_on_failure=end.raise_on_failure)
     if failure is not None:
         await _log_reason(trigger, failure, hook)
         return TaskSkippedEvent() if end.skip_on_failure else TaskFailedEvent()
@@ -145,6 +150,18 @@ async def write_link(trigger: BaseTrigger, access: CloudAccess, job_id: str) -> 
         await asyncio.wait_for(push, PUSH_BOUND)
     except Exception:
         trigger.log.warning("Cannot write the link to job %s", job_id, exc_info=True)
+
+
+async def _needs_worker(trigger: BaseTrigger) -> bool:
+    task = task_of(trigger)
+    if task is None:
+        # The worker that began the task has asked.
+        return False
+    # In a thread, because it may load Airflow's plugins.
+    needs = await in_thread(needs_worker, task, begins_here=True)
+    if needs:
+        trigger.log.info("A worker ends the task, because of %s", ", ".join(needs))
+    return bool(needs)
 
 
 async def _log_reason(trigger: BaseTrigger, failure: Outcome, hook: BatchHook) -> None:

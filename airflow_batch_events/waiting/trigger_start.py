@@ -8,7 +8,7 @@ Airflow would not refuse it: ``airflow_compat/trigger_start.py`` says what it wo
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ from airflow_batch_events.airflow_compat.trigger_start import (
     endless_pulls,
     left_out_at_end,
     left_out_at_start,
+    left_out_by_deployment,
+    left_out_of_success,
     start_trigger_args,
 )
 
@@ -34,6 +36,32 @@ DEFERRAL_MARGIN = 300.0
 
 MAP_INDEX = "ti.map_index"
 """The template expression for the upstream task instance with the same map index."""
+
+
+def needs_worker(task: Any, *, begins_here: bool = False) -> list[str]:
+    """
+    Return why a task that ends well must end on a worker: what would be left out in the triggerer.
+
+    :param task: The operator, or what the triggerer has of it.
+    :param begins_here: Whether no worker begins the task.
+    """
+    return [*left_out_of_success(task, begins_here=begins_here), *left_out_by_deployment()]
+
+
+def end_in_trigger(
+    end_from_trigger: bool | None, end: Mapping[str, Any], needs: Sequence[str] = ()
+) -> dict[str, Any] | None:
+    """
+    Return how a trigger ends its task, for its argument ``end``; None where a worker ends it.
+
+    :param end_from_trigger: The task's parameter. None ends a task in the triggerer when it ends well and needs no
+        worker for that.
+    :param end: How the task ends, as :class:`~airflow_batch_events.waiting.task_completion.TaskEnd` takes it.
+    :param needs: What the task needs a worker for when it ends well.
+    """
+    if end_from_trigger is None:
+        return None if needs else {**end, "success_only": True}
+    return dict(end) if end_from_trigger else None
 
 
 def refuse_callbacks(task: BaseOperator) -> None:

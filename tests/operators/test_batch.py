@@ -5,6 +5,7 @@ import itertools
 from datetime import timedelta
 
 import pytest
+import structlog.testing
 from airflow.sdk import Asset
 from airflow.sdk.execution_time.context import OutletEventAccessors
 from support.tasks import TaskRunner
@@ -69,6 +70,31 @@ def submit(**kwargs):
 
 def job_count(cloud):
     return cloud.call(lambda emulator: len(emulator.batch.job_rows(limit=10_000)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "success_only"),
+    [
+        ({}, True),
+        ({"end_from_trigger": "true"}, False),
+        ({"end_from_trigger": False}, None),
+        ({"log_output": True}, None),
+        ({"on_finish_action": "delete"}, None),
+        ({"on_success_callback": print}, None),
+    ],
+)
+def test_a_success_ends_in_the_triggerer_where_it_can(settings, success_only):
+    task = submit(**settings)
+    task.run()
+    end = task.deferrals[0].trigger.end
+    assert (end and end.get("success_only", False)) is success_only
+
+
+def test_the_log_says_why_a_worker_ends_a_task():
+    with structlog.testing.capture_logs() as logs:
+        submit(log_output=True, on_finish_action="delete").run()
+    said = [str(line["event"]) % tuple(line.get("positional_args", ())) for line in logs]
+    assert "A worker ends the task, because of log_output, on_finish_action" in said
 
 
 @pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "blocking"])

@@ -9,14 +9,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.triggers.base import TaskFailedEvent, TaskSkippedEvent, TriggerEvent
+from airflow.triggers.base import TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
 
+from airflow_batch_events.airflow_compat.deferral import Handover
 from airflow_batch_events.exceptions import ParameterError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.triggers.batch import BatchJobTrigger, check_rendered
 from airflow_batch_events.waiting.task_completion import TaskEnd
 
 END = TaskEnd().to_dict()
+GOOD_END = TaskEnd(success_only=True).to_dict()
 
 
 def submit(script: str) -> str:
@@ -29,15 +31,87 @@ def submit(script: str) -> str:
 async def fire(job_id: str | list[str], end: dict[str, bool] | None = END, **settings: Any) -> TriggerEvent:
     """Run a trigger as the triggerer does, after a round trip through its serialized form."""
     timeout_after = settings.pop("timeout_after", None)
+    task = settings.pop("task", None)
     _, kwargs = BatchJobTrigger(job_id, "waits", end=end, **settings).serialize()
     trigger = BatchJobTrigger(**kwargs)
     trigger.timeout_after = timeout_after
     trigger.task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1)
+    if task is not None:
+        trigger.task_instance.task = task
     events = trigger.run()
     try:
         return await events.__anext__()
     finally:
         await events.aclose()
+
+
+@pytest.fixture
+def pushed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The keys of the XComs that triggers push; there is no triggerer that could store them."""
+    keys: list[str] = []
+
+    async def push(trigger: Any, key: str, value: Any, **_: Any) -> None:
+        keys.append(key)
+
+    monkeypatch.setattr("airflow_batch_events.waiting.task_completion.push_from_trigger", push)
+    return keys
+
+
+@pytest.fixture
+def handovers(monkeypatch: pytest.MonkeyPatch) -> list[Handover]:
+    """The outcomes that are held for a worker."""
+    held: list[Handover] = []
+
+    async def passed(self: Handover) -> None:
+        held.append(self)
+
+    monkeypatch.setattr(Handover, "passed", passed)
+    return held
+
+
+@pytest.mark.parametrize(
+    ("script", "end", "kind"),
+    [
+        ("outcome=succeed", None, TriggerEvent),
+        ("outcome=succeed", GOOD_END, TaskSuccessEvent),
+        ("outcome=succeed", END, TaskSuccessEvent),
+        ("outcome=failed", None, TriggerEvent),
+        ("outcome=failed", GOOD_END, TriggerEvent),
+        ("outcome=failed", {**GOOD_END, "skip_on_failure": True}, TriggerEvent),
+        ("outcome=failed", {**GOOD_END, "raise_on_failure": False}, TaskSuccessEvent),
+        ("outcome=failed", END, TaskFailedEvent),
+    ],
+)
+async def test_only_what_a_worker_ends_is_held_for_it(
+    cloud: Any, pushed: list[str], handovers: list[Handover], script: str, end: Any, kind: type[TriggerEvent]
+) -> None:
+    event = await fire(submit(script), end, hold=5.0)
+
+    assert type(event) is kind
+    assert pushed == (["return_value"] if kind is TaskSuccessEvent else [])
+    assert len(handovers) == (kind is TriggerEvent)
+
+
+async def test_how_a_job_ended_is_logged_once(cloud: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    await fire(submit("outcome=failed"), GOOD_END)
+
+    assert "ended FAILED" not in capsys.readouterr().out
+
+
+@pytest.mark.needs("HAS_START_FROM_TRIGGER")
+async def test_a_task_that_begins_here_is_asked_again(
+    cloud: Any, pushed: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A cluster policy, or the deployment, may have added what its constructor did not see."""
+    task = SimpleNamespace(template_ext=(), template_fields=(), queue_name="waits")
+    settings: dict[str, Any] = {"begins_here": True, "tencentcloud_conn_id": "tencentcloud_default"}
+    assert type(await fire(submit("outcome=succeed"), GOOD_END, task=task, **settings)) is TaskSuccessEvent
+
+    task.has_on_success_callback = True
+    monkeypatch.setenv("AIRFLOW__TRACES__OTEL_ON", "True")
+
+    assert type(await fire(submit("outcome=succeed"), GOOD_END, task=task, **settings)) is TriggerEvent
+    assert "because of on_success_callback, [traces] otel_on" in capsys.readouterr().out
 
 
 async def test_a_failed_job_fails_the_task_and_the_log_says_why(cloud: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,15 +169,11 @@ async def test_a_result_that_cannot_be_stored_here_is_left_to_a_worker(cloud: An
     assert event.payload["outcomes"][0]["succeeded"]
 
 
-async def test_a_result_too_long_to_expand_is_left_to_a_worker(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_result_too_long_to_expand_is_left_to_a_worker(
+    cloud: Any, pushed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two ways to end that differ: on a worker, Airflow refuses it where a task expands over it."""
     monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "1")
-    pushed: list[str] = []
-
-    async def push(trigger: Any, key: str, value: Any, **_: Any) -> None:
-        pushed.append(key)
-
-    monkeypatch.setattr("airflow_batch_events.waiting.task_completion.push_from_trigger", push)
     job_ids = [submit("outcome=succeed"), submit("outcome=succeed")]
 
     event = await fire(job_ids, TaskEnd(is_list=True).to_dict())

@@ -18,7 +18,7 @@ from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.operators.batch import BatchSubmitJobOperator
 from airflow_batch_events.protocol.clock import CloudClock
 from airflow_batch_events.sensors.batch import BatchJobSensor
-from airflow_batch_events.waiting.trigger_start import DEFERRAL_MARGIN, deadline_of, deferral_timeout
+from airflow_batch_events.waiting.trigger_start import DEFERRAL_MARGIN, deadline_of, deferral_timeout, end_in_trigger
 
 JOB = {"JobName": "j"}
 PLACE = {"Zone": "ap-guangzhou-6"}
@@ -173,6 +173,51 @@ def test_the_wait_times_out_before_airflow_ends_it(
 
     assert trigger_kwargs(dag)["timeout"] == expected
     assert scheduled(dag).start_trigger_args.timeout == timedelta(seconds=60 + DEFERRAL_MARGIN)
+
+
+END = {"push_result": True}
+
+
+@pytest.mark.parametrize(
+    ("end_from_trigger", "needs", "expected"),
+    [
+        (None, [], {**END, "success_only": True}),
+        (None, ["outlets"], None),
+        (True, [], END),
+        (False, [], None),
+    ],
+)
+def test_a_task_ends_here_where_nothing_is_lost(
+    end_from_trigger: bool | None, needs: list[str], expected: dict[str, Any] | None
+) -> None:
+    assert end_in_trigger(end_from_trigger, END, needs) == expected
+
+
+@pytest.mark.needs("HAS_START_FROM_TRIGGER")
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, True),
+        ({"on_success_callback": print}, None),
+        ({"map_index_template": "{{ task.job_id }}"}, None),
+        ({"end_from_trigger": False}, None),
+        ({"end_from_trigger": True}, False),
+    ],
+)
+def test_a_wait_begun_here_ends_here_where_nothing_is_lost(
+    dag: Any, settings: dict[str, Any], expected: bool | None
+) -> None:
+    BatchJobSensor(task_id="wait", job_id="job-1", start_from_trigger=True, **settings)
+
+    end = trigger_kwargs(dag)["end"]
+    assert (end and end.get("success_only", False)) is expected
+
+
+def test_a_default_does_not_defer(dag: Any) -> None:
+    assert BatchJobSensor(task_id="a", job_id="job-1").deferrable is False
+    assert BatchJobSensor(task_id="b", job_id="job-1", end_from_trigger=True).deferrable is True
+    assert submit(end_from_trigger=None).deferrable is False
+    assert submit("c", end_from_trigger=True).deferrable is True
 
 
 def test_a_deadline_is_in_the_cloud_s_time() -> None:
