@@ -3,7 +3,8 @@
 Run N Batch jobs side by side and wait for all of them without a worker.
 
 The sensors begin and end in the triggerer: however many jobs there are and however long they take, only submitting them
-needs workers. Set up the connection, the topic and the queue as for ``batch_branch_on_result``.
+needs workers. The last task needs a worker to submit its job, and none to end. Set up the connection, the topic and the
+queue as for ``batch_branch_on_result``.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ with DAG(
     wait = BatchJobSensor.for_each(submit, task_id="wait", queue_name=QUEUE, timeout=3600)
     # [END howto_sensor_batch_job_without_worker]
 
-    # [START howto_operator_batch_submit_job_end_from_trigger]
+    # [START howto_operator_batch_submit_job_deferred]
     summarize = BatchSubmitJobOperator(
         task_id="summarize",
         job=build_job(
@@ -72,9 +73,9 @@ with DAG(
         placement={"Zone": "{{ params.zone }}"},
         topic_name=TOPIC,
         queue_name=QUEUE,
-        end_from_trigger=True,
+        deferrable=True,
     )
-    # [END howto_operator_batch_submit_job_end_from_trigger]
+    # [END howto_operator_batch_submit_job_deferred]
 
     @task
     def gather(outcomes: list[dict[str, Any]], summary: dict[str, Any]) -> dict[str, int]:

@@ -85,19 +85,23 @@ def left_out_of_success(task: Any, *, begins_here: bool = False) -> list[str]:
     return found
 
 
-def left_out_by_deployment() -> list[str]:
+def deployment_needs_worker() -> list[str]:
     """
-    Return what this deployment does at the successful end of a task on a worker only.
+    Return what this deployment does at the successful end of a task on a worker only, or should not do elsewhere.
 
     A listener is told of the end by the task's process alone (OpenLineage is one); a trace's span is written, and the
-    task's state is cleared, when that process reports its success. To be called where Airflow runs: on a worker, which
-    has loaded its plugins, or in a thread of the triggerer.
+    task's state is cleared, when that process reports its success; for XComs see
+    :func:`~airflow_batch_events.airflow_compat.xcom.stores_elsewhere`. To be called where Airflow runs: on a worker,
+    which has loaded its plugins, or in a thread of the triggerer.
 
     Source: ``sdk/execution_time/task_runner.py``, line 2340 (listeners; 1857 in 3.2, 1635 in 3.1);
     ``api_fastapi/execution_api/routes/task_instances.py``, lines 511 (state) and 677 (span). ``models/trigger.py``,
     lines 640 to 712, does none of it. Since: before 3.1. It can go when the end in the triggerer does all of it.
     """
-    found = []
+    # The module brings what runs tasks.
+    from airflow_batch_events.airflow_compat.xcom import stores_elsewhere
+
+    found = ["[core] xcom_backend"] if stores_elsewhere() else []
     listeners = _listener_manager().hook.on_task_instance_success.get_hookimpls()
     # Airflow loads the plugins of its examples wherever it loads the examples; they do nothing but print.
     if any(not listener.plugin_name.startswith("airflow.example_dags.") for listener in listeners):

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sized
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.execution_time.xcom import XCom
 
 from airflow_batch_events.airflow_compat.configuration import conf
@@ -84,6 +85,16 @@ def map_index_of(trigger: BaseTrigger) -> int:
     """
     index = getattr(trigger.task_instance, "map_index", None)
     return -1 if index is None else index
+
+
+def stores_elsewhere() -> bool:
+    """
+    Whether XComs go through a back end of the deployment's own, which may block, and with it all triggers.
+
+    Source: ``sdk/bases/xcom.py``, line 126, which calls it on the loop of the triggers. Since: before 3.1. It can go
+    when it is called in a thread.
+    """
+    return XCom.serialize_value is not BaseXCom.serialize_value
 
 
 def is_too_long_to_expand(value: Sized) -> bool:

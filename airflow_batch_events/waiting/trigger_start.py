@@ -17,10 +17,10 @@ from airflow.sdk import BaseOperator, XComArg
 from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.airflow_compat.trigger_start import (
     STARTS_SINCE,
+    deployment_needs_worker,
     endless_pulls,
     left_out_at_end,
     left_out_at_start,
-    left_out_by_deployment,
     left_out_of_success,
     start_trigger_args,
 )
@@ -45,7 +45,7 @@ def needs_worker(task: Any, *, begins_here: bool = False) -> list[str]:
     :param task: The operator, or what the triggerer has of it.
     :param begins_here: Whether no worker begins the task.
     """
-    return [*left_out_of_success(task, begins_here=begins_here), *left_out_by_deployment()]
+    return [*left_out_of_success(task, begins_here=begins_here), *deployment_needs_worker()]
 
 
 def end_in_trigger(

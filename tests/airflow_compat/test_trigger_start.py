@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 from airflow.listeners import hookimpl
 from airflow.sdk import Asset, BaseOperator
+from airflow.sdk.bases.xcom import BaseXCom
 
 from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.airflow_compat.trigger_start import (
     _listener_manager,
+    deployment_needs_worker,
     endless_pulls,
     left_out_at_end,
     left_out_at_start,
-    left_out_by_deployment,
     left_out_of_success,
     start_trigger_args,
     with_start_args,
@@ -125,17 +126,27 @@ def add_listener() -> Iterator[Callable[[Any], None]]:
 
 
 def test_a_listener_is_named_if_it_listens_to_ends(add_listener: Callable[[Any], None]) -> None:
-    assert left_out_by_deployment() == []
+    assert deployment_needs_worker() == []
     add_listener(RunningListener())
-    assert left_out_by_deployment() == []
+    assert deployment_needs_worker() == []
     add_listener(SuccessListener())
-    assert left_out_by_deployment() == ["a listener"]
+    assert deployment_needs_worker() == ["a listener"]
 
 
-def test_what_a_deployment_does_at_ends_on_workers_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_deployment_needs_a_worker_for_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Elsewhere(BaseXCom):
+        @staticmethod
+        def serialize_value(value: Any, **_: Any) -> Any:
+            return value
+
+    monkeypatch.setattr("airflow_batch_events.airflow_compat.xcom.XCom", Elsewhere)
     monkeypatch.setenv("AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS", "True")
     monkeypatch.setenv("AIRFLOW__TRACES__OTEL_ON", "True")
-    assert left_out_by_deployment() == ["[state_store] clear_on_success", "[traces] otel_on"]
+    assert deployment_needs_worker() == [
+        "[core] xcom_backend",
+        "[state_store] clear_on_success",
+        "[traces] otel_on",
+    ]
 
 
 def test_the_scheduler_gets_a_class_its_arguments_and_a_bound() -> None:

@@ -47,12 +47,13 @@ def jobs(params: dict[str, Any]) -> list[str]:
 
 @dag(schedule=None, params=PARAMS, max_active_tasks=MANY)
 def jobs_resumed_on_workers() -> None:
-    BatchJobSensor.partial(**SETTINGS).expand(job_id=jobs())
+    BatchJobSensor.partial(**SETTINGS, end_from_trigger=False).expand(job_id=jobs())
 
 
 @dag(schedule=None, params=PARAMS, max_active_tasks=MANY)
 def jobs_ended_in_the_triggerer() -> None:
-    BatchJobSensor.partial(**SETTINGS, end_from_trigger=True).expand(job_id=jobs())
+    # As anybody would write it.
+    BatchJobSensor.partial(**SETTINGS).expand(job_id=jobs())
 
 
 @dag(schedule=None, params=PARAMS, max_active_tasks=MANY)

@@ -12,7 +12,7 @@ from airflow_batch_events.operators.batch import BatchSubmitJobOperator
 
 WAYS: dict[str, dict[str, Any]] = {
     "deferred": {"deferrable": True},
-    "deferred_and_kept": {"deferrable": True, "cancel_on_kill": False},
+    "deferred_and_kept": {"deferrable": True, "cancel_on_kill": False, "end_from_trigger": False},
     "deferred_for_seconds": {"deferrable": True, "execution_timeout": timedelta(seconds=10)},
     "blocking": {"deferrable": False, "poll_interval": 1},
     "blocking_for_seconds": {"deferrable": False, "poll_interval": 1, "execution_timeout": timedelta(seconds=10)},

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""N jobs that run until a file appears, each submitted and waited for by a mapped task."""
+"""N jobs that run until a file appears, each submitted by a mapped task, and waited for by two."""
 
 from __future__ import annotations
 
@@ -46,19 +46,16 @@ def gated_jobs() -> None:
         topic_name="{{ params.topic }}",
         wait_for_completion=False,
     ).expand(job=describe())
-    wait = BatchJobSensor.partial(
-        task_id="wait",
-        queue_name="{{ params.queue }}",
-        deferrable=True,
-        raise_on_failure=False,
-        timeout=3600,
-    ).expand(job_id=submit.output)
+    # A worker ends the first, the triggerer the second.
+    settings = {"queue_name": "{{ params.queue }}", "deferrable": True, "raise_on_failure": False, "timeout": 3600}
+    wait = BatchJobSensor.partial(task_id="wait", end_from_trigger=False, **settings).expand(job_id=submit.output)
+    wait_there = BatchJobSensor.partial(task_id="wait_there", **settings).expand(job_id=submit.output)
 
     @task
-    def gather(outcomes: list[dict[str, Any]]) -> list[str]:
-        return [outcome["state"] for outcome in outcomes]
+    def gather(outcomes: list[dict[str, Any]], others: list[dict[str, Any]]) -> list[list[str]]:
+        return [[outcome["state"] for outcome in found] for found in (outcomes, others)]
 
-    gather(wait.output)
+    gather(wait.output, wait_there.output)
 
 
 gated_jobs()

@@ -68,7 +68,12 @@ def strange_messages() -> None:
     jobs = job_ids.override(task_id="jobs")("jobs")
     BatchJobSensor.for_each(jobs, task_id="wait", raise_on_failure=False, timeout=TIMEOUT, **PLACE)
     BatchJobSensor.partial(
-        task_id="wait_and_resume", raise_on_failure=False, deferrable=True, timeout=TIMEOUT, **PLACE
+        task_id="wait_and_resume",
+        raise_on_failure=False,
+        deferrable=True,
+        end_from_trigger=False,
+        timeout=TIMEOUT,
+        **PLACE,
     ).expand(job_id=job_ids.override(task_id="others")("others"))
     BatchEventSensor(task_id="events", events=["TASK_SUCCEED"], job_name=GOOD, count=EVENTS, timeout=TIMEOUT, **PLACE)
     MessageSensor.partial(task_id="message", timeout=TIMEOUT, max_active_tis_per_dagrun=1).expand(
