@@ -7,6 +7,7 @@ All of it would be noticed in production only, so ``waiting/trigger_start.py`` r
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.definitions.mappedoperator import MappedOperator
     from airflow.triggers.base import StartTriggerArgs
+
+log = logging.getLogger(__name__)
 
 STARTS_SINCE = "3.3"
 """The first Airflow that has ``abilities.HAS_START_FROM_TRIGGER``, for messages."""
@@ -98,6 +101,15 @@ def deployment_needs_worker() -> list[str]:
     ``api_fastapi/execution_api/routes/task_instances.py``, lines 511 (state) and 677 (span). ``models/trigger.py``,
     lines 640 to 712, does none of it. Since: before 3.1. It can go when the end in the triggerer does all of it.
     """
+    try:
+        return _found_in_deployment()
+    except Exception:
+        # Plugins and settings are the deployment's, and Airflow itself may run on without them.
+        log.warning("Cannot find out what this deployment does at the end of a task", exc_info=True)
+        return ["a plugin or a setting that cannot be read"]
+
+
+def _found_in_deployment() -> list[str]:
     # The module brings what runs tasks.
     from airflow_batch_events.airflow_compat.xcom import stores_elsewhere
 

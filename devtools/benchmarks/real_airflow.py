@@ -104,7 +104,6 @@ def _compare(stack: AirflowStack, cloud: Cloud, home: Path, tasks: int) -> Itera
             on_workers = ours
             continue
         name = f"{tasks:,} deferred tasks, no switch: faster than resumed on workers"
-        # Of fewer tasks most of the time is that of a round of the scheduler, which both ways wait for.
         goal = 7 if tasks >= MANY else None
         yield Figure(PART, name, on_workers.ended / ours.ended, "times", goal=goal, at_least=True)
     without = wait_for_jobs("jobs_without_workers")

@@ -149,6 +149,11 @@ def test_what_a_deployment_needs_a_worker_for_is_named(monkeypatch: pytest.Monke
     ]
 
 
+def test_a_deployment_that_cannot_be_read_keeps_its_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__TRACES__OTEL_ON", "perhaps")
+    assert deployment_needs_worker() == ["a plugin or a setting that cannot be read"]
+
+
 def test_the_scheduler_gets_a_class_its_arguments_and_a_bound() -> None:
     given: dict[str, Any] = {"job_id": "job-1"}
     args = start_trigger_args("package.Trigger", given, 90)
