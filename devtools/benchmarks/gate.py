@@ -37,7 +37,7 @@ class GateTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the triggerer needs to make this trigger again."""
-        return "benchmarks.gate.GateTrigger", {"file": self.file, "ends_task": self.ends_task}
+        return "devtools.benchmarks.gate.GateTrigger", {"file": self.file, "ends_task": self.ends_task}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait with all the others."""

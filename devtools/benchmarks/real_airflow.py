@@ -28,7 +28,7 @@ from devtools.emulator_process import CONN_ID, CloudAddress
 from devtools.waits import wait_until
 
 PART = "airflow"
-TESTS = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DAGS = {"benchmarks": Path(__file__).parent / "dags"}
 MANY = 1_000
 """Tasks from which on the two ways to end are compared with a goal."""
@@ -61,7 +61,7 @@ def measure(*, quick: bool) -> Iterator[Figure]:
                 dags=DAGS,
                 database=postgres.create_database("bench"),
                 connections={CONN_ID: cloud.address.connection()},
-                env={"PYTHONPATH": str(TESTS)},
+                env={"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests")))},
             )
             with stack:
                 yield from _compare(stack, cloud, home, tasks)
