@@ -31,7 +31,7 @@ help: ## Say what the targets do.
 	@echo "usage: make TARGET"
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s%s\n", $$1, $$2 }'
 
-demo: $(READY) ## See it work: a local cloud, a real Airflow, four DAG runs. KEEP=1 leaves the UI up.
+demo: $(READY) ## See it work: a local cloud, a real Airflow, five DAG runs. KEEP=1 leaves the UI up.
 	@$(BIN)/python -m devtools.demo $(if $(filter-out 0 no false,$(KEEP)),--keep) $(ARGS)
 
 # Two processes: one for the tests on real Airflow, which mostly wait, one for the others. ARGS="-n 0 -s" shows output.

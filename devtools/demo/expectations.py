@@ -13,6 +13,9 @@ QUEUE = "airflow-batch-events"
 OWN_QUEUE = "demo-events"
 """The demo's own queue: what it read from the DAGs' queue would be missing there for a while."""
 
+LOST_QUEUE = "lost-events"
+"""The queue of a DAG of the demo's own, into which no event comes."""
+
 
 @dataclass(frozen=True)
 class ExpectedRun:
@@ -30,6 +33,7 @@ class ExpectedRun:
     :param state: The state in which every job has to end.
     :param jobs: How many jobs there are.
     :param is_mapped: Whether each job is waited for in a mapped instance of ``wait_task``.
+    :param ended_by: What has to end each wait.
     """
 
     title: str
@@ -43,13 +47,14 @@ class ExpectedRun:
     state: str
     jobs: int = 1
     is_mapped: bool = False
+    ended_by: str = "event"
 
 
 def expected_runs(jobs: int, command: str) -> tuple[ExpectedRun, ...]:
     """
-    Return the runs of the demo: three that branch, one that fans out.
+    Return the runs of the demo: three that branch, one that fans out, and one whose event is lost.
 
-    :param jobs: How many jobs the last one runs.
+    :param jobs: How many jobs the fan-out runs.
     :param command: The shell command that each job runs until it may end.
     """
     return (
@@ -74,6 +79,18 @@ def expected_runs(jobs: int, command: str) -> tuple[ExpectedRun, ...]:
             state="SUCCEED",
             jobs=jobs,
             is_mapped=True,
+        ),
+        ExpectedRun(
+            title="lost-event",
+            dag_id="batch_lost_event",
+            conf={"command": command},
+            tasks=("submit", "go_on"),
+            wait_task="submit",
+            outcome_key="return_value",
+            branches=("go_on",),
+            branch="go_on",
+            state="SUCCEED",
+            ended_by="api",
         ),
     )
 

@@ -36,6 +36,7 @@ class JobGate:
         self._cloud = cloud
         self._jobs = jobs
         self._watched_since: float | None = None
+        self._first = 0
 
     @property
     def command(self) -> str:
@@ -51,6 +52,11 @@ class JobGate:
         """Let the jobs end."""
         self._file.touch()
 
+    def watch_again(self) -> None:
+        """Forget the polls that were made so far: another triggerer begins the waits anew."""
+        self._watched_since = None
+        self._first = len(self._polls())
+
     def all_are_watched(self) -> bool:
         """Whether the triggerer has polled every job, and some seconds have passed since."""
         if self._watched_since is None and self._polled() >= self._jobs:
@@ -59,6 +65,10 @@ class JobGate:
 
     def _polled(self) -> int:
         """Return how many jobs were polled; workers that defer do not poll."""
+        return len({job_id for poll in self._polls()[self._first :] for job_id in poll.split(", ") if job_id})
+
+    def _polls(self) -> list[str]:
+        """Return the ids of each poll so far."""
         answer = httpx.get(
             f"{self._cloud.endpoint}/_emulator/requests",
             params={"action": "DescribeJobs", "limit": 10_000},
@@ -67,5 +77,5 @@ class JobGate:
             trust_env=False,
         )
         answer.raise_for_status()
-        polls = [call["target"] for call in answer.json()["requests"] if call["code"] == "OK"]
-        return len({job_id for poll in polls for job_id in poll.split(", ") if job_id})
+        # The newest comes first.
+        return [call["target"] for call in reversed(answer.json()["requests"]) if call["code"] == "OK"]

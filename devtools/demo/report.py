@@ -79,8 +79,8 @@ def _problems(
         problems.append(f"{len(set(job_ids))} of {expected.jobs} jobs have an outcome")
     if wrong := {state: count for state, count in states.items() if state != expected.state}:
         problems.append(f"ended {_listed(Counter(wrong))} instead of {expected.state}")
-    if others := sum(outcome["source"] != "event" for outcome in record.outcomes):
-        problems.append(f"{others} of {len(record.outcomes)} waits were not ended by an event")
+    if others := sum(outcome["source"] != expected.ended_by for outcome in record.outcomes):
+        problems.append(f"{others} of {len(record.outcomes)} waits were not ended by {expected.ended_by}")
     if list(taken) != [expected.branch]:
         problems.append(f"went to {', '.join(taken) or 'no branch'} instead of {expected.branch}")
     return problems
@@ -89,9 +89,8 @@ def _problems(
 def _seconds_to_next_task(
     outcomes: Sequence[Mapping[str, Any]], taken: Sequence[Mapping[str, Any]], arrivals: Mapping[str, datetime]
 ) -> float | None:
-    """Return the seconds from the last event that ended a wait to the start of the task after it."""
-    by_event = [outcome["job_id"] for outcome in outcomes if outcome["source"] == "event"]
-    times = [arrivals[job_id] for job_id in by_event if job_id in arrivals]
+    """Return the seconds from the last event, which the wait may have lost, to the start of the task after it."""
+    times = [arrivals[outcome["job_id"]] for outcome in outcomes if outcome["job_id"] in arrivals]
     if not times or len(taken) != 1 or not taken[0].get("start_date"):
         return None
     return (read_time(taken[0]["start_date"]) - max(times)).total_seconds()

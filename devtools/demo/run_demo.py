@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The demo from beginning to end: a cloud, queues, Airflow, four runs, the table.
+The demo from beginning to end: a cloud, queues, Airflow, five runs, a killed triggerer, the table.
 
 Everything that is started is entered into one stack of contexts, so that it ends with the demo, however the demo ends.
 """
@@ -16,9 +16,9 @@ from datetime import datetime
 from pathlib import Path
 
 from devtools.airflow_stack.airflow_api import FINISHED_RUN, AirflowApi
-from devtools.airflow_stack.stack import AirflowStack
+from devtools.airflow_stack.stack import TRIGGERER, AirflowStack
 from devtools.demo.event_recorder import EventRecorder
-from devtools.demo.expectations import OWN_QUEUE, QUEUE, TOPIC, ExpectedRun, expected_runs
+from devtools.demo.expectations import LOST_QUEUE, OWN_QUEUE, QUEUE, TOPIC, ExpectedRun, expected_runs
 from devtools.demo.job_gate import JobGate
 from devtools.demo.report import Row, RunRecord, make_row
 from devtools.demo.terminal import Terminal
@@ -27,7 +27,13 @@ from devtools.emulator_process import CONN_ID, EmulatorProcess, provision
 _RUN_LIMIT = 600
 _POLL_INTERVAL = 0.5
 _LOG_TAIL = 15
-_BRANCHING_JOBS = 3
+_SINGLE_JOBS = 4
+OWN_DAGS = Path(__file__).parent / "dags"
+# By default a triggerer that was killed is missed for half a minute, which nobody wants to watch.
+_SOON_MISSED = {
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
+    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+}
 # A fan-out starts each task twice, before and after its wait; more than this only makes them wait for the processor.
 _PARALLELISM = 6
 
@@ -62,18 +68,26 @@ def run_demo(terminal: Terminal, *, dags: Path, jobs: int, keep: bool) -> bool:
 
 def _run(terminal: Terminal, started: contextlib.ExitStack, home: Path, *, dags: Path, jobs: int, keep: bool) -> bool:
     terminal.step("Starting the emulator: Tencent Cloud on this machine")
-    cloud = started.enter_context(EmulatorProcess(home, "--max-parallel", str(jobs + _BRANCHING_JOBS)))
+    cloud = started.enter_context(
+        EmulatorProcess(home, "--max-parallel", str(jobs + _SINGLE_JOBS), "--fault", f"drop queue={LOST_QUEUE}")
+    )
 
     terminal.step(f"Creating topic {TOPIC}, queue {QUEUE} and a subscription")
-    provision(cloud, TOPIC, QUEUE, OWN_QUEUE)
+    provision(cloud, TOPIC, QUEUE, OWN_QUEUE, LOST_QUEUE)
 
     terminal.step("Starting Airflow: API server, scheduler, DAG processor, triggerer")
     airflow = started.enter_context(
-        AirflowStack(home, dags={"examples": dags}, connections={CONN_ID: cloud.connection()}, parallelism=_PARALLELISM)
+        AirflowStack(
+            home,
+            dags={"examples": dags, "demo": OWN_DAGS},
+            connections={CONN_ID: cloud.connection()},
+            env=_SOON_MISSED,
+            parallelism=_PARALLELISM,
+        )
     )
     terminal.say(f"Airflow: {airflow.address}   Cloud console: {cloud.endpoint}")
 
-    gate = JobGate(home, cloud, jobs + _BRANCHING_JOBS)
+    gate = JobGate(home, cloud, jobs + _SINGLE_JOBS)
     runs = expected_runs(jobs, gate.command)
     with EventRecorder(cloud.access(), OWN_QUEUE, terminal.event) as recorder:
         terminal.step(f"Starting {len(runs)} runs: {', '.join(run.title for run in runs)}")
@@ -98,6 +112,7 @@ def _watch(
     """Show how far the runs are until all have ended or time is up; the table then says what is missing."""
     deadline = time.monotonic() + _RUN_LIMIT
     open_runs = list(runs)
+    was_killed = False
     while open_runs and time.monotonic() < deadline:
         airflow.check_alive()
         recorder.check()
@@ -110,9 +125,18 @@ def _watch(
             if state in FINISHED_RUN:
                 open_runs.remove(run)
         # A run that ends before its jobs may end has failed, and leaves a job that nobody will watch.
-        if not gate.is_open and (len(open_runs) < len(runs) or gate.all_are_watched()):
-            terminal.step("Every job is watched by event: letting the jobs end")
+        if not gate.is_open and len(open_runs) < len(runs):
             gate.open()
+        if not gate.is_open and gate.all_are_watched():
+            if was_killed:
+                terminal.step("A new triggerer has taken over every wait: letting the jobs end, and losing one event")
+                gate.open()
+            else:
+                terminal.step("Every job is watched: killing the triggerer with all its waits")
+                gate.watch_again()
+                airflow.kill(TRIGGERER)
+                airflow.start(TRIGGERER)
+                was_killed = True
         time.sleep(_POLL_INTERVAL)
     for run in open_runs:
         terminal.say(f"{run.title} did not end within {_RUN_LIMIT} s")

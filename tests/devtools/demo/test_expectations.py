@@ -6,16 +6,18 @@ import re
 from integration.conftest import DAGS
 
 from devtools.demo.expectations import expected_runs
+from devtools.demo.run_demo import OWN_DAGS
 
 
 def test_each_run_has_its_own_title() -> None:
     titles = [run.title for run in expected_runs(3, "sleep 1")]
-    assert len(titles) == len(set(titles)) == 4
+    assert len(titles) == len(set(titles)) == 5
 
 
 def test_each_task_is_one_of_its_dag() -> None:
     for run in expected_runs(3, "sleep 1"):
-        text = (DAGS["examples"] / f"{run.dag_id}.py").read_text()
+        (file,) = (file for folder in (DAGS["examples"], OWN_DAGS) if (file := folder / f"{run.dag_id}.py").exists())
+        text = file.read_text()
         in_dag = set(re.findall(r'task_id="(\w+)"|^    def (\w+)', text, re.MULTILINE))
         names = {name for pair in in_dag for name in pair if name}
         assert {*run.tasks, run.wait_task, *run.branches} <= names
@@ -23,4 +25,8 @@ def test_each_task_is_one_of_its_dag() -> None:
 
 
 def test_the_fan_out_has_as_many_jobs_as_wanted() -> None:
-    assert [run.jobs for run in expected_runs(7, "sleep 1")] == [1, 1, 1, 7]
+    assert [run.jobs for run in expected_runs(7, "sleep 1")] == [1, 1, 1, 7, 1]
+
+
+def test_one_wait_is_ended_without_its_event() -> None:
+    assert [run.title for run in expected_runs(7, "sleep 1") if run.ended_by == "api"] == ["lost-event"]

@@ -40,6 +40,13 @@ def test_all_are_watched_when_each_job_was_polled(
         now += SETTLE
         assert gate.all_are_watched()
 
+        gate.watch_again()
+        assert not gate.all_are_watched()
+        client.send(batch.describe_job_states(ids))
+        gate.all_are_watched()
+        now += SETTLE
+        assert gate.all_are_watched()
+
 
 def test_a_job_ends_when_the_gate_opens(tmp_path: Path, address: CloudAddress) -> None:
     folder = tmp_path / "a folder's name"

@@ -48,8 +48,8 @@ def test_a_wait_that_a_poll_ends_is_a_problem(success: ExpectedRun) -> None:
     row = make_row(success, record, {"job-1": ARRIVED})
 
     assert row.ended_by == "api"
-    assert row.seconds is None
-    assert row.problems == ("1 of 1 waits were not ended by an event",)
+    assert row.seconds == 2.5
+    assert row.problems == ("1 of 1 waits were not ended by event",)
 
 
 def test_the_wrong_branch_is_a_problem(success: ExpectedRun) -> None:
@@ -87,8 +87,8 @@ def test_a_fan_out_counts_its_jobs(fan_out: ExpectedRun) -> None:
     row = make_row(fan_out, RunRecord("success", [task("gather", "success")], outcomes), arrivals)
 
     assert (row.job, row.outcome, row.ended_by) == ("3 jobs", "3 SUCCEED", "2 event, 1 api")
-    assert row.seconds == 1.5
-    assert row.problems == ("1 of 3 waits were not ended by an event",)
+    assert row.seconds == 0.5
+    assert row.problems == ("1 of 3 waits were not ended by event",)
 
 
 def test_a_repeated_outcome_hides_no_missing_one(fan_out: ExpectedRun) -> None:

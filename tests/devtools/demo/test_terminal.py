@@ -12,7 +12,7 @@ from devtools.demo.expectations import expected_runs
 from devtools.demo.report import Row
 from devtools.demo.terminal import Terminal, describe_progress
 
-SUCCESS, FAILURE, _, FAN_OUT = expected_runs(2, "sleep 1")
+SUCCESS, FAILURE, _, FAN_OUT, _ = expected_runs(2, "sleep 1")
 
 
 @pytest.fixture
