@@ -49,6 +49,7 @@ One class per cause, so that a retry policy can tell them apart.
     └── JobError                             how a job or a wait for it ended
         ├── BatchJobFailedError              the job ended FAILED
         │   └── BatchJobInterruptedError     ... FAILED_INTERRUPTED: it still holds its instances
+        ├── BatchJobsFailedError             of many jobs more failed than may, or not all have ended
         ├── BatchJobNotFoundError            the API does not know the job
         ├── BatchJobTimeoutError             the wait's deadline passed first
         ├── BatchJobNotStartedError          the job had not begun to run by its start deadline
@@ -275,6 +276,10 @@ class BatchJobFailedError(JobError):
 
 class BatchJobInterruptedError(BatchJobFailedError):
     """The job ended FAILED_INTERRUPTED: it keeps its instances, and their cost, until it is terminated."""
+
+
+class BatchJobsFailedError(JobError):
+    """Of many jobs more have failed than may, or not all have ended; a retry submits what failed or is missing."""
 
 
 class BatchJobNotFoundError(JobError):

@@ -67,6 +67,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_batch_events.triggers.compute_env",
                     "airflow_batch_events.triggers.event",
                     "airflow_batch_events.triggers.event_wait",
+                    "airflow_batch_events.triggers.many_jobs",
                 ],
             },
             {"integration-name": _CMQ, "python-modules": ["airflow_batch_events.triggers.cmq"]},
@@ -80,7 +81,8 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "queues": ["airflow_batch_events.queues.cmq.CmqMessageQueueProvider"],
         "task-decorators": [
-            {"name": "batch_job", "class-name": "airflow_batch_events.decorators.batch.batch_job_task"}
+            {"name": "batch_job", "class-name": "airflow_batch_events.decorators.batch.batch_job_task"},
+            {"name": "batch_jobs", "class-name": "airflow_batch_events.decorators.batch.batch_jobs_task"},
         ],
         "extra-links": [
             f"airflow_batch_events.links.console.{link}"

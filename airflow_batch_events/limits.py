@@ -41,6 +41,19 @@ TerminateJob calls a second of an account: https://cloud.tencent.com/document/pr
 The English page has 2: https://www.tencentcloud.com/document/product/599/30458.
 """
 
+SUBMIT_JOB_RATE = 20.0
+"""
+SubmitJob calls a second of an account: https://cloud.tencent.com/document/product/599/30660.
+
+The English page has 7: https://www.tencentcloud.com/document/product/599/30458.
+"""
+
+DELETE_JOB_RATE = 30.0
+"""DeleteJob calls a second of an account: https://cloud.tencent.com/document/product/599/30660."""
+
+MAX_JOBS_OF_ACCOUNT = 1_000
+"""Jobs of an account, those that have ended included: https://cloud.tencent.com/document/product/599/30660."""
+
 MAX_JOB_NAME = 60
 """Characters in the name of a job or a task: https://cloud.tencent.com/document/product/599/15907."""
 

@@ -25,6 +25,17 @@ class ObservedRendering(_Operator):
     Since: before 3.1. It can go when a public method renders mapped tasks and others.
     """
 
+    def needs_rendering(self, name: str, value: Any) -> bool:
+        """
+        Whether a field has to be rendered.
+
+        Airflow compiles each text in a field as a template, which takes it a minute for ten thousand descriptions.
+
+        :param name: The field.
+        :param value: What it holds.
+        """
+        return True
+
     def on_rendered(self, before: Mapping[str, Any]) -> None:
         """
         Take note of what was rendered.
@@ -44,7 +55,11 @@ class ObservedRendering(_Operator):
     def _do_render_template_fields(
         self, parent: Any, template_fields: Iterable[str], context: Any, jinja_env: Any, seen_oids: set[int]
     ) -> None:
-        fields = list(template_fields)
+        fields = [
+            name
+            for name in template_fields
+            if parent is not self or not hasattr(self, name) or self.needs_rendering(name, getattr(self, name))
+        ]
         before = {name: getattr(self, name) for name in fields if hasattr(self, name)}
         super()._do_render_template_fields(parent, fields, context, jinja_env, seen_oids)
         if parent is self:

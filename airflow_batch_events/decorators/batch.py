@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-``@task.batch_job``: a function that returns the description of a job, which is then submitted and waited for.
+``@task.batch_job`` and ``@task.batch_jobs``: a function that returns the description of a job, or of many, which are
+then submitted and waited for.
 
-The function runs once in each try, before anything is submitted, never after a deferral. A retry reattaches to the job
-of the try before only when the function returns the same description again, so it must not put the time or a random
-name into it (or ``on_changed_job`` has to say what is to happen then).
+The function runs once in each try, before anything is submitted, never after a deferral. A retry reattaches to what the
+try before has submitted only when the function returns the same again, so it must not put the time or a random name
+into it (or ``on_changed_job`` has to say what is to happen then).
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
 
 from airflow_batch_events.airflow_compat.operators import keyword_arguments
-from airflow_batch_events.operators.batch import BatchSubmitJobOperator
+from airflow_batch_events.events.values import is_list, items_of, kind_of
+from airflow_batch_events.operators.batch import BatchSubmitJobOperator, BatchSubmitJobsOperator
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -87,4 +89,70 @@ def batch_job_task(python_callable: Callable[..., Any] | None = None, **kwargs: 
     kwargs.setdefault("multiple_outputs", False)
     return task_decorator_factory(
         python_callable=python_callable, decorated_operator_class=BatchJobDecoratedOperator, **kwargs
+    )
+
+
+class BatchJobsDecoratedOperator(DecoratedOperator, BatchSubmitJobsOperator):
+    """
+    Submit the jobs that a function describes, and wait for them as :class:`BatchSubmitJobsOperator` does.
+
+    It has all the parameters of that operator but ``jobs``: that is what the function returns. Templates in it are
+    rendered.
+
+    :param python_callable: Returns a list of the API's ``Job`` objects.
+    :param op_args: The function's positional arguments. (templated)
+    :param op_kwargs: The function's keyword arguments. (templated)
+    """
+
+    template_fields: Sequence[str] = (*DecoratedOperator.template_fields, *BatchSubmitJobsOperator.template_fields)
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        **DecoratedOperator.template_fields_renderers,
+        **BatchSubmitJobsOperator.template_fields_renderers,
+    }
+    custom_operator_name = "@task.batch_jobs"
+    overwrite_rtif_after_execution = True
+
+    def __init__(
+        self,
+        *,
+        python_callable: Callable[..., Any],
+        op_args: Collection[Any] | None = None,
+        op_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if "jobs" in kwargs:
+            raise TypeError("@task.batch_jobs takes no jobs: the decorated function returns them")
+        super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, jobs=[], **kwargs)
+
+    def execute(self, context: Context) -> Any:
+        """
+        Ask the function for the jobs, then submit them and wait.
+
+        :raises TypeError: When the function returns something else than a list.
+        """
+        arguments = keyword_arguments(self, {**context, **self.op_kwargs})
+        jobs = self.python_callable(*self.op_args, **arguments)
+        if not is_list(jobs):
+            raise TypeError(
+                f"{self.python_callable.__name__} has to return a list of the API's Job objects, of what build_job "
+                f"returns; it returned {kind_of(jobs)}"
+            )
+        self.jobs = items_of(jobs)
+        # As the fields of a task, so that what is rendered to nothing in it is noticed.
+        self.render_again(context, "jobs")
+        return super().execute(context)
+
+
+def batch_jobs_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> TaskDecorator:
+    """
+    Make a task that submits all the Batch jobs which the function returns.
+
+    The task's value is that of :class:`BatchSubmitJobsOperator`, unless ``multiple_outputs`` is set.
+
+    :param python_callable: The function.
+    :param kwargs: All parameters of :class:`BatchSubmitJobsOperator` but ``jobs``.
+    """
+    kwargs.setdefault("multiple_outputs", False)
+    return task_decorator_factory(
+        python_callable=python_callable, decorated_operator_class=BatchJobsDecoratedOperator, **kwargs
     )

@@ -22,6 +22,7 @@ from typing import Any
 from airflow_batch_events.dispatch import first_contact
 from airflow_batch_events.dispatch.deadline import Deadline, WaitLimits
 from airflow_batch_events.dispatch.loops.supervision import Isolation, keep_running
+from airflow_batch_events.dispatch.many.open_wait import FIRST_POLL, OpenWait
 from airflow_batch_events.dispatch.message_subscriber import MAX_OPEN, MessageSubscriber, Wants
 from airflow_batch_events.dispatch.metrics import Counts, IsolatedMetrics, Metrics
 from airflow_batch_events.dispatch.poll_schedule import PollSchedule
@@ -94,6 +95,7 @@ class Consumer:
         self._task: asyncio.Task[None] | None = None
         self._error: BatchEventsError | None = None
         self._subscribers: set[MessageSubscriber] = set()
+        self._open_waits: set[OpenWait] = set()
         self._finished: RecentSet[str] = RecentSet()
         self._received: RecentSet[int] = RecentSet()
 
@@ -192,6 +194,56 @@ class Consumer:
             self.metrics.level("waits", len(self.registry))
         return group.outcomes
 
+    @contextmanager
+    def open_wait(self, *, reconcile_interval: float = RECONCILE_INTERVAL) -> Iterator[OpenWait]:
+        """
+        Wait for jobs that are submitted meanwhile, as long as the context lasts.
+
+        :param reconcile_interval: Seconds between polls at the most, while the queue can be read.
+        :raises ConfigurationError: When the queue does not exist or the keys are refused at first contact; if that is
+            found out later, :meth:`OpenWait.settled` raises it.
+        """
+        if self._error is not None:
+            raise self._error
+        wait = OpenWait(reconcile_interval)
+        self._open_waits.add(wait)
+        try:
+            yield wait
+        finally:
+            self._open_waits.discard(wait)
+            self.registry.remove(wait)
+            wait.close()
+            self.metrics.level("waits", len(self.registry))
+
+    def wait_also(self, wait: OpenWait, job_id: str, *, since: float | None = None) -> None:
+        """
+        Wait for one more job.
+
+        :param wait: The wait.
+        :param job_id: The job, for which the wait does not wait yet.
+        :param since: The cloud's time, Unix seconds, before which the job surely was not submitted: events after it
+            are believed, and the first poll may come later. None for a job of which nothing is known; it is polled at
+            once.
+        """
+        self._note_clock()
+        began = self.clock.latest() if self.clock.is_known else None
+        job = JobWait(job_id, began if since is None else since, region=self._region)
+        wait.enter(job)
+        self.registry.enter(job, wait)
+        self._wake_if(self._schedule.add([job_id], _now() + (0.0 if since is None else FIRST_POLL)))
+        early = wait.early.pop(job_id, None)
+        if early is not None and self.registry.on_event(early, self.clock.now()) is WaitDecision.POLL_SOON:
+            self._poll_now([job_id])
+
+    async def keep_deadline(self, wait: OpenWait, deadline: Deadline) -> None:
+        """
+        Return when the deadline has passed, or the wait has failed; the jobs that had not ended have an outcome then.
+
+        :param wait: The wait.
+        :param deadline: Its end, which must be set.
+        """
+        await WaitLimits(Deadline(), deadline).keep(wait, self.registry, self.clock, self._poll_now)
+
     def _on_left(self, job_id: str) -> None:
         self._finished.add(job_id)
         self._schedule.forget(job_id)
@@ -201,7 +253,7 @@ class Consumer:
             await keep_running("consumer", self._serve, self.metrics, ends=(BatchEventsError,))
         except BatchEventsError as error:
             self._error = first_contact.explain(self.name, error)
-            for group in self.registry.groups():
+            for group in {*self.registry.groups(), *self._open_waits}:
                 group.fail(self._error)
             for subscriber in self._subscribers:
                 subscriber.fail(self._error)
@@ -253,6 +305,8 @@ class Consumer:
         self._measure(event, now)
         wanted = self.registry.on_event(event, now)
         if wanted is None:
+            for wait in self._open_waits:
+                wait.note_early(event)
             self._note_foreign(event)
             return False
         self.metrics.count("events.dispatched")

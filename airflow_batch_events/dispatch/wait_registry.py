@@ -9,7 +9,7 @@ late wait polls the API, which knows better. What a wait or its listener raises 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 
 from airflow_batch_events.dispatch.loops.supervision import Isolation
 from airflow_batch_events.events.message import BatchEvent
@@ -30,7 +30,7 @@ class WaitGroup:
     __slots__ = ("_open", "done", "listener", "reconcile_interval", "waits")
 
     def __init__(
-        self, waits: Sequence[JobWait], reconcile_interval: float, listener: EventListener | None = None
+        self, waits: Collection[JobWait], reconcile_interval: float, listener: EventListener | None = None
     ) -> None:
         self.waits = waits
         self.reconcile_interval = reconcile_interval
@@ -43,7 +43,7 @@ class WaitGroup:
         """The outcomes of the waits that have ended, in the task's order."""
         return [wait.outcome for wait in self.waits if wait.outcome is not None]
 
-    def settle_one(self) -> None:
+    def settle_one(self, wait: JobWait) -> None:
         """Note that one of the waits has ended."""
         self._open -= 1
         if self._open == 0 and not self.done.done():
@@ -77,7 +77,11 @@ class WaitRegistry:
     def add(self, group: WaitGroup) -> None:
         """Let the group's waits receive what comes for their jobs."""
         for wait in group.waits:
-            self._entries.setdefault(wait.job_id, []).append((wait, group))
+            self.enter(wait, group)
+
+    def enter(self, wait: JobWait, group: WaitGroup) -> None:
+        """Let one wait of a group receive what comes for its job."""
+        self._entries.setdefault(wait.job_id, []).append((wait, group))
 
     def remove(self, group: WaitGroup) -> None:
         """Take the group's remaining waits out of the registry."""
@@ -124,7 +128,7 @@ class WaitRegistry:
     def settle(self, wait: JobWait, group: WaitGroup) -> None:
         """Take a wait that has ended out of the registry."""
         self._leave(wait, group)
-        group.settle_one()
+        group.settle_one(wait)
 
     def _apply(
         self, entries: Iterable[tuple[JobWait, WaitGroup]], decide: Callable[[JobWait], WaitDecision]

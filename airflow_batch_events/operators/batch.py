@@ -33,6 +33,7 @@ from airflow_batch_events.operators.job_actions import (
     BatchTerminateJobOperator,
 )
 from airflow_batch_events.operators.job_wait import JobWaitOperator
+from airflow_batch_events.operators.many_jobs import BatchSubmitJobsOperator
 from airflow_batch_events.operators.notifying import NOTIFYING, NotifyingOperator
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.submission.decision import OnChangedJob
@@ -52,6 +53,7 @@ __all__ = [
     "BatchDeleteJobOperator",
     "BatchRetryJobsOperator",
     "BatchSubmitJobOperator",
+    "BatchSubmitJobsOperator",
     "BatchTerminateJobOperator",
 ]
 

@@ -21,8 +21,19 @@ from airflow_batch_events.airflow_compat.operators import given_argument
 from airflow_batch_events.airflow_compat.rendering import ObservedRendering, expanded_with
 from airflow_batch_events.events.catalog import EventName, parse_event_names
 from airflow_batch_events.events.duration import seconds_of
+from airflow_batch_events.events.many.items import MAX_JOBS
 from airflow_batch_events.events.notifications import check_topic_name
-from airflow_batch_events.events.values import NOTHING, flag_of, mapping_of, name_of, whole_of
+from airflow_batch_events.events.values import (
+    NOTHING,
+    flag_of,
+    is_list,
+    items_of,
+    kind_of,
+    mapping_of,
+    name_of,
+    unfold,
+    whole_of,
+)
 from airflow_batch_events.exceptions import ParameterError
 from airflow_batch_events.limits import MAX_NODES
 from airflow_batch_events.protocol.apis.batch_fields import with_types
@@ -37,7 +48,7 @@ Reader = Callable[[str, Any], Any]
 MIN_INTERVAL = 0.01
 """The fewest seconds between polls of the API; with zero it would be called without a pause."""
 
-_DESCRIPTIONS = frozenset({"job", "placement", "compute_env"})
+_DESCRIPTIONS = frozenset({"job", "jobs", "placement", "compute_env"})
 """The API's own objects, in which the text ``None`` may be what a job is to be given."""
 
 
@@ -92,6 +103,36 @@ def description_of(name: str, value: object) -> dict[str, Any]:
     :raises ParameterError: Naming the field within it; no value is shown.
     """
     return with_types(name, mapping_of(name, value))
+
+
+def descriptions_of(name: str, value: object) -> list[dict[str, Any]]:
+    """
+    Read a list of jobs, which may be empty: dictionaries, or their text, or the text of the whole list.
+
+    :raises ParameterError: Naming the place in the list and the field within it; no value is shown.
+    """
+    value = unfold(value)
+    if not is_list(value):
+        raise ParameterError(f"{name} is {kind_of(value)}, must be a list of the API's Job objects, or its JSON text")
+    items = items_of(value)
+    if len(items) > MAX_JOBS:
+        raise ParameterError(f"{name} has {len(items)} jobs, one task takes {MAX_JOBS}: divide them among several")
+    found = [description_of(f"{name}[{index}]", item) for index, item in enumerate(items)]
+    for index, item in enumerate(found):
+        if not item.get("Tasks"):
+            raise ParameterError(f"{name}[{index}] has no Tasks, must be the API's Job object")
+    return found
+
+
+def has_template(value: object) -> bool:
+    """Whether anything in a value may be a template: a text, or an object that Airflow resolves."""
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value or "{#" in value or value.endswith((".json", ".j2"))
+    if isinstance(value, Mapping):
+        return any(map(has_template, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(has_template, value))
+    return value is not None and not isinstance(value, int | float)
 
 
 def region_name_of(name: str, value: object) -> str:

@@ -17,6 +17,7 @@ JOB = build_job("j", "scripted: duration=0", image="img-eb30mz89", instance_type
 
 REQUIRED: dict[str, Any] = {
     "job": JOB,
+    "jobs": [JOB],
     "placement": PLACEMENT,
     "compute_env": {"EnvName": "e", "DesiredComputeNodeCount": 1},
     "job_id": "job-1",

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Submit and wait for many jobs in the triggerer.
+
+Everything that is worth testing lives below this file, in ``dispatch/many`` and ``events/many``. While it runs, the
+trigger notes what becomes of the jobs in XComs of its task, from which a triggerer that begins anew goes on; they last
+as long as the try does. Before it fires, it leaves its notes where a later try finds them even if the worker dies that
+is about to take them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from airflow.triggers.base import TriggerEvent
+
+from airflow_batch_events.airflow_compat import abilities
+from airflow_batch_events.airflow_compat.deferral import Handover
+from airflow_batch_events.airflow_compat.task_state import hand_over
+from airflow_batch_events.airflow_compat.triggerer import calls_on_kill, finish_although_cancelled, is_still_deferred
+from airflow_batch_events.airflow_compat.xcom import pull_in_trigger, push_from_trigger
+from airflow_batch_events.dispatch.deadline import Deadline
+from airflow_batch_events.dispatch.loops import call_bound
+from airflow_batch_events.dispatch.many.engine import JobsEngine, ManyJobsApi
+from airflow_batch_events.events.many.items import chunks_of, unpack_descriptions
+from airflow_batch_events.events.many.rules import RunRules
+from airflow_batch_events.events.many.run import JobsRun, Save
+from airflow_batch_events.events.outcome import RECONCILE_INTERVAL
+from airflow_batch_events.exceptions import ConfigurationError
+from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
+from airflow_batch_events.protocol.apis import batch
+from airflow_batch_events.protocol.retry import NO_RETRY
+from airflow_batch_events.protocol.sdk import AsyncSdkClient
+from airflow_batch_events.submission.many import JOBS_KEY, handover_name, job_token
+from airflow_batch_events.triggers.base import StoredTrigger
+from airflow_batch_events.triggers.shared_stream import queue_consumer
+from airflow_batch_events.waiting.job_termination import end_jobs
+from airflow_batch_events.waiting.many_jobs import pack_notes, unpack_notes
+from airflow_batch_events.waiting.storable import fire
+
+ENDING_BOUND = 60.0
+"""Seconds that ending the jobs of a killed task may take altogether; the rest goes on without its trigger."""
+
+LEAVING_BOUND = 30.0
+"""Seconds that leaving the notes for a later try may take."""
+
+
+class BatchJobsTrigger(StoredTrigger):
+    """
+    Fire once when all the jobs have ended, or enough of them have failed, or the time is over.
+
+    :param jobs: The descriptions, packed.
+    :param total: How many there are.
+    :param placement: The API's ``Placement`` object, for all of them.
+    :param notes: What is noted of the jobs when the wait begins, packed, chunk by chunk; nothing for jobs that are new.
+    :param seed: What the client tokens are made from.
+    :param wait: The number of this wait; what a triggerer notes has it in its name.
+    :param rules: How many run at once, how many may fail, as :class:`RunRules` says it.
+    :param queue_name: The queue that the jobs' topic forwards to; None waits by polling the API alone.
+    :param tencentcloud_conn_id: The connection, of type ``tencentcloud``.
+    :param region: Overrides the connection's region.
+    :param reconcile_interval: Seconds between polls of the API at the most, while the queue can be read.
+    :param timeout: Seconds from the trigger's beginning after which the wait is over; None waits without end.
+    :param deadline: Unix seconds of the cloud at which it is over, for a triggerer that begins it anew.
+    :param hold: Seconds from the trigger's beginning before which nothing is fired; ten at the most.
+    :param cancel_on_kill: Whether the jobs are ended when a user marks the task or clears it.
+    :param cancel_on_timeout: Whether they are ended when the time is over.
+    """
+
+    def __init__(
+        self,
+        jobs: str = "",
+        total: int = 0,
+        placement: dict[str, Any] | None = None,
+        notes: list[str] | None = None,
+        seed: str = "",
+        wait: int = 1,
+        rules: dict[str, Any] | None = None,
+        queue_name: str | None = None,
+        tencentcloud_conn_id: str = DEFAULT_CONN_ID,
+        region: str | None = None,
+        reconcile_interval: float = RECONCILE_INTERVAL,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        hold: float | None = None,
+        cancel_on_kill: bool = True,
+        cancel_on_timeout: bool = True,
+    ) -> None:
+        super().__init__()
+        self.jobs = jobs
+        self.total = total
+        self.placement = placement
+        self.notes = notes
+        self.seed = seed
+        self.wait = wait
+        self.rules = rules
+        self.queue_name = queue_name
+        self.tencentcloud_conn_id = tencentcloud_conn_id
+        self.region = region
+        self.reconcile_interval = reconcile_interval
+        self.timeout = timeout
+        self.deadline = deadline
+        self.hold = hold
+        self.cancel_on_kill = cancel_on_kill
+        self.cancel_on_timeout = cancel_on_timeout
+        self.timeout_after: datetime | None = None
+        self._run: JobsRun | None = None
+        self._engine: JobsEngine | None = None
+        self._has_fired = False
+
+    @calls_on_kill
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Run the jobs, then fire ``{"status": "ended" | "error", "notes": [...], "stopped": ...}``."""
+        self.note_unknown()
+        handover = Handover(self.hold)
+        try:
+            payload = await self._finish()
+        except Exception as error:  # noqa: BLE001 - it ends this wait, and its task hears why
+            payload = self.error_payload(error)
+        notes = None if self._run is None else pack_notes(self._run.items)
+        if notes is not None:
+            await self._leave(notes)
+        await handover.passed()
+        self._has_fired = True
+        yield fire({**payload, "total": self.total, "notes": notes})
+
+    async def on_kill(self) -> None:
+        """End the jobs, because a user has ended the task; not when the trigger has fired or has only moved."""
+        if self.cancel_on_kill and not self._has_fired and self._engine is not None:
+            await finish_although_cancelled(asyncio.wait_for(self._end_jobs(self._engine), ENDING_BOUND))
+
+    async def _end_jobs(self, engine: JobsEngine) -> None:
+        # A task that was cleared may wait again by now, under another seed.
+        if await is_still_deferred(self) and await pull_in_trigger(self, JOBS_KEY) in (None, self.seed):
+            self.log.info("The wait goes on elsewhere: the jobs keep running")
+            return
+        async with self._client() as client:
+            reports = await engine.end_all(self._api(client))
+        self.log.info("The task was ended, and with it %d jobs", len(reports))
+
+    async def _finish(self) -> dict[str, Any]:
+        total = self.whole("total", least=1)
+        placement = self.placement
+        if not isinstance(placement, Mapping):
+            raise ConfigurationError(f"placement is a {type(placement).__name__}, must be a mapping")
+        interval = self.seconds("reconcile_interval")
+        deadline = Deadline(self.seconds("timeout"), self.moment("deadline"))
+        rules = RunRules.read(self.rules or {})
+        descriptions = await asyncio.to_thread(unpack_descriptions, self.jobs, total)
+        self._run = run = JobsRun(unpack_notes(await self._read_notes(total), total), rules)
+        async with (
+            queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name) as consumer,
+            self._client(clock=consumer.clock) as client,
+        ):
+            self._engine = engine = JobsEngine(
+                run,
+                descriptions,
+                partial(job_token, self.text("seed")),
+                self._api(client),
+                consumer,
+                self._save,
+                self.log.info,
+                RECONCILE_INTERVAL if interval is None else interval,
+            )
+            await engine.finish(deadline, ends_on_timeout=bool(self.cancel_on_timeout))
+        return {"status": "ended", "stopped": run.stopped}
+
+    @asynccontextmanager
+    async def _client(self, **settings: Any) -> AsyncIterator[AsyncSdkClient]:
+        access = await aget_access(self.tencentcloud_conn_id, self.region)
+        async with AsyncSdkClient(access, timeout=call_bound.MOST, retry=NO_RETRY, **settings) as client:
+            yield client
+
+    def _api(self, client: AsyncSdkClient) -> ManyJobsApi:
+        async def submit(job: Mapping[str, Any], token: str) -> str:
+            return await client.send(batch.submit_job(job, self.placement or {}, token))
+
+        async def delete(job_id: str) -> None:
+            await client.send(batch.delete_job(job_id))
+
+        async def end(job_ids: Sequence[str]) -> Sequence[str]:
+            return await end_jobs(self.tencentcloud_conn_id, self.region, job_ids)
+
+        return ManyJobsApi(submit, delete, end)
+
+    # Notes.
+
+    @property
+    def _name(self) -> str:
+        return handover_name(self.text("seed"), self.whole("wait", least=1))
+
+    async def _read_notes(self, total: int) -> dict[int, object]:
+        """Return the notes that the wait has begun with, and in their place those that a triggerer has made since."""
+        notes: dict[int, object] = dict(enumerate(self.notes or []))
+        if self.task_instance is not None:
+            for chunk in range(chunks_of(total)):
+                found = await pull_in_trigger(self, f"{self._name}_{chunk}")
+                if found is not None:
+                    notes[chunk] = found
+        return notes
+
+    async def _save(self, save: Save) -> None:
+        # A task test has no place for notes, and no second process that would need them.
+        if self.task_instance is not None:
+            await push_from_trigger(self, f"{self._name}_{save.chunk}", save.text)
+
+    async def _leave(self, notes: list[str]) -> None:
+        if self.task_instance is None or not abilities.HAS_STATE_STORE:
+            return
+        try:
+            await asyncio.wait_for(hand_over(self._name, json.dumps(notes)), LEAVING_BOUND)
+        except Exception as error:  # noqa: BLE001 - the event carries them, too
+            self.log.warning("A later try finds no notes if the worker dies that takes these: %s", error)

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import base64
+import zlib
+
+import pytest
+from support.operators import JOB
+
+from airflow_batch_events.events.many.items import (
+    CHUNK,
+    MAX_JOBS,
+    Item,
+    chunks_of,
+    pack_descriptions,
+    pack_items,
+    unpack_descriptions,
+    unpack_items,
+)
+from airflow_batch_events.exceptions import ConfigurationError, SubmissionRecordError
+
+NOTED = [
+    Item(),
+    Item(2, "job-12345678"),
+    Item(1, "job-00000001", "SUCCEED", is_deleted=True),
+    Item(3, None, "REFUSED", "no such image: \0\n\u2028\U0001f600", earlier=2),
+]
+
+
+def test_notes_come_back_as_they_were():
+    assert unpack_items(pack_items(NOTED), len(NOTED)) == NOTED
+
+
+def test_notes_of_another_version_may_lack_what_is_new():
+    packed = base64.b64encode(zlib.compress(b'[[1,"job-1","SUCCEED"],[2]]')).decode()
+    assert unpack_items(packed, 2) == [Item(1, "job-1", "SUCCEED"), Item(2)]
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        None,
+        7,
+        "",
+        "no base64!",
+        base64.b64encode(b"no zlib").decode(),
+        base64.b64encode(zlib.compress(b"no json")).decode(),
+        base64.b64encode(zlib.compress(b'[["one"]]')).decode(),
+        base64.b64encode(zlib.compress(b"[[0]]")).decode(),
+        base64.b64encode(zlib.compress(b" " * 2**25)).decode(),
+        pack_items([Item()])[:-8],
+        pack_items([Item(), Item()]),
+    ],
+)
+def test_notes_that_cannot_be_read_are_an_error(packed):
+    with pytest.raises(SubmissionRecordError, match="Nothing was submitted"):
+        unpack_items(packed, 1)
+
+
+def test_ten_thousand_notes_are_a_hundred_kilobytes():
+    items = [Item(1, f"job-{hash(str(n)) % 36**8:08x}", "SUCCEED") for n in range(CHUNK)]
+    assert chunks_of(MAX_JOBS) * len(pack_items(items)) < 130_000
+
+
+def test_descriptions_come_back_line_by_line():
+    jobs = [{**JOB, "JobName": f"part {n}\n\u2028"} for n in range(3)]
+    import json
+
+    assert [json.loads(line) for line in unpack_descriptions(pack_descriptions(jobs), 3)] == jobs
+
+
+def test_descriptions_that_differ_little_pack_well():
+    jobs = [{**JOB, "JobName": f"part-{n}"} for n in range(MAX_JOBS)]
+    assert len(pack_descriptions(jobs)) < 40 * MAX_JOBS
+
+
+@pytest.mark.parametrize(("jobs", "told"), [([{"a": "x" * 30_000_000}] * 3, "90"), ([{"a": "%"}], "")])
+def test_descriptions_that_are_too_large_are_refused_with_the_way_out(monkeypatch, jobs, told):
+    if not told:
+        monkeypatch.setattr("airflow_batch_events.events.many.items.MAX_PACKED", 10)
+    with pytest.raises(ConfigurationError, match="keep large inputs in object storage") as caught:
+        pack_descriptions(jobs)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(("packed", "count"), [(None, 1), ("x", 1), (pack_descriptions([JOB]), 2)])
+def test_descriptions_that_cannot_be_read_are_an_error(packed, count):
+    with pytest.raises(ConfigurationError, match="packed descriptions"):
+        unpack_descriptions(packed, count)

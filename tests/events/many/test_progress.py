@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from airflow_batch_events.events.many.progress import Progress
+from airflow_batch_events.events.many.run import RunCounts
+
+
+def counts(ended: int, *, failed: int = 0, total: int = 1_000, running: int = 50) -> RunCounts:
+    return RunCounts(total, min(total, ended + running), running, ended - failed, failed)
+
+
+def test_a_line_comes_at_each_tenth_and_each_minute():
+    progress = Progress(counts(0), 0.0)
+    assert progress.line(counts(99), 10.0) is None
+    assert progress.line(counts(100), 11.0) is not None
+    assert progress.line(counts(150), 20.0) is None
+    assert progress.line(counts(350), 30.0) is not None
+    assert progress.line(counts(351), 89.0) is None
+    assert progress.line(counts(352), 90.0) is not None
+    assert progress.line(counts(353), 91.0) is None
+
+
+def test_the_line_tells_rate_and_time_left():
+    progress = Progress(counts(0), 0.0)
+    line = progress.text(counts(250, failed=2), 50.0)
+    assert (
+        line
+        == "300 of 1000 submitted, 50 running, 250 ended, 2 of them failed, 5 a second, about 150 s left".replace(
+            "150 s", "2 min"
+        )
+    )
+    assert progress.text(counts(10), 5.0).endswith("2 a second, about 8 min left")
+    assert progress.text(counts(1), 100.0).endswith("about 27.8 h left")
+    assert progress.text(counts(1_000, running=0), 100.0).endswith("10 a second")
+
+
+def test_what_has_ended_before_is_no_part_of_the_rate():
+    progress = Progress(counts(900), 0.0)
+    assert "about 5 s left" in progress.text(counts(950), 5.0)
+    assert "left" not in progress.text(counts(900), 5.0)

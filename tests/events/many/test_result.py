@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+
+from airflow_batch_events.events.many.items import MAX_JOBS, Item
+from airflow_batch_events.events.many.result import MAX_FAILED, failure_text, outcomes_of, summary_of
+
+ITEMS = [
+    Item(1, "job-1", "SUCCEED"),
+    Item(),
+    Item(1, "job-3", "FAILED"),
+    Item(1, None, "REFUSED", "bad image\n" + "x" * 1_000),
+    Item(1, "job-5"),
+]
+
+
+def test_outcomes_are_small_and_in_order():
+    outcomes = outcomes_of(ITEMS)
+    assert outcomes[:3] == [
+        {"job_id": "job-1", "state": "SUCCEED"},
+        {"job_id": None, "state": "NOT_SUBMITTED"},
+        {"job_id": "job-3", "state": "FAILED"},
+    ]
+    assert outcomes[3]["reason"].startswith("bad image\\nxx")
+    assert len(outcomes[3]["reason"]) == 200
+    assert outcomes[4]["state"] == "RUNNING"
+
+
+def test_ten_thousand_outcomes_fit_an_xcom():
+    items = [Item(1, f"job-{n:08d}", "SUCCEED") for n in range(MAX_JOBS)]
+    assert len(json.dumps(outcomes_of(items))) < 512 * 1024
+    assert len(json.dumps(summary_of(items))) < 200
+
+
+def test_the_summary_names_the_first_that_did_not_succeed():
+    summary = summary_of(ITEMS)
+    assert summary["states"] == {"FAILED": 1, "NOT_SUBMITTED": 1, "REFUSED": 1, "RUNNING": 1, "SUCCEED": 1}
+    assert [one["index"] for one in summary["failed"]] == [2, 3, 1, 4]
+    many = summary_of([Item(1, "job-1", "FAILED")] * 500)
+    assert len(many["failed"]) == MAX_FAILED
+
+
+def test_an_error_names_counts_and_the_first_failures():
+    text = failure_text(ITEMS, "2 jobs have failed, and 1 may")
+    assert text.startswith("1 of 5 jobs succeeded; 1 FAILED, 1 NOT_SUBMITTED, 1 REFUSED, 1 RUNNING (2 jobs have")
+    assert "jobs[2] job-3 FAILED; jobs[3] was not submitted REFUSED: bad image" in text
+    assert failure_text([Item(1, "job-1", "FAILED")] * 7, None).endswith("FAILED; and 2 more")

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_batch_events.events.many import items as items_module
+from airflow_batch_events.events.many.items import CHUNK, Item, unpack_items
+from airflow_batch_events.events.many.result import state_of
+from airflow_batch_events.events.many.rules import RunRules
+from airflow_batch_events.events.many.run import JobsRun
+
+
+class Cloud:
+    """Jobs by token, as the API has them; what a process knows of them is lost when it is cut off."""
+
+    def __init__(self) -> None:
+        self.by_token: dict[tuple[int, int], str] = {}
+        self.jobs: dict[str, str] = {}
+        self.made = 0
+
+    def submit(self, token: tuple[int, int]) -> str:
+        if token not in self.by_token:
+            self.made += 1
+            self.by_token[token] = f"job-{self.made}"
+            self.jobs[f"job-{self.made}"] = "RUNNING"
+        return self.by_token[token]
+
+
+class Process:
+    """One process that runs jobs: takes any step that is possible, until it is cut off."""
+
+    def __init__(self, cloud: Cloud, stored: dict[int, str], total: int, rules: RunRules) -> None:
+        self.cloud, self.stored, self.rules = cloud, stored, rules
+        items: list[Item] = []
+        for chunk in range(items_module.chunks_of(total)):
+            count = min(CHUNK, total - chunk * CHUNK)
+            items += unpack_items(stored[chunk], count) if chunk in stored else [Item() for _ in range(count)]
+        self.run = JobsRun(items, rules)
+        self.calls: list[int] = []
+
+    def steps(self, bad: set[int]) -> list[Any]:
+        run, cloud = self.run, self.cloud
+
+        def begin() -> None:
+            index = run.take_next()
+            assert index is not None
+            self.calls.append(index)
+
+        def answer() -> None:
+            index = self.calls.pop(0)
+            run.on_submitted(index, cloud.submit((index, run.items[index].number)))
+
+        def lose() -> None:
+            # The API has taken the call, and its answer is lost.
+            index = self.calls.pop(0)
+            cloud.submit((index, run.items[index].number))
+            run.put_back_unsure(index)
+
+        def end() -> None:
+            job_id = next(iter(run.running_ids))
+            index = next(index for index, item in enumerate(run.items) if item.job_id == job_id)
+            state = cloud.jobs.get(job_id, "NOT_FOUND")
+            if state == "RUNNING":
+                state = cloud.jobs[job_id] = "FAILED" if index in bad else "SUCCEED"
+            run.on_outcome(job_id, state)
+
+        def save() -> None:
+            for one in run.take_unsaved():
+                self.stored[one.chunk] = one.text
+                run.on_saved(one)
+
+        def fail_to_save() -> None:
+            for one in run.take_unsaved():
+                run.on_unsaved(one)
+
+        def delete() -> None:
+            index = run.take_deletable()
+            assert index is not None
+            item = run.items[index]
+            saved = unpack_items(self.stored[index // CHUNK], len(run.items[:CHUNK]))[index % CHUNK]
+            assert saved.state == item.state, "an outcome is stored before its job is deleted"
+            assert item.state in self.rules.deleted_states
+            assert item.job_id is not None
+            cloud.jobs.pop(item.job_id, None)
+            run.on_deleted(index)
+
+        possible = [save, fail_to_save]
+        possible += [begin] if run.may_submit else []
+        possible += [answer, lose] if self.calls else []
+        possible += [end] if run.running_ids else []
+        possible += [delete] if run._to_delete else []
+        return possible
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    total=st.integers(1, 25),
+    max_active=st.integers(1, 10),
+    action=st.sampled_from(["keep", "delete_succeeded", "delete"]),
+    on_failure=st.sampled_from(["continue", "cancel_rest"]),
+    max_failures=st.integers(0, 5),
+    share_bad=st.floats(0, 1),
+)
+def test_whatever_is_cut_off_no_job_is_lost_or_doubled(
+    seed, total, max_active, action, on_failure, max_failures, share_bad
+):
+    rng = random.Random(seed)
+    rules = RunRules(max_active, max_failures, on_failure, action)
+    bad = {index for index in range(total) if rng.random() < share_bad}
+    cloud, stored = Cloud(), dict[int, str]()
+    process = Process(cloud, stored, total, rules)
+    for _ in range(20_000):
+        if process.run.is_over and not process.run.deletions_left:
+            break
+        if rng.random() < 0.02:
+            process = Process(cloud, stored, total, rules)
+        rng.choice(process.steps(bad))()
+        run = process.run
+        assert len(run.running_ids) + len(run.submitting) + run.deletions_left <= max_active
+    run = process.run
+    assert run.is_over
+    assert not run.submitting
+    assert len(cloud.by_token) == cloud.made <= total, "each job is submitted once"
+    states = [state_of(item) for item in run.items]
+    counts = run.counts
+    assert counts.ended == sum(item.state is not None for item in run.items)
+    if run.stopped is None:
+        assert states == ["FAILED" if index in bad else "SUCCEED" for index in range(total)]
+    else:
+        assert on_failure == "cancel_rest"
+        assert counts.failed > max_failures
+        assert set(states) <= {"FAILED", "SUCCEED", "NOT_SUBMITTED"}
+    kept = {item.job_id for item in run.items if item.state is not None and item.state not in rules.deleted_states}
+    # What the run was not to submit any more may have been submitted right before a process was cut off.
+    left = {cloud.by_token.get((index, 1)) for index, item in enumerate(run.items) if state_of(item) == "NOT_SUBMITTED"}
+    assert kept == set(cloud.jobs) - left
+
+
+def test_a_job_that_may_be_an_earlier_try_s_is_submitted_anew_when_it_has_failed():
+    run = JobsRun([Item(earlier=2), Item(3)], RunRules())
+    assert (run.take_next(), run.take_next()) == (0, 1)
+    for number in (1, 2):
+        assert run.on_submitted(0, f"job-{number}")
+        run.on_outcome(f"job-{number}", "FAILED")
+        assert run.items[0] == Item(number + 1, earlier=2)
+        assert run.take_next() == 0
+    run.on_submitted(0, "job-3")
+    run.on_outcome("job-3", "FAILED")
+    assert run.items[0].state == "FAILED"
+
+
+def test_two_jobs_with_one_id_are_an_error_of_the_second():
+    run = JobsRun([Item(), Item()], RunRules())
+    run.take_next()
+    run.take_next()
+    assert run.on_submitted(0, "job-1")
+    assert not run.on_submitted(1, "job-1")
+    assert run.items[1].state == "REFUSED"
+    assert run.running_ids == ["job-1"]
+
+
+def test_outcomes_of_jobs_that_nobody_waits_for_change_nothing():
+    run = JobsRun([Item(1, "job-1", "SUCCEED")], RunRules())
+    run.on_outcome("job-1", "FAILED")
+    run.on_outcome("job-2", "FAILED")
+    assert run.counts.failed == 0
+    assert run.is_over
+
+
+def test_a_job_that_cannot_be_deleted_is_kept():
+    run = JobsRun([Item(1, "job-1", "SUCCEED")], RunRules(on_finish_action="delete"))
+    index = run.take_deletable()
+    assert index == 0
+    run.put_back_deletable(0)
+    assert run.take_deletable() == 0
+    run.keep(0)
+    assert run.deletions_left == 0
