@@ -26,6 +26,7 @@ SLOW_FILES = {
     "chaos/test_chaos.py": "jobs, faults and kills in real time, in processes of their own",
     "chaos/test_strange_answers.py": "thousands of answers",
     "cli/test_common.py": "many processes, each of which imports Airflow",
+    "dispatch/many/test_account_limits.py": "thousands of jobs at the pace of an account, in real time",
     "triggers/test_keys.py": "keys that expire in real time",
 }
 SLOW_FIXTURES = {"dag_run": "a run of real Airflow"}
