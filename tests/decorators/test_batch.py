@@ -11,7 +11,7 @@ from airflow.sdk import DAG
 from support.airflow_names import TaskDeferred
 from support.tasks import StateStore, TaskInstance, first_event
 
-from airflow_batch_events.decorators.batch import BatchJobDecoratedOperator, batch_job_task
+from airflow_batch_events.decorators.batch import BatchJobDecoratedOperator, batch_job_task, batch_jobs_task
 from airflow_batch_events.events.job_builder import build_job
 from airflow_batch_events.exceptions import BatchJobFailedError, ParameterError, SubmissionChangedError
 from airflow_batch_events.operators.batch import BatchSubmitJobOperator
@@ -177,3 +177,33 @@ def test_a_job_field_rendered_to_nothing_is_an_error(context):
         )
     with pytest.raises(ParameterError, match=r"job\['Priority'\] was given, and was rendered to nothing"):
         task.execute({**context, "params": {"none": None}})
+
+
+def test_a_function_may_return_many_jobs(cloud, context):
+    @batch_jobs_task(placement=PLACEMENT, topic_name="events", queue_name="waits", max_active=3)
+    def parts(count: int):
+        return [echo(f"{{{{ run_id }}}}-{number}") for number in range(count)]
+
+    task = parts(4).operator
+    assert task.custom_operator_name == "@task.batch_jobs"
+    with pytest.raises(TaskDeferred) as deferral:
+        run(task, context)
+    assert [job["JobName"] for job in task.jobs] == [f"{context['run_id']}-{number}" for number in range(4)]
+    payload = asyncio.run(first_event(deferral.value.trigger))
+    resumed = parts.override(task_id="again")(4).operator.execute_complete(context, event=payload)
+    assert [outcome["state"] for outcome in resumed] == ["SUCCEED"] * 4
+
+
+@pytest.mark.parametrize("returned", [None, {"Tasks": []}, "jobs"])
+def test_a_function_that_returns_no_list_is_refused(cloud, context, returned):
+    @batch_jobs_task(placement=PLACEMENT)
+    def parts():
+        return returned
+
+    with pytest.raises(TypeError, match="parts has to return a list of the API's Job objects"):
+        run(parts().operator, context)
+
+
+def test_many_jobs_are_what_the_function_returns(dag):
+    with pytest.raises(TypeError, match="takes no jobs"):
+        batch_jobs_task(echo, placement=PLACEMENT, jobs=[])()

@@ -33,6 +33,7 @@ STARTED: dict[str, dict[str, Any]] = {
     "batch_compute_env": {"nodes": 1, "more_nodes": 2},
     "batch_fan_out": {"jobs": 3, "command": "sleep 1"},
     "batch_job_decorator": {"parts": 3},
+    "batch_many_jobs": {"jobs": 8},
     "batch_wait_without_worker": {"jobs": 3, "seconds": 1},
 }
 MESSAGES = {"cmq_on_message", "cmq_wait_for_message"}
@@ -68,7 +69,12 @@ def test_a_result_is_branched_on(airflow: AirflowApi, runs: dict[str, str]) -> N
 @pytest.mark.parametrize(
     ("dag_id", "task_id", "jobs"),
     # Without workers, a last job summarizes the three.
-    [("batch_fan_out", "gather", 3), ("batch_job_decorator", "report", 3), ("batch_wait_without_worker", "gather", 4)],
+    [
+        ("batch_fan_out", "gather", 3),
+        ("batch_job_decorator", "report", 3),
+        ("batch_many_jobs", "report", 8),
+        ("batch_wait_without_worker", "gather", 4),
+    ],
 )
 def test_many_jobs_are_waited_for_and_gathered(
     airflow: AirflowApi, runs: dict[str, str], dag_id: str, task_id: str, jobs: int

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a try finds of earlier ones: in the state store, in what the triggerer has left, or nowhere."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_batch_events.events.many.items import CHUNK, Item
+from airflow_batch_events.exceptions import IdentityUnknownError, SubmissionRecordError
+from airflow_batch_events.submission.identity import Identity
+from airflow_batch_events.submission.many import JOBS_KEY, handover_name
+from airflow_batch_events.waiting import many_jobs
+from airflow_batch_events.waiting.many_jobs import JobsRecord, pack_notes
+
+HERE = Identity("ap-guangzhou", "", "AKID1", "100")
+TOTAL = CHUNK + 2
+
+
+class Store(dict[str, Any]):
+    def set(self, key: str, value: Any) -> None:
+        self[key] = json.loads(json.dumps(value))
+
+
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    found: dict[str, str] = {}
+    monkeypatch.setattr(many_jobs, "handed_over", found.get)
+    monkeypatch.setattr(many_jobs, "drop_handed_over", lambda name: found.pop(name, None))
+    return found
+
+
+@pytest.fixture
+def store(variables: dict[str, str]) -> Store:
+    return Store()
+
+
+def record(store: Store | None, *, try_number: int = 1, max_tries: int = 2) -> JobsRecord:
+    ti = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1, try_number=try_number, max_tries=max_tries)
+    return JobsRecord({"ti": ti, "task_state_store": store})
+
+
+def plan(record: JobsRecord, *, identity: Identity = HERE) -> Any:
+    return record.plan("digest", TOTAL, lambda earlier: identity, on_changed="fail", were_ended=True)
+
+
+def ended() -> list[Item]:
+    return [Item(1, f"job-{n}", "FAILED" if n == CHUNK else "SUCCEED") for n in range(TOTAL)]
+
+
+def test_a_first_try_begins_with_jobs_that_are_new(store):
+    submission, items = plan(record(store))
+    assert items == [Item()] * TOTAL
+    assert (submission.generation, submission.waits) == (1, 0)
+    begun = record(store).begin(submission, items)
+    assert (begun.waits, begun.is_noted, begun.waited_under) == (1, False, 2)
+
+
+def test_what_a_wait_has_left_is_what_the_next_try_begins_with(store, variables):
+    one = record(store)
+    begun = one.begin(*plan(one))
+    variables[handover_name(one.seed(begun), 1)] = "not needed any more"
+    one.end(ended())
+    assert variables == {}
+    _, items = plan(record(store, try_number=2))
+    assert [n for n, item in enumerate(items) if item.state is None] == [CHUNK]
+    assert items[CHUNK] == Item(2)
+
+
+def test_of_a_worker_that_has_died_the_triggerer_s_notes_are_taken(store, variables):
+    one = record(store)
+    begun = one.begin(*plan(one))
+    variables[handover_name(one.seed(begun), 1)] = json.dumps(pack_notes(ended()))
+    _, items = plan(record(store, try_number=2))
+    assert items[CHUNK] == Item(2)
+    assert items[0].state == "SUCCEED"
+
+
+def test_where_no_notes_were_left_every_job_may_have_been_submitted(store):
+    one = record(store)
+    one.begin(*plan(one))
+    _, items = plan(record(store, try_number=2))
+    assert items == [Item(earlier=1)] * TOTAL
+
+
+@pytest.mark.parametrize("text", ["no JSON", "{}", '["x", "y"]', "[null, 7]"])
+def test_notes_that_cannot_be_read_end_the_try(store, variables, text):
+    one = record(store)
+    begun = one.begin(*plan(one))
+    variables[handover_name(one.seed(begun), 1)] = text
+    with pytest.raises(SubmissionRecordError, match="Nothing was submitted"):
+        plan(record(store, try_number=2))
+
+
+def test_a_task_that_was_cleared_begins_anew_under_other_tokens(store):
+    one = record(store)
+    first = one.begin(*plan(one))
+    again = record(store, try_number=2, max_tries=4)
+    second, items = plan(again)
+    assert items == [Item()] * TOTAL
+    assert one.seed(first) != again.seed(second)
+
+
+def test_a_key_of_an_unknown_account_ends_the_try(store):
+    one = record(store)
+    one.begin(*plan(one))
+    with pytest.raises(IdentityUnknownError):
+        plan(record(store, try_number=2), identity=Identity("ap-guangzhou", "", "AKID2"))
+
+
+def test_without_a_state_store_tokens_are_all_that_is_known():
+    one = record(None, try_number=3)
+    submission, items = plan(one)
+    assert items == [Item(earlier=2)] * TOTAL
+    assert one.begin(submission, items).waits == 3
+    assert not one.is_durable
+    one.end(ended())
+
+
+def test_a_store_that_does_not_take_the_end_keeps_the_triggerer_s_notes(store, variables):
+    one = record(store)
+    begun = one.begin(*plan(one))
+    variables[handover_name(one.seed(begun), 1)] = json.dumps(pack_notes(ended()))
+
+    def fail(key: str, value: Any) -> None:
+        raise ConnectionError("away")
+
+    store.set = fail  # type: ignore[method-assign]
+    one.end(ended())
+    assert len(variables) == 1
+    assert store[JOBS_KEY]["is_noted"] is False
