@@ -22,7 +22,7 @@ from typing import Any
 from airflow_batch_events.dispatch import first_contact
 from airflow_batch_events.dispatch.deadline import Deadline, WaitLimits
 from airflow_batch_events.dispatch.loops.supervision import Isolation, keep_running
-from airflow_batch_events.dispatch.many.open_wait import FIRST_POLL, OpenWait
+from airflow_batch_events.dispatch.many.open_wait import FIRST_POLL, GATHER_ALONE, GATHER_BESIDE, OpenWait
 from airflow_batch_events.dispatch.message_subscriber import MAX_OPEN, MessageSubscriber, Wants
 from airflow_batch_events.dispatch.metrics import Counts, IsolatedMetrics, Metrics
 from airflow_batch_events.dispatch.poll_schedule import PollSchedule
@@ -274,6 +274,7 @@ class Consumer:
                     self.metrics,
                     self.isolation,
                     self._subscribers,
+                    self._gather,
                 )
                 loops.append(self._keep("reader", reader.run, *first_contact.READER_ERRORS))
             try:
@@ -296,6 +297,13 @@ class Consumer:
         if self._backends is None:
             raise RuntimeError("the poller runs only while the backends are open")
         return await self._backends.describe(job_ids)
+
+    def _gather(self) -> float:
+        """Return the seconds that messages have to gather, so that calls bring many where many jobs end."""
+        if self._subscribers or not self._open_waits:
+            return 0.0
+        of_many = sum(wait.left for wait in self._open_waits)
+        return GATHER_BESIDE if len(self.registry) > of_many else GATHER_ALONE
 
     # What the reader reports.
 

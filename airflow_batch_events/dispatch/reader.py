@@ -89,6 +89,8 @@ class Reader:
     :param metrics: Where counts and measurements go.
     :param isolation: Keeps what goes wrong with one message, or in one callback, from the others.
     :param subscribers: Who sees every message; the set may change at any time.
+    :param gather: Returns the seconds that messages have to gather after a call that has brought some for us; it goes
+        by who waits at present.
     """
 
     def __init__(
@@ -102,7 +104,9 @@ class Reader:
         metrics: Metrics,
         isolation: Isolation,
         subscribers: Collection[MessageSubscriber] = (),
+        gather: Callable[[], float] = lambda: 0.0,
     ) -> None:
+        self._gather = gather
         self._metrics = metrics
         self._isolation = isolation
         self._subscribers = subscribers
@@ -121,6 +125,7 @@ class Reader:
         self._fruitless_pause = 0.0
         self._crowded_until: float | None = None
         self._is_streaming = False
+        self._has_brought = False
         self._warned_at = float("-inf")
         self._warned_of_subscribers_at = float("-inf")
 
@@ -152,7 +157,8 @@ class Reader:
 
     def _pause(self) -> float:
         # A message that had to be waited for comes alone; one that was there at once is one of a stream.
-        return self._fruitless_pause or (GATHER if self._is_streaming else 0.0)
+        pause = self._fruitless_pause or (GATHER if self._is_streaming else 0.0)
+        return max(pause, self._gather()) if self._has_brought else pause
 
     async def _poll(self) -> None:
         if not await self._receive(self._settings.poll_wait):
@@ -196,6 +202,7 @@ class Reader:
                 handled = self._handler.handle(message, is_crowded=self._fruitless.in_a_row > 0)
                 is_ours |= handled.is_ours
                 is_left |= handled.is_left
+        self._has_brought = is_ours
         is_full = len(messages) == MAX_MESSAGES
         is_fruitful = is_ours and not is_left
         # What a blocked subscriber wants comes back, and each time is nearer to the dead-letter queue: slowly, then.

@@ -206,7 +206,13 @@ class BatchSubmitJobsOperator(NotifyingOperator, PollingOperator):
             items = self._pulled_items(context)
         if items is not None:
             JobsRecord(context).end(items)
-        end = end_in(event)
+        try:
+            end = end_in(event)
+        except BatchEventsError:
+            running = sum(item.job_id is not None and item.state is None for item in items or ())
+            if running:
+                self.log.error("The task cannot wait for its jobs: %d of them run on, and a retry finds them", running)
+            raise
         if items is None:
             raise SubmissionRecordError("the triggerer has fired an end without what is known of the jobs")
         stopped = end.get("stopped")
@@ -218,7 +224,9 @@ class BatchSubmitJobsOperator(NotifyingOperator, PollingOperator):
             return super().resume_execution(next_method, next_kwargs, context)
         except (TaskDeferralError, TaskDeferralTimeout) as error:
             items = self._pulled_items(context)
-            if items is not None:
+            if items is None:
+                self.log.error("The jobs that were submitted run on: a retry finds them under their tokens")
+            else:
                 is_over = isinstance(error, TaskDeferralTimeout)
                 self._give_up(context, items, is_ended=is_over and self.cancel_on_timeout)
             raise

@@ -11,9 +11,10 @@ is about to take them.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -46,6 +47,12 @@ from airflow_batch_events.waiting.storable import fire
 
 ENDING_BOUND = 60.0
 """Seconds that ending the jobs of a killed task may take altogether; the rest goes on without its trigger."""
+
+CLIENTS = 4
+"""
+Clients that submit by turns. What a call costs grows with the connections of its client, each of which is looked at:
+with forty connections that is more than the call itself.
+"""
 
 LEAVING_BOUND = 30.0
 """Seconds that leaving the notes for a later try may take."""
@@ -140,8 +147,8 @@ class BatchJobsTrigger(StoredTrigger):
         if await is_still_deferred(self) and await pull_in_trigger(self, JOBS_KEY) in (None, self.seed):
             self.log.info("The wait goes on elsewhere: the jobs keep running")
             return
-        async with self._client() as client:
-            reports = await engine.end_all(self._api(client))
+        async with self._clients(1) as clients:
+            reports = await engine.end_all(self._api(clients))
         self.log.info("The task was ended, and with it %d jobs", len(reports))
 
     async def _finish(self) -> dict[str, Any]:
@@ -156,13 +163,13 @@ class BatchJobsTrigger(StoredTrigger):
         self._run = run = JobsRun(unpack_notes(await self._read_notes(total), total), rules)
         async with (
             queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name) as consumer,
-            self._client(clock=consumer.clock) as client,
+            self._clients(CLIENTS, clock=consumer.clock) as clients,
         ):
             self._engine = engine = JobsEngine(
                 run,
                 descriptions,
                 partial(job_token, self.text("seed")),
-                self._api(client),
+                self._api(clients),
                 consumer,
                 self._save,
                 self.log.info,
@@ -172,17 +179,22 @@ class BatchJobsTrigger(StoredTrigger):
         return {"status": "ended", "stopped": run.stopped}
 
     @asynccontextmanager
-    async def _client(self, **settings: Any) -> AsyncIterator[AsyncSdkClient]:
+    async def _clients(self, count: int, **settings: Any) -> AsyncIterator[Sequence[AsyncSdkClient]]:
         access = await aget_access(self.tencentcloud_conn_id, self.region)
-        async with AsyncSdkClient(access, timeout=call_bound.MOST, retry=NO_RETRY, **settings) as client:
-            yield client
+        async with AsyncExitStack() as stack:
+            clients = [
+                AsyncSdkClient(access, timeout=call_bound.MOST, retry=NO_RETRY, **settings) for _ in range(count)
+            ]
+            yield [await stack.enter_async_context(client) for client in clients]
 
-    def _api(self, client: AsyncSdkClient) -> ManyJobsApi:
+    def _api(self, clients: Sequence[AsyncSdkClient]) -> ManyJobsApi:
+        turns = itertools.cycle(clients)
+
         async def submit(job: Mapping[str, Any], token: str) -> str:
-            return await client.send(batch.submit_job(job, self.placement or {}, token))
+            return await next(turns).send(batch.submit_job(job, self.placement or {}, token))
 
         async def delete(job_id: str) -> None:
-            await client.send(batch.delete_job(job_id))
+            await next(turns).send(batch.delete_job(job_id))
 
         async def end(job_ids: Sequence[str]) -> Sequence[str]:
             return await end_jobs(self.tencentcloud_conn_id, self.region, job_ids)

@@ -72,6 +72,10 @@ class Cloud:
         """Count from zero."""
         self._http.delete("/requests").raise_for_status()
 
+    def add_fault(self, fault: dict[str, object]) -> None:
+        """Put a rule of the emulator's fault plan in force."""
+        self._http.post("/faults", json=fault).raise_for_status()
+
     def time(self) -> float:
         """Return the emulator's time."""
         return float(self._http.get("/clock").json()["time"])

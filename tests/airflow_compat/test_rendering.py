@@ -60,3 +60,14 @@ def test_a_mapped_instance_knows_what_it_was_expanded_with() -> None:
     assert expanded_with(instance, "one") is output
     assert expanded_with(instance, "other") is None
     assert expanded_with(alone, "one") is None
+
+
+def test_a_field_without_a_template_need_not_be_rendered() -> None:
+    class Sparing(Noting):
+        def needs_rendering(self, name: str, value: Any) -> bool:
+            return name != "one"
+
+    sparing = Sparing(task_id="t", one="{{ params.x }}", other="{{ params.x }}")
+    sparing.render_template_fields(context_of(x=7))
+    assert (sparing.one, sparing.other) == ("{{ params.x }}", "7")
+    assert sparing.noted == [{"other": "{{ params.x }}"}]

@@ -4,10 +4,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from airflow.sdk import Variable
+from support.supervisor import supervised
 from support.tasks import StateStore, TaskInstance
 
 from airflow_batch_events.airflow_compat import abilities
-from airflow_batch_events.airflow_compat.task_state import submission_store
+from airflow_batch_events.airflow_compat.task_state import (
+    drop_handed_over,
+    hand_over,
+    handed_over,
+    submission_store,
+)
 from airflow_batch_events.protocol.apis.tagged_answers import Tagged
 from airflow_batch_events.submission.record import Submission
 
@@ -62,3 +69,21 @@ def test_where_airflow_keeps_none_the_submission_is_searched(monkeypatch: pytest
 def test_without_durability_nothing_is_searched_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(abilities, "HAS_STATE_STORE", False, raising=False)
     assert submitted(durable=False) is None
+
+
+async def test_what_the_triggerer_leaves_is_read_and_deleted_on_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    supervisor = supervised(monkeypatch)
+    await hand_over("notes", "text")
+    assert supervisor.asked[0] | {"description": ""} == {
+        "type": "PutVariable",
+        "key": "notes",
+        "value": "text",
+        "description": "",
+    }
+
+    kept = {"notes": "text"}
+    monkeypatch.setattr(Variable, "get", lambda key, default: kept.get(key, default))
+    monkeypatch.setattr(Variable, "delete", kept.pop)
+    assert handed_over("notes") == "text"
+    drop_handed_over("notes")
+    assert handed_over("notes") is None

@@ -39,7 +39,8 @@ def job(name: str, command: str = "outcome=succeed") -> dict[str, Any]:
 class Runner(TaskRunner):
     """Tries of a task with its own jobs and its own run; what each submits has a name of its own."""
 
-    def __init__(self, *commands: str, **settings: Any) -> None:
+    def __init__(self, *commands: str, has_store: bool = True, **settings: Any) -> None:
+        self.has_store = has_store
         self.name = next(names)
         self.jobs = [job(f"{self.name}-{index}", command) for index, command in enumerate(commands)]
         self.settings = {"topic_name": "events", "queue_name": "waits", **settings}
@@ -52,7 +53,18 @@ class Runner(TaskRunner):
         self.ti.run_id = self.name
         self.ti.max_tries = 2
         self.ti.xcom_pull = lambda *, task_ids, key, map_indexes: self.ti.xcoms.get(key)
-        return {**super().context(), "outlet_events": getattr(self, "outlet_events", {})}
+        state = {"task_state_store": self.store if self.has_store else None}
+        return {**super().context(), **state, "outlet_events": getattr(self, "outlet_events", {})}
+
+
+class OutletEvents:
+    """The events of the outlets of a task that has one; no dictionary, because 3.1 cannot hash an asset."""
+
+    def __init__(self, event: Any) -> None:
+        self.event = event
+
+    def __getitem__(self, asset: object) -> Any:
+        return self.event
 
 
 def submitted(cloud, runner: Runner) -> list[str]:
@@ -102,8 +114,9 @@ def test_succeeded_jobs_are_deleted_and_yet_not_run_again(cloud):
 
 def test_some_failures_may_be_allowed_and_a_summary_returned(cloud):
     asset, extra = Asset("tencent-batch://ap-guangzhou/jobs/x"), {}
+    events = SimpleNamespace(extra=extra)
     runner = Runner("outcome=succeed", "outcome=failed", max_failures=0.5, result="summary", outlets=[asset])
-    runner.outlet_events = {asset: SimpleNamespace(extra=extra)}
+    runner.outlet_events = OutletEvents(events)
     summary = runner.run()
     assert (summary["total"], summary["succeeded"], summary["states"]) == (2, 1, {"FAILED": 1, "SUCCEED": 1})
     assert [failed["index"] for failed in summary["failed"]] == [1]
@@ -246,3 +259,13 @@ def test_a_wait_that_airflow_has_ended_is_gone_on_with(cloud):
 def test_deleting_with_retries_is_refused_where_nothing_is_noted():
     with pytest.raises(ParameterError, match="set retries=0"):
         Runner("outcome=succeed", on_finish_action="delete", retries=1).task()
+
+
+def test_without_a_state_store_a_retry_finds_its_jobs_by_their_tokens(cloud):
+    runner = Runner("outcome=succeed", "outcome=failed", has_store=False)
+    for _ in range(2):
+        with pytest.raises(BatchJobsFailedError, match="1 of 2 jobs succeeded"):
+            runner.run()
+    assert submitted(cloud, runner) == [f"{runner.name}-{n}" for n in (0, 1, 1)]
+    with pytest.raises(TaskDeferralTimeout):
+        runner.task().resume_execution("__fail__", {"error": "Trigger timeout"}, runner.context())

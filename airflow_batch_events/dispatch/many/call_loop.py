@@ -28,6 +28,9 @@ MOST_RATE = 2_000.0
 MAX_PAUSE = 30.0
 """Seconds for which the loop pauses at the most after calls that have failed in a row."""
 
+MADE_UP_FOR = 0.5
+"""Seconds at the most whose calls are made later, where the loop was too busy to make them."""
+
 WARN_EVERY = 60.0
 """Seconds between two warnings about calls that fail."""
 
@@ -94,6 +97,7 @@ class CallLoop(Generic[T, R]):
     async def run(self) -> None:
         """Make calls until cancelled; what is under way then is cancelled, too, and its effect is not known."""
         loop = asyncio.get_running_loop()
+        self.pause(0.0)
         try:
             while True:
                 self._woken.clear()
@@ -105,8 +109,8 @@ class CallLoop(Generic[T, R]):
                     if item is None:
                         break
                     began = loop.time()
-                    # What a busy loop has missed is made up for, but for no more than a tenth of a second.
-                    self._next_turn = max(self._next_turn, began - 0.1) + self.rate.interval
+                    # What a busy loop has missed is made up for.
+                    self._next_turn = max(self._next_turn, began - MADE_UP_FOR) + self.rate.interval
                     task = loop.create_task(self._make(item, began))
                     self._under_way.add(task)
                     task.add_done_callback(self._on_done)

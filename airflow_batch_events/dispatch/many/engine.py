@@ -32,6 +32,7 @@ from airflow_batch_events.exceptions import (
     ApiQuotaError,
     ApiRefusedError,
     ApiServerError,
+    ApiThrottledError,
     BatchEventsError,
     ConfigurationError,
     CredentialsError,
@@ -42,10 +43,10 @@ from airflow_batch_events.text import MAX_TEXT, printable
 
 log = logging.getLogger(__name__)
 
-SUBMISSIONS = 64
+SUBMISSIONS = 40
 """SubmitJob calls under way at once at the most."""
 
-DELETIONS = 32
+DELETIONS = 20
 """DeleteJob calls under way at once at the most."""
 
 QUOTA_PAUSE = 2.0
@@ -59,6 +60,12 @@ TIDY_BOUND = 120.0
 
 END_BOUND = 180.0
 """Seconds for which a run that was stopped waits for the jobs that it has ended."""
+
+FIND_TRIES = 10
+"""Times that a killed task asks for a job that may have been submitted, while the rate limit turns it away."""
+
+FIND_PAUSE = 1.5
+"""Seconds between these."""
 
 MAX_ATTEMPTS = 5
 """Times that deleting a job is tried while the API says that it is in use."""
@@ -204,12 +211,15 @@ class JobsEngine:
         return list(await self._api.end(self._run.running_ids))
 
     async def _find(self, index: int) -> None:
-        try:
-            job_id = await self._submit(index)
-        except Exception as error:  # noqa: BLE001 - it belongs to this job
-            self._say(f"jobs[{index}] may have been submitted, and was not found: {printable(error, MAX_TEXT)}")
-        else:
-            self._run.on_submitted(index, job_id)
+        for tries_left in reversed(range(FIND_TRIES)):
+            try:
+                self._run.on_submitted(index, await self._submit(index))
+                return
+            except Exception as error:  # noqa: BLE001 - it belongs to this job
+                if not isinstance(error, ApiThrottledError) or not tries_left:
+                    self._say(f"jobs[{index}] may have been submitted, and was not found: {printable(error, MAX_TEXT)}")
+                    return
+            await asyncio.sleep(FIND_PAUSE)
 
     # What is waited for.
 

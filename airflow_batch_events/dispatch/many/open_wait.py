@@ -22,6 +22,12 @@ Seconds from a job's submission to its first poll. Nothing of a new job can have
 :attr:`OpenWait.early` keeps, and polls that wait for each other share calls.
 """
 
+GATHER_ALONE = 0.5
+"""Seconds that messages have to gather while only tasks with many jobs wait: none of their jobs is in a hurry."""
+
+GATHER_BESIDE = 0.06
+"""The same while others wait, too."""
+
 MAX_EARLY = 1_000
 """Events that are remembered, the newest ones."""
 
@@ -43,6 +49,11 @@ class OpenWait(WaitGroup):
         """Events of jobs that nobody waits for, by job id."""
         self._settled: deque[JobWait] = deque()
         self._has_settled = asyncio.Event()
+
+    @property
+    def left(self) -> int:
+        """Jobs that have not ended."""
+        return len(self._jobs) - len(self._settled)
 
     def enter(self, wait: JobWait) -> None:
         """Take a further wait."""

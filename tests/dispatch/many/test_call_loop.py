@@ -36,6 +36,9 @@ class Calls:
         self.peak = max(self.peak, self.under_way)
         try:
             await asyncio.sleep(1.0)
+        except asyncio.CancelledError:
+            self.left.append(item)
+            raise
         finally:
             self.under_way -= 1
         if self.failure is not None:

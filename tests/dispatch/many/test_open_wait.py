@@ -74,7 +74,7 @@ def test_early_events_are_remembered_within_bounds(run):
             with consumer.open_wait() as wait:
                 for number in range(MAX_EARLY + 50):
                     cloud.publish(f"job-{number}")
-                await asyncio.sleep(20)
+                await asyncio.sleep(60)
                 assert len(wait.early) == MAX_EARLY
 
     run(scenario())
@@ -104,5 +104,29 @@ def test_a_queue_that_does_not_exist_fails_the_wait(run):
                     await wait.settled()
             with pytest.raises(WaitQueueNotFoundError), consumer.open_wait():
                 pass
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(("beside", "least", "most"), [(False, 4, 12), (True, 15, 45)])
+def test_messages_gather_as_long_as_nobody_else_waits(run, beside, least, most):
+    async def scenario():
+        cloud = FakeCloud({f"job-{number}": "RUNNING" for number in range(41)})
+        async with running(cloud.consumer()) as consumer:
+            other = asyncio.ensure_future(consumer.wait_for(["job-40"])) if beside else None
+            with consumer.open_wait() as wait:
+                for number in range(40):
+                    consumer.wait_also(wait, f"job-{number}")
+                await asyncio.sleep(20)
+                before, ended = len(cloud.receives), 0
+                for number in range(40):
+                    cloud.finish(f"job-{number}")
+                    await asyncio.sleep(0.05)
+                while ended < 40:
+                    ended += len(await wait.settled())
+                assert least <= len(cloud.receives) - before <= most
+            if other is not None:
+                cloud.finish("job-40")
+                await other
 
     run(scenario())
