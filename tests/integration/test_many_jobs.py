@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.sdk import SdkClient
 from devtools.airflow_stack.airflow_api import AirflowApi
@@ -23,7 +22,8 @@ JOBS = 200
 FAIL_FIRST = [3, 50, 199]
 LIMIT = 400
 
-pytestmark = pytest.mark.skipif(not abilities.HAS_STATE_STORE, reason="jobs are deleted, and the task is retried")
+# The jobs are deleted, and the task is retried.
+pytestmark = pytest.mark.needs("HAS_STATE_STORE")
 
 
 @pytest.fixture(autouse=True)

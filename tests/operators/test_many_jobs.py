@@ -255,8 +255,8 @@ def test_a_wait_that_airflow_has_ended_is_gone_on_with(cloud):
         runner.task().resume_execution("__fail__", {"error": "Trigger timeout"}, runner.context())
 
 
-@pytest.mark.skipif(abilities.HAS_STATE_STORE, reason="there a retry knows what was deleted")
-def test_deleting_with_retries_is_refused_where_nothing_is_noted():
+def test_deleting_with_retries_is_refused_where_nothing_is_noted(monkeypatch):
+    monkeypatch.setattr(abilities, "HAS_STATE_STORE", False)
     with pytest.raises(ParameterError, match="set retries=0"):
         Runner("outcome=succeed", on_finish_action="delete", retries=1).task()
 
