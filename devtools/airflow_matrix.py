@@ -53,6 +53,14 @@ FEATURES = (
         ("integration.test_endings",),
         otherwise=_on_both("works; a trigger finds out by itself, because Airflow does not tell it"),
     ),
+    Feature("A success ends in the triggerer", ("integration.test_ends",)),
+    Feature(
+        "Many jobs in one task, whoever is killed",
+        ("integration.test_many_jobs",),
+        otherwise=_on_both(
+            "works; a task that deletes its jobs has no retries, which would not know what has succeeded"
+        ),
+    ),
     Feature(
         "Watchers: every event at least once",
         ("integration.test_watchers",),
@@ -135,13 +143,18 @@ def put_in(page: str, content: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the table, and return 1 when a feature fails somewhere."""
     parser = argparse.ArgumentParser(prog="airflow_matrix", description="Write the table of Airflow versions.")
-    parser.add_argument("reports", nargs="+", metavar="VERSION=REPORT", help="a version and its JUnit report")
+    parser.add_argument(
+        "reports",
+        nargs="+",
+        metavar="VERSION=REPORT",
+        help="a version and its JUnit report; where a version has several, each adds its test files",
+    )
     parser.add_argument("--page", type=Path, default=Path("docs/compatibility.md"), help="%(default)s by default")
     args = parser.parse_args(arguments)
-    results = {}
+    results: dict[str, dict[str, Counter[str]]] = {}
     for report in args.reports:
         version, _, path = report.partition("=")
-        results[version] = read_report(Path(path).read_text())
+        results.setdefault(version, {}).update(read_report(Path(path).read_text()))
     content = table(results)
     args.page.write_text(put_in(args.page.read_text(), content))
     print(content)  # noqa: T201

@@ -60,6 +60,18 @@ def test_the_page_is_written_around_the_table(tmp_path: Path, capsys: pytest.Cap
     assert "**fails**" in capsys.readouterr().out
 
 
+def test_the_reports_of_a_version_add_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("<!-- begin: written by make test-matrix -->\n<!-- end -->\n")
+    reports = []
+    for name in ("test_main_job", "test_ends"):
+        reports.append(f"3.3={tmp_path / name}.xml")
+        case = f'<testcase classname="tests.integration.{name}" name="test_it"/>'
+        (tmp_path / f"{name}.xml").write_text(f"<testsuites><testsuite>{case}</testsuite></testsuites>")
+    assert main([*reports, "--page", str(page)]) == 0
+    assert "| Tests | 2 passed |" in page.read_text()
+
+
 def test_a_page_without_a_place_is_refused() -> None:
     with pytest.raises(ValueError, match="no place"):
         put_in("page", "table")
