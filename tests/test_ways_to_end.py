@@ -14,6 +14,7 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from airflow.sdk import BaseOperator
@@ -65,9 +66,11 @@ class Attempt:
         self.error: str | None = None
         self.began = datetime.now(timezone.utc)
         self._store: dict[str, Any] = {}
+        # Of another run, the token would bring back the job of an attempt before.
+        self._run_id = uuid4().hex
 
     def context(self) -> Any:
-        ti = SimpleNamespace(dag_id="d", task_id="t", run_id=f"r{id(self)}", map_index=-1, try_number=1, max_tries=0)
+        ti = SimpleNamespace(dag_id="d", task_id="t", run_id=self._run_id, map_index=-1, try_number=1, max_tries=0)
         ti.xcom_push = lambda *, key, value: None
         ti.get_first_reschedule_date = lambda context: self.began
         store = SimpleNamespace(get=self._store.get, set=self._store.__setitem__, pop=self._store.pop)
