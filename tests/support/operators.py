@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from typing import Any
+from typing import Any, get_origin
 
 from airflow.sdk import BaseOperator
 
@@ -40,7 +40,11 @@ def public_operators() -> list[type[BaseOperator]]:
         item: None
         for module in modules
         for item in vars(importlib.import_module(module)).values()
-        if isinstance(item, type) and issubclass(item, BaseOperator) and "execute" in vars(item)
+        # Python 3.10 takes the name of a generic type for a class.
+        if isinstance(item, type)
+        and get_origin(item) is None
+        and issubclass(item, BaseOperator)
+        and "execute" in vars(item)
     }
     return [item for item in found if item.__module__.startswith("airflow_batch_")]
 
