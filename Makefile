@@ -55,8 +55,9 @@ test-matrix: ## Run them on each version, and write the table of docs/compatibil
 	@for version in 3.1 3.2 3.3 newest; do $(MAKE) --no-print-directory test-airflow AIRFLOW=$$version || true; done
 	@.venv/bin/python -m devtools.airflow_matrix $(foreach v,3.1 3.2 3.3,$(v)=.test-output/airflow-$(v).xml)
 
-test-fast: $(READY) ## Run the tests that start no Airflow and are not slow: under two minutes.
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not integration and not slow' $(ARGS)
+# More processes than cores, because these tests mostly wait.
+test-fast: $(READY) ## Run the tests that start no Airflow and are not slow: about three minutes.
+	@$(BIN)/python -m pytest -n 6 --dist loadgroup -m 'not integration and not slow' $(ARGS)
 
 check: $(READY) ## Lint, format and types; changes nothing.
 	@$(BIN)/ruff check .
