@@ -23,7 +23,38 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
 
 
-class BatchJobDecoratedOperator(DecoratedOperator, BatchSubmitJobOperator):
+class _DescribedOperator(DecoratedOperator):
+    """An operator that takes one of its parameters from the decorated function."""
+
+    custom_operator_name: str
+    described: ClassVar[str]
+    """The parameter."""
+    undescribed: ClassVar[type]
+    """The type of what it is until the function has run; nothing is in it."""
+
+    # What the function returns is known only when it has run, and the task's page is to show it.
+    overwrite_rtif_after_execution = True
+
+    def __init__(
+        self,
+        *,
+        python_callable: Callable[..., Any],
+        op_args: Collection[Any] | None = None,
+        op_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if self.described in kwargs:
+            raise TypeError(f"{self.custom_operator_name} takes no {self.described}: the decorated function returns it")
+        kwargs[self.described] = self.undescribed()
+        super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, **kwargs)
+
+    def call_function(self, context: Context) -> Any:
+        """Return what the function returns."""
+        arguments = keyword_arguments(self, {**context, **self.op_kwargs})
+        return self.python_callable(*self.op_args, **arguments)
+
+
+class BatchJobDecoratedOperator(_DescribedOperator, BatchSubmitJobOperator):
     """
     Submit the job that a function describes, and wait for it as :class:`BatchSubmitJobOperator` does.
 
@@ -41,20 +72,7 @@ class BatchJobDecoratedOperator(DecoratedOperator, BatchSubmitJobOperator):
         **BatchSubmitJobOperator.template_fields_renderers,
     }
     custom_operator_name = "@task.batch_job"
-    # The description is known only when the function has run, and the task's page is to show it.
-    overwrite_rtif_after_execution = True
-
-    def __init__(
-        self,
-        *,
-        python_callable: Callable[..., Any],
-        op_args: Collection[Any] | None = None,
-        op_kwargs: Mapping[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        if "job" in kwargs:
-            raise TypeError("@task.batch_job takes no job: the decorated function returns it")
-        super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, job={}, **kwargs)
+    described, undescribed = "job", dict
 
     def execute(self, context: Context) -> Any:
         """
@@ -62,8 +80,7 @@ class BatchJobDecoratedOperator(DecoratedOperator, BatchSubmitJobOperator):
 
         :raises TypeError: When the function returns something else than a job.
         """
-        arguments = keyword_arguments(self, {**context, **self.op_kwargs})
-        job = self.python_callable(*self.op_args, **arguments)
+        job = self.call_function(context)
         if not isinstance(job, Mapping) or not job.get("Tasks"):
             raise TypeError(
                 f"{self.python_callable.__name__} has to return the API's Job object, a dictionary with Tasks (or what "
@@ -92,7 +109,7 @@ def batch_job_task(python_callable: Callable[..., Any] | None = None, **kwargs: 
     )
 
 
-class BatchJobsDecoratedOperator(DecoratedOperator, BatchSubmitJobsOperator):
+class BatchJobsDecoratedOperator(_DescribedOperator, BatchSubmitJobsOperator):
     """
     Submit the jobs that a function describes, and wait for them as :class:`BatchSubmitJobsOperator` does.
 
@@ -110,19 +127,7 @@ class BatchJobsDecoratedOperator(DecoratedOperator, BatchSubmitJobsOperator):
         **BatchSubmitJobsOperator.template_fields_renderers,
     }
     custom_operator_name = "@task.batch_jobs"
-    overwrite_rtif_after_execution = True
-
-    def __init__(
-        self,
-        *,
-        python_callable: Callable[..., Any],
-        op_args: Collection[Any] | None = None,
-        op_kwargs: Mapping[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        if "jobs" in kwargs:
-            raise TypeError("@task.batch_jobs takes no jobs: the decorated function returns them")
-        super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, jobs=[], **kwargs)
+    described, undescribed = "jobs", list
 
     def execute(self, context: Context) -> Any:
         """
@@ -130,8 +135,7 @@ class BatchJobsDecoratedOperator(DecoratedOperator, BatchSubmitJobsOperator):
 
         :raises TypeError: When the function returns something else than a list.
         """
-        arguments = keyword_arguments(self, {**context, **self.op_kwargs})
-        jobs = self.python_callable(*self.op_args, **arguments)
+        jobs = self.call_function(context)
         if not is_list(jobs):
             raise TypeError(
                 f"{self.python_callable.__name__} has to return a list of the API's Job objects, of what build_job "
