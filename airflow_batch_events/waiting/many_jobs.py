@@ -68,11 +68,6 @@ class JobsRecord:
         self._store = context.get("task_state_store")
         self._ends_when_cleared = ends_when_cleared
 
-    @property
-    def is_durable(self) -> bool:
-        """Whether anything is remembered between tries but by the tokens of jobs."""
-        return self._store is not None
-
     def seed(self, record: JobsSubmission) -> str:
         """Return what the tokens of the jobs are made from."""
         ti = self._ti
