@@ -11,8 +11,9 @@ Sources: API pages 599/15907, 599/15891 (EventConfig), guide 599/17924.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from enum import Enum
+from typing import Literal
 
 from airflow_batch_events.events.values import is_list, items_of, kind_of, unfold
 from airflow_batch_events.exceptions import ParameterError
@@ -91,6 +92,16 @@ TaskState = JobState
 """Tasks and task instances share the job's state names."""
 
 SETTLED_STATES = frozenset({JobState.SUCCEED, JobState.FAILED, JobState.FAILED_INTERRUPTED})
+
+OnFinishAction = Literal["keep", "delete_succeeded", "delete"]
+"""What becomes of a job that has ended."""
+
+DELETED_STATES: Mapping[OnFinishAction, frozenset[str]] = {
+    "keep": frozenset(),
+    "delete_succeeded": frozenset({JobState.SUCCEED.value}),
+    "delete": frozenset({JobState.SUCCEED.value, JobState.FAILED.value}),
+}
+"""The states in which a job is deleted, by what is to become of it."""
 
 SETTLING_EVENTS = {
     EventName.JOB_SUCCEED: JobState.SUCCEED,

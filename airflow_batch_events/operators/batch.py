@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_batch_events.airflow_compat.exceptions import (
     AirflowSkipException,
@@ -20,7 +20,7 @@ from airflow_batch_events.airflow_compat.exceptions import (
     TaskDeferralTimeout,
 )
 from airflow_batch_events.airflow_compat.task_state import submission_store
-from airflow_batch_events.events.catalog import JOB_EVENTS, JobState
+from airflow_batch_events.events.catalog import DELETED_STATES, JOB_EVENTS, OnFinishAction
 from airflow_batch_events.events.notifications import DEFAULT_JOB_EVENTS
 from airflow_batch_events.events.outcome import NOT_STARTED, TIMEOUT, EndedBy, Outcome, OutcomeDict
 from airflow_batch_events.events.values import is_list
@@ -56,8 +56,6 @@ __all__ = [
     "BatchSubmitJobsOperator",
     "BatchTerminateJobOperator",
 ]
-
-OnFinishAction = Literal["keep", "delete_succeeded", "delete"]
 
 TIMED_OUT = "the task's execution_timeout passed before the job ended"
 
@@ -297,10 +295,7 @@ class BatchSubmitJobOperator(NotifyingOperator, JobWaitOperator, PollingOperator
             self.log.warning("Cannot read the output of job %s: %s", job_id, error)
 
     def _tidy_up(self, context: Context, outcome: Outcome) -> None:
-        to_delete = {"keep": (), "delete_succeeded": (JobState.SUCCEED.value,)}.get(
-            self.on_finish_action, (JobState.SUCCEED.value, JobState.FAILED.value)
-        )
-        if outcome.state not in to_delete:
+        if outcome.state not in DELETED_STATES[self.on_finish_action]:
             return
         store = self._store(context)
         try:

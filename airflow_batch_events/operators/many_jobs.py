@@ -20,13 +20,12 @@ from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.airflow_compat.deferral import handover_seconds
 from airflow_batch_events.airflow_compat.exceptions import TaskDeferralError, TaskDeferralTimeout
 from airflow_batch_events.airflow_compat.operators import keep_links
-from airflow_batch_events.events.catalog import JOB_EVENTS
+from airflow_batch_events.events.catalog import JOB_EVENTS, OnFinishAction
 from airflow_batch_events.events.many.items import Item, chunks_of, pack_descriptions
 from airflow_batch_events.events.many.result import failure_text, failures_in, outcomes_of, summary_of
 from airflow_batch_events.events.many.rules import (
     DEFAULT_ACTIVE,
     OnFailure,
-    OnFinishAction,
     RunRules,
     failures_allowed,
     max_active_of,

@@ -7,22 +7,15 @@ from typing import Literal
 
 import msgspec
 
-from airflow_batch_events.events.catalog import JobState
-from airflow_batch_events.events.values import kind_of
+from airflow_batch_events.events.catalog import DELETED_STATES, OnFinishAction
+from airflow_batch_events.events.values import kind_of, whole_of
 from airflow_batch_events.exceptions import ConfigurationError, ParameterError
 from airflow_batch_events.limits import MAX_JOBS_OF_ACCOUNT
 
 OnFailure = Literal["continue", "cancel_rest"]
-OnFinishAction = Literal["keep", "delete_succeeded", "delete"]
 
 DEFAULT_ACTIVE = 900
 """Jobs that exist at once by default: an account may have 1,000, and other tasks need some, too."""
-
-_DELETED: dict[str, frozenset[str]] = {
-    "keep": frozenset(),
-    "delete_succeeded": frozenset({JobState.SUCCEED.value}),
-    "delete": frozenset({JobState.SUCCEED.value, JobState.FAILED.value}),
-}
 
 
 class RunRules(msgspec.Struct, frozen=True):
@@ -56,22 +49,16 @@ class RunRules(msgspec.Struct, frozen=True):
     @property
     def deleted_states(self) -> frozenset[str]:
         """The states of the jobs that are deleted."""
-        return _DELETED[self.on_finish_action]
+        return DELETED_STATES[self.on_finish_action]
 
 
 def max_active_of(name: str, value: object) -> int:
     """
-    Read how many jobs may exist at once.
+    Read how many jobs may exist at once; an account may have 1,000.
 
     :raises ParameterError: For anything else than a whole number from 1 to 1,000.
     """
-    number = _number(value)
-    if number is None or number != int(number) or not 1 <= number <= MAX_JOBS_OF_ACCOUNT:
-        raise ParameterError(
-            f"{name} is {_shown(value)}, must be a whole number from 1 to {MAX_JOBS_OF_ACCOUNT}, the jobs that an "
-            f"account may have"
-        )
-    return int(number)
+    return whole_of(name, value, least=1, most=MAX_JOBS_OF_ACCOUNT)
 
 
 def max_failures_of(name: str, value: object) -> int | float:
