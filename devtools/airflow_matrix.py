@@ -55,7 +55,7 @@ FEATURES = (
     ),
     Feature("A success ends in the triggerer", ("integration.test_ends",)),
     Feature(
-        "Many jobs in one task, whoever is killed",
+        "Many jobs in one task, while its processes are killed",
         ("integration.test_many_jobs",),
         otherwise=_on_both(
             "works; a task that deletes its jobs has no retries, which would not know what has succeeded"

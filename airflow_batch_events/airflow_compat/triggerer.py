@@ -3,8 +3,8 @@
 What the triggerer does to a trigger: how it makes, logs, cancels and kills it, and what its supervisor answers.
 
 The rule that must not be relaxed: nobody who asks the supervisor is cancelled meanwhile, and no other loop asks. In
-Airflow 3.1 all triggers read the answers from one stream in turn. An answer that nobody has waited for reaches whoever
-asks next, and the triggerer ends with every wait in it ("Response read out of order").
+Airflow 3.1 all triggers read the answers from one stream in turn. An answer that nobody has waited for reaches the
+trigger that asks next, and the triggerer ends with every wait in it ("Response read out of order").
 """
 
 from __future__ import annotations

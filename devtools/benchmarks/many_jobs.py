@@ -3,7 +3,7 @@
 Many jobs in one task: how fast they are submitted and have ended, and at what cost, with an account's limits and
 without.
 
-The trigger runs in a process of its own, beside the emulator's; Airflow, which takes a note of it each second and some
+The trigger runs in its own process, beside the emulator's; Airflow, which stores notes of it each second and some
 seconds at both ends, is left out.
 """
 

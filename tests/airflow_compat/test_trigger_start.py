@@ -53,7 +53,7 @@ def test_what_needs_a_worker_at_the_end_or_at_the_start_is_named() -> None:
 
 
 class OwnEnd(BatchJobSensor):
-    """Ends in a way of its own."""
+    """Ends in its own way."""
 
     def execute_complete(self, context: Any, event: object = None) -> Any:
         return super().execute_complete(context, event)

@@ -64,7 +64,7 @@ def jobs_left(emulator: CloudAddress, name: str) -> dict[str, str]:
     return found
 
 
-def test_no_job_is_lost_or_doubled_whoever_is_killed(
+def test_no_job_is_lost_or_doubled_by_a_kill(
     airflow: AirflowApi, stack: AirflowStack, emulator: CloudAddress, tmp_path: Path
 ) -> None:
     run_id = begin(airflow, tmp_path, fail_first=FAIL_FIRST, worker_dies=CAN_RETRY)

@@ -37,7 +37,7 @@ def job(name: str, command: str = "outcome=succeed") -> dict[str, Any]:
 
 
 class Runner(TaskRunner):
-    """Tries of a task with its own jobs and its own run; what each submits has a name of its own."""
+    """Tries of a task with its own jobs and its own run; what each submits has its own name."""
 
     def __init__(self, *commands: str, has_store: bool = True, **settings: Any) -> None:
         self.has_store = has_store

@@ -59,7 +59,7 @@ def supervisor(monkeypatch: pytest.MonkeyPatch) -> Supervisor:
 
 
 class Wait:
-    """A wait for jobs of its own, in triggerers that begin it one after the other."""
+    """A wait for its own jobs, in triggerers that begin it one after the other."""
 
     def __init__(self, *commands: str, **settings: Any) -> None:
         self.name = next(names)

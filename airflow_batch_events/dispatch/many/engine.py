@@ -3,8 +3,8 @@
 Run many jobs of one task: submit them as fast as the account allows, wait for all by event, delete and end them.
 
 What to do next is decided by :class:`~airflow_batch_events.events.many.run.JobsRun`; here the calls are made. The rules
-that must not be relaxed: nothing blocks the loop, which thousands of other waits share; and whoever is cut off at any
-moment and begins anew from what was stored submits no job twice, because each is asked for under the same token.
+that must not be relaxed: nothing blocks the loop, which thousands of other waits share; and an engine that is cut off
+at any moment and begins anew from what was stored submits no job twice, because each is asked for under the same token.
 """
 
 from __future__ import annotations

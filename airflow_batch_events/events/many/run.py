@@ -6,8 +6,8 @@ Decide what to do next about many jobs of one task; pure.
 which one may be deleted, what has to be stored, and when the run is over. It makes no call and has no clock.
 
 The rules that must not be relaxed: an outcome is stored before its job is deleted, because the client token of a job
-that is gone would submit it a second time; a job is submitted under a number of its own until its outcome is known, so
-that whoever begins anew asks for the same job; and one that may have been submitted is asked for until its id is known,
+that is gone would submit it a second time; a job keeps its submission number until its outcome is known, so that a
+process that begins anew asks for the same job; and one that may have been submitted is asked for until its id is known,
 also by a run that was stopped. Only what a process has submitted in the second before it was killed, and what the next
 one is not to submit any more, runs on to its end.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A task that waits for the ends of two jobs on a queue of its own."""
+"""A task that waits for the ends of two jobs on its own queue."""
 
 from __future__ import annotations
 
