@@ -10,9 +10,14 @@ from pathlib import Path
 import pytest
 from helpers.emulator_process import Process
 from helpers.signed_client import SignedClient
+from hypothesis import HealthCheck, settings
 
 from tencent_batch_emulator.emulator import Emulator
 from tencent_batch_emulator.services.batch.settings import Delays
+
+# Hypothesis measures how long an example takes, which on a busy machine says nothing about the code.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 def pytest_configure() -> None:

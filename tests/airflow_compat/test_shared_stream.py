@@ -62,7 +62,7 @@ async def test_two_answers_say_that_events_are_stored(monkeypatch: pytest.Monkey
     await asyncio.sleep(0.05)
     assert not waiting.done()
     supervisor.may_answer.set()
-    await asyncio.wait_for(waiting, 10)
+    await asyncio.wait_for(waiting, 60)
     assert [question.value for question in supervisor.questions] == ["", ""]
 
 

@@ -240,11 +240,11 @@ class Schedule(RuleBasedStateMachine):
 
 
 TestAnyOrderOfFacts = Schedule.TestCase
-TestAnyOrderOfFacts.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAnyOrderOfFacts.settings = settings(max_examples=60, stateful_step_count=40)
 
 
 @given(jobs=st.integers(1, 1000), asked_for=st.floats(1.0, 3600.0), seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_no_interval_is_longer_than_its_two_limits(jobs, asked_for, seed):
     limit = min(asked_for, CALL_INTERVAL * math.ceil(jobs / MAX_IDS))
     seconds = next_after(schedule_of(jobs, seed=seed), asked_for=asked_for)

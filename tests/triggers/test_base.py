@@ -57,7 +57,7 @@ def made(cls: Any, kwargs: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize("cls", CLASSES)
 @given(data=st.data())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_whatever_was_stored_makes_a_trigger(cls: Any, data: st.DataObject) -> None:
     names = st.sampled_from([*as_names(cls), "later", "self", "args"])
     kwargs = data.draw(st.dictionaries(names, JSON))

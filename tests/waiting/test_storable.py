@@ -63,7 +63,8 @@ def carry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Carry]:
         connection.close()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.slow(reason="what is largest, many times")
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=VALUES)
 def test_what_is_storable_comes_through_unchanged(carry: Carry, value: Any) -> None:
     try:
@@ -156,6 +157,7 @@ def test_a_value_that_contains_itself_is_refused() -> None:
         storable(endless)
 
 
+@pytest.mark.slow(reason="values of the largest size")
 def test_the_largest_and_the_deepest_come_through(carry: Carry) -> None:
     for value in (nested(MAX_DEPTH), "\x01" * (MAX_SIZE - 8), {"k" * MAX_KEY: 1}):
         made = storable(value)

@@ -49,7 +49,7 @@ def sign_tc3(
     return f"TC3-HMAC-SHA256 Credential={secret_id}/{scope}, SignedHeaders={names}, Signature={key.hex()}"
 
 
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait for something that happens on the other side of a connection."""
     for _ in range(int(seconds * 100)):
         if condition():

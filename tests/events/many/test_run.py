@@ -96,7 +96,7 @@ class Process:
         return possible
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32),
     total=st.integers(1, 25),

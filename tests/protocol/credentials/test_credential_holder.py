@@ -94,11 +94,11 @@ async def test_a_client_takes_the_new_key_when_the_old_one_is_refused(
 
 async def test_a_long_poll_under_way_is_not_cut_by_an_exchange(emulator: Emulator, connection: Connection) -> None:
     async with CmqClient(connection.renew(None), retries=0) as queue:
-        poll = asyncio.ensure_future(queue.receive("q", wait_seconds=3))
+        poll = asyncio.ensure_future(queue.receive("q", wait_seconds=20))
         await asyncio.sleep(0.2)
         rotate(emulator, connection)
         await queue.send("q", "arrives")
-        [message] = await asyncio.wait_for(poll, 2)
+        [message] = await asyncio.wait_for(poll, 60)
         assert message.body == "arrives"
         assert await queue.delete("q", [message.receipt_handle]) == []
 

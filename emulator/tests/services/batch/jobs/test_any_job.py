@@ -91,7 +91,7 @@ interventions = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(jobs(), st.integers(1, 3), interventions)
 def test_every_job_ends_and_its_last_events_say_how(
     described: dict[str, Any], max_parallel: int, interventions: list[Intervention]
@@ -106,7 +106,7 @@ def test_every_job_ends_and_its_last_events_say_how(
     assert told == {one["TaskName"]: one["TaskState"] for one in shown["TaskSet"]}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(jobs(), st.integers(1, 3))
 def test_an_undisturbed_job_ends_once_within_its_retries(described: dict[str, Any], max_parallel: int) -> None:
     _, events = asyncio.run(live(described, max_parallel, []))

@@ -15,7 +15,7 @@ import pytest
 
 from tencent_batch_emulator.services.batch.runners import keeper
 
-LIMIT = 10.0
+LIMIT = 60.0
 PYTHON = sys.executable
 
 # A daemon as books describe it: a session of its own, two forks, no terminal, no open file, nothing of its environment.

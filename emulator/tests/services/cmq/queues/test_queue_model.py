@@ -205,5 +205,5 @@ class QueueMachine(RuleBasedStateMachine):
         assert len({receipt.handle for receipt in receipts}) == len(receipts)
 
 
-QueueMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+QueueMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=30)
 TestQueueAgainstItsModel = QueueMachine.TestCase
