@@ -25,6 +25,9 @@ ARGS ?=
 # make demo KEEP=1 leaves the UI up; KEEP=0 and KEEP= do not.
 KEEP ?=
 
+# Hundreds of Python processes start here, and each would compile what it imports, and each test's assertions.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test test-fast test-airflow test-matrix check bench chaos tccli constraints clean
 
 help: ## Say what the targets do.
@@ -34,9 +37,9 @@ help: ## Say what the targets do.
 demo: $(READY) ## See it work: a local cloud, a real Airflow, five DAG runs. KEEP=1 leaves the UI up.
 	@$(BIN)/python -m devtools.demo $(if $(filter-out 0 no false,$(KEEP)),--keep) $(ARGS)
 
-# Two processes: one for the tests on real Airflow, which mostly wait, one for the others. ARGS="-n 0 -s" shows output.
+# Three processes: two for the tests on real Airflow, which mostly wait, one for the others. ARGS="-n 0 -s" shows output.
 test: $(READY) ## Run all tests, those on real Airflow and PostgreSQL included.
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
 
 # What differs between versions of Airflow: our Airflow surface, and real Airflow.
 SURFACE := tests/airflow_compat tests/assets tests/decorators tests/hooks tests/links tests/operators tests/protocol \
@@ -56,7 +59,7 @@ test-matrix: ## Run them on each version, and write the table of docs/compatibil
 	@.venv/bin/python -m devtools.airflow_matrix $(foreach v,3.1 3.2 3.3,$(v)=.test-output/airflow-$(v).xml)
 
 # More processes than cores, because these tests mostly wait.
-test-fast: $(READY) ## Run the tests that start no Airflow and are not slow: about three minutes.
+test-fast: $(READY) ## Run the tests that start no Airflow and are not slow: under two minutes.
 	@$(BIN)/python -m pytest -n 6 --dist loadgroup -m 'not integration and not slow' $(ARGS)
 
 check: $(READY) ## Lint, format and types; changes nothing.

@@ -30,6 +30,16 @@ SETTINGS = {
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "6",
 }
 
+# Tests of a group share one Airflow and run in one process, one after the other. They mostly wait, so there are two
+# such groups, of about the same length; the demo brings its own Airflow.
+GROUPS = {
+    "test_demo.py": "demo",
+    "test_endings.py": "second airflow",
+    "test_exactly_once.py": "second airflow",
+    "test_main_job.py": "second airflow",
+    "test_watchers.py": "second airflow",
+}
+
 MakeStack = Callable[..., AirflowStack]
 
 
@@ -37,8 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.integration)
-            # One process for all that share one Airflow; the demo brings its own.
-            item.add_marker(pytest.mark.xdist_group("demo" if item.path.name == "test_demo.py" else "airflow"))
+            item.add_marker(pytest.mark.xdist_group(GROUPS.get(item.path.name, "airflow")))
 
 
 @pytest.hookimpl(hookwrapper=True)
