@@ -11,6 +11,7 @@ from types import FrameType
 from typing import NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 from support.emulator_helpers import address_of
 
 from airflow_batch_events.airflow_compat import abilities
@@ -19,15 +20,30 @@ from airflow_batch_events.protocol.sdk import SdkClient
 from tencent_batch_emulator.services.batch.settings import Delays
 from tencent_batch_emulator.testing import RunningEmulator, start_emulator
 
+# Hypothesis measures how long an example takes, which on a busy machine says nothing about the code.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
+
 HERE = Path(__file__).parent
 
 # What 'make test-fast' leaves out, and why it cannot be made fast: files, and whatever uses a fixture.
 SLOW_FILES = {
-    "chaos/test_chaos.py": "jobs, faults and kills in real time, in processes of their own",
-    "chaos/test_strange_answers.py": "thousands of answers",
-    "cli/test_common.py": "many processes, each of which imports Airflow",
-    "dispatch/many/test_account_limits.py": "thousands of jobs at the pace of an account, in real time",
-    "triggers/test_keys.py": "keys that expire in real time",
+    "emulator/tests/test_odd_inputs.py": "hundreds of strange requests to every action",
+    "tests/chaos/test_chaos.py": "jobs, faults and kills in real time, in processes of their own",
+    "tests/chaos/test_strange_answers.py": "thousands of answers",
+    "tests/cli/test_common.py": "many processes, each of which imports Airflow",
+    "tests/devtools/airflow_stack/test_session_guard.py": "processes that start and end",
+    "tests/devtools/test_emulator_process.py": "emulators in processes of their own",
+    "tests/dispatch/many/test_account_limits.py": "thousands of jobs at the pace of an account, in real time",
+    "tests/test_packaging.py": "wheels are built",
+    "tests/test_ways_to_end.py": "each end of each operator and sensor, by each way, in real time",
+    "tests/triggers/test_clocks.py": "deadlines by two clocks, in real time",
+    "tests/triggers/test_keys.py": "keys that expire in real time",
+    "tests/triggers/test_many_jobs.py": "triggerers that die and go on, in real time",
+    "tests/triggers/test_poison_messages.py": "messages that come back, in real time",
+    "tests/triggers/test_shared_stream.py": "messages that come back, in real time",
+    "tests/triggers/test_without_stream.py": "messages that come back, in real time",
+    "tests/waiting/test_airflow_metrics.py": "jobs that run in real time",
 }
 SLOW_FIXTURES = {"dag_run": "a run of real Airflow"}
 
@@ -58,7 +74,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
         kept = set(items) - set(left_out)
         items[:] = [item for item in items if item in kept]
-    files = {HERE / name: reason for name, reason in SLOW_FILES.items()}
+    files = {HERE.parent / name: reason for name, reason in SLOW_FILES.items()}
     assert not [path for path in files if not path.exists()], "a slow file is called something else now"
     for item in items:
         fixtures = SLOW_FIXTURES.keys() & set(getattr(item, "fixturenames", ()))

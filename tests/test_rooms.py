@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
 import os
@@ -20,6 +21,9 @@ import airflow_batch_events
 import tencent_batch_emulator
 
 PACKAGE = Path(airflow_batch_events.__file__).parent
+# One process reads all modules, once.
+pytestmark = pytest.mark.xdist_group("rooms")
+
 NAME = PACKAGE.name
 EMULATOR = Path(tencent_batch_emulator.__file__).parent
 
@@ -56,6 +60,7 @@ WITHOUT_AIRFLOW = (
 )
 
 
+@functools.cache
 def imports_of(path: Path) -> set[str]:
     """Return every module that the file imports anywhere, also inside functions and for type checking."""
     found: set[str] = set()
