@@ -63,7 +63,9 @@ class AirflowApi:
     def __init__(self, address: str) -> None:
         self.address = address
         # trust_env: a proxy that is set for the outside world must not get calls to this machine.
-        self._client = httpx.Client(base_url=f"{address}/api/v2", timeout=30, trust_env=False, auth=TokenAuth(address))
+        self._client = httpx.Client(
+            base_url=f"{address}/api/v2", timeout=LIMIT, trust_env=False, auth=TokenAuth(address)
+        )
 
     def __enter__(self) -> AirflowApi:
         return self

@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 
 from devtools.emulator_process import CloudAddress
+from devtools.waits import LIMIT
 
 SETTLE = 3.0
 """Seconds from the last first poll on after which every event is news: one for its time, two for the cloud's clock."""
@@ -73,7 +74,7 @@ class JobGate:
             f"{self._cloud.endpoint}/_emulator/requests",
             params={"action": "DescribeJobs", "limit": 10_000},
             headers={"Authorization": f"Bearer {self._cloud.secret_key}"},
-            timeout=30,
+            timeout=LIMIT,
             trust_env=False,
         )
         answer.raise_for_status()

@@ -67,7 +67,7 @@ def run_process(cloud, tmp_path):
             "AIRFLOW__SECRETS__BACKEND": "noisy.Noisy",
             "PYTHONPATH": paths,
         }
-        return subprocess.run([*COMMAND, *arguments], env=env, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run([*COMMAND, *arguments], env=env, capture_output=True, text=True, timeout=600, check=False)
 
     return run
 
@@ -138,7 +138,7 @@ def test_a_bad_command_line_prints_nothing_on_stdout(run_process):
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
 def test_streams_that_the_caller_has_closed_break_nothing(cloud, closed):
     command = shlex.join([*COMMAND, "provision", "--json", "--conn-id", "nowhere"])
-    done = subprocess.run(["sh", "-c", f"{command} {closed}"], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["sh", "-c", f"{command} {closed}"], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert ">&-" in closed.removeprefix("<&- ").split() or json.loads(done.stdout)["error"] == "ConfigurationError"
@@ -148,7 +148,7 @@ def test_streams_that_the_caller_has_closed_break_nothing(cloud, closed):
 @pytest.mark.parametrize("options", ["--json", ""])
 def test_a_full_disk_leaves_no_traceback(cloud, options):
     command = f"{shlex.join([*COMMAND, 'provision', '--conn-id', 'nowhere'])} {options} >/dev/full"
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 1
     assert done.stderr.endswith("Standard output cannot be written: No space left on device\n")
     assert "OSError" not in done.stderr

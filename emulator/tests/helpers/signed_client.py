@@ -76,7 +76,7 @@ class SignedClient:
         self._now = now
         self._nonces = itertools.count(1)
         limits = httpx.Limits(max_connections=2000, max_keepalive_connections=2000)
-        self.http = httpx.AsyncClient(base_url=endpoint, trust_env=False, timeout=30, limits=limits)
+        self.http = httpx.AsyncClient(base_url=endpoint, trust_env=False, timeout=300, limits=limits)
 
     async def __aenter__(self) -> SignedClient:
         return self
