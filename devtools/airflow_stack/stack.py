@@ -265,6 +265,12 @@ def _settings(home: Path, database: str, port: int, dags: Mapping[str, Path], pa
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.25",
         # The supervisor of a task often sees only at its next heartbeat that it has ended; its slot is taken till then.
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        # On a busy machine the first request of a task took 48 s, and a task that gets no answer within Airflow's five
+        # seconds, five times, fails; so does a DAG file that is not read within 30 s.
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "300",
+        "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "300",
+        "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "300",
+        "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "300",
         # Calls to this machine must not go through a proxy that is set for the outside world.
         "NO_PROXY": f"{_HOST},localhost",
         "no_proxy": f"{_HOST},localhost",
