@@ -124,6 +124,18 @@ def has_supervisor() -> bool:
     return _supervisor() is not None
 
 
+def stores_triggers() -> bool:
+    """
+    Whether the trigger that a task defers to is stored, and its task has XComs that the trigger can reach: on a worker,
+    but not in a test of a task or a DAG, where the trigger runs in the same process and knows no task.
+
+    Source: ``sdk/execution_time/supervisor.py``, line 2042. Since: before 3.1. It can go when a trigger has its task
+    instance there, too.
+    """
+    supervisor = _supervisor()
+    return supervisor is not None and type(supervisor).__name__ != "InProcessSupervisorComms"
+
+
 def _supervisor() -> Any:
     from airflow.sdk.execution_time import task_runner
 

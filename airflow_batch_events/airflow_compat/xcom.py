@@ -107,6 +107,21 @@ def is_too_long_to_expand(value: Sized) -> bool:
     return bool(len(value) > conf.getint("core", "max_map_length"))
 
 
+def drop_xcom(ti: Any, key: str) -> None:
+    """
+    Delete an XCom of the running task, on a worker; it may not be there.
+
+    Source: ``sdk/bases/xcom.py``, ``delete``; a task instance can push and pull, but not delete. Since: before 3.1. It
+    can go when it can.
+
+    :param ti: The task instance.
+    :param key: The XCom's key.
+    :raises RuntimeError: When there is no supervisor, or it answers with an error.
+    """
+    index = -1 if ti.map_index is None else ti.map_index
+    XCom.delete(key=key, dag_id=ti.dag_id, task_id=ti.task_id, run_id=ti.run_id, map_index=index)
+
+
 def read_xcom(ti_key: TaskInstanceKey, key: str) -> Any:
     """
     Read one XCom of a task instance, in any process; None where there is none.

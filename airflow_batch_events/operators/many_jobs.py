@@ -20,6 +20,7 @@ from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.airflow_compat.deferral import handover_seconds
 from airflow_batch_events.airflow_compat.exceptions import TaskDeferralError, TaskDeferralTimeout
 from airflow_batch_events.airflow_compat.operators import keep_links
+from airflow_batch_events.airflow_compat.triggerer import stores_triggers
 from airflow_batch_events.events.catalog import JOB_EVENTS, OnFinishAction
 from airflow_batch_events.events.many.items import Item, chunks_of, pack_descriptions
 from airflow_batch_events.events.many.result import failure_text, failures_in, outcomes_of, summary_of
@@ -45,7 +46,7 @@ from airflow_batch_events.operators.base import PollingOperator
 from airflow_batch_events.operators.notifying import NOTIFYING, NotifyingOperator
 from airflow_batch_events.submission.decision import OnChangedJob, digest_of
 from airflow_batch_events.submission.many import JOBS_KEY, handover_name
-from airflow_batch_events.waiting.many_jobs import JobsRecord, pack_notes, unpack_notes
+from airflow_batch_events.waiting.many_jobs import JobsRecord, carried, unpack_notes
 from airflow_batch_events.waiting.parameters import (
     CONNECTION,
     Reader,
@@ -186,6 +187,8 @@ class BatchSubmitJobsOperator(NotifyingOperator, PollingOperator):
         )
         if not failures_in(items):
             self.log.info("All %d jobs have succeeded in an earlier try; nothing is submitted", len(items))
+            if not submission.is_noted:
+                record.end(items)
             return self._conclude(context, items, None)
         check_queue(self, reads_queue=True)
         submission = record.begin(submission, items)
@@ -193,7 +196,7 @@ class BatchSubmitJobsOperator(NotifyingOperator, PollingOperator):
         seed = record.seed(submission)
         # By it the trigger of an earlier try sees that the task does not wait for its jobs any more.
         context["ti"].xcom_push(key=JOBS_KEY, value=seed)
-        self._defer(packed, items, seed=seed, wait=submission.waits)
+        self._defer(context, packed, items, seed=seed, wait=submission.waits)
         return None
 
     def execute_complete(self, context: Context, event: object = None) -> Any:
@@ -246,7 +249,7 @@ class BatchSubmitJobsOperator(NotifyingOperator, PollingOperator):
             CmqQueueLink.persist(context, self.hook.access, self.queue_name)
         keep_links(self)
 
-    def _defer(self, packed: str, items: Sequence[Item], *, seed: str, wait: int) -> None:
+    def _defer(self, context: Context, packed: str, items: Sequence[Item], *, seed: str, wait: int) -> None:
         # The trigger's module brings the clients; a DAG file that imports an operator must not pay for them.
         from airflow_batch_events.triggers.many_jobs import BatchJobsTrigger
 
@@ -259,12 +262,13 @@ class BatchSubmitJobsOperator(NotifyingOperator, PollingOperator):
         how = "by polling the API" if self.queue_name is None else f"by event on queue {self.queue_name!r}"
         done = len(items) - len(failures_in(items))
         self.log.info("The triggerer submits %d jobs (%d are done), waiting %s", len(items) - done, done, how)
+        jobs, notes = carried(context["ti"], handover_name(seed, wait), packed, items, is_stored=stores_triggers())
         self.defer(
             trigger=BatchJobsTrigger(
-                jobs=packed,
+                jobs=jobs,
                 total=len(items),
                 placement=self.placement,
-                notes=pack_notes(items) if any(item != Item() for item in items) else None,
+                notes=notes,
                 seed=seed,
                 wait=wait,
                 rules=to_builtins(rules),

@@ -117,6 +117,11 @@ def handover_name(seed: str, wait: int) -> str:
     return f"{JOBS_KEY}_{hashlib.sha256(seed.encode()).hexdigest()[:24]}_{wait}"
 
 
+def descriptions_key(name: str) -> str:
+    """Return the key of the XCom with the descriptions, for a wait of that name whose trigger cannot carry them."""
+    return f"{name}_jobs"
+
+
 def renew(items: Iterable[Item], *, is_noted: bool, waits: int, were_ended: bool) -> list[Item]:
     """
     Return the jobs as a later try begins with them: those that have failed are submitted anew.

@@ -27,7 +27,6 @@ from airflow_batch_events.airflow_compat.task_state import hand_over
 from airflow_batch_events.airflow_compat.triggerer import calls_on_kill, finish_although_cancelled, is_still_deferred
 from airflow_batch_events.airflow_compat.xcom import pull_in_trigger, push_from_trigger
 from airflow_batch_events.dispatch.deadline import Deadline
-from airflow_batch_events.dispatch.loops import call_bound
 from airflow_batch_events.dispatch.many.engine import JobsEngine, ManyJobsApi
 from airflow_batch_events.events.many.items import chunks_of, unpack_descriptions
 from airflow_batch_events.events.many.rules import RunRules
@@ -38,7 +37,7 @@ from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.retry import NO_RETRY
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
-from airflow_batch_events.submission.many import JOBS_KEY, handover_name, job_token
+from airflow_batch_events.submission.many import JOBS_KEY, descriptions_key, handover_name, job_token
 from airflow_batch_events.triggers.base import StoredTrigger
 from airflow_batch_events.triggers.shared_stream import queue_consumer
 from airflow_batch_events.waiting.job_termination import end_jobs
@@ -54,6 +53,9 @@ Clients that submit by turns. What a call costs grows with the connections of it
 with forty connections that is more than the call itself.
 """
 
+CALL_TIMEOUT = 30.0
+"""Seconds that a call may take; the client gives up to four times as long to an API that answers slowly."""
+
 LEAVING_BOUND = 30.0
 """Seconds that leaving the notes for a later try may take."""
 
@@ -62,10 +64,11 @@ class BatchJobsTrigger(StoredTrigger):
     """
     Fire once when all the jobs have ended, or enough of them have failed, or the time is over.
 
-    :param jobs: The descriptions, packed.
+    :param jobs: The descriptions, packed; None where a worker has left them in an XCom of the task.
     :param total: How many there are.
     :param placement: The API's ``Placement`` object, for all of them.
-    :param notes: What is noted of the jobs when the wait begins, packed, chunk by chunk; nothing for jobs that are new.
+    :param notes: What is noted of the jobs when the wait begins, packed, chunk by chunk; nothing for jobs
+        that are new, and where a worker has left them in XComs.
     :param seed: What the client tokens are made from.
     :param wait: The number of this wait; what a triggerer notes has it in its name.
     :param rules: How many run at once, how many may fail, as :class:`RunRules` says it.
@@ -82,7 +85,7 @@ class BatchJobsTrigger(StoredTrigger):
 
     def __init__(
         self,
-        jobs: str = "",
+        jobs: str | None = None,
         total: int = 0,
         placement: dict[str, Any] | None = None,
         notes: list[str] | None = None,
@@ -159,7 +162,8 @@ class BatchJobsTrigger(StoredTrigger):
         interval = self.seconds("reconcile_interval")
         deadline = Deadline(self.seconds("timeout"), self.moment("deadline"))
         rules = RunRules.read(self.rules or {})
-        descriptions = await asyncio.to_thread(unpack_descriptions, self.jobs, total)
+        jobs = await self._read_jobs() if self.jobs is None else self.jobs
+        descriptions = await asyncio.to_thread(unpack_descriptions, jobs, total)
         self._run = run = JobsRun(unpack_notes(await self._read_notes(total), total), rules)
         async with (
             queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name) as consumer,
@@ -182,9 +186,7 @@ class BatchJobsTrigger(StoredTrigger):
     async def _clients(self, count: int, **settings: Any) -> AsyncIterator[Sequence[AsyncSdkClient]]:
         access = await aget_access(self.tencentcloud_conn_id, self.region)
         async with AsyncExitStack() as stack:
-            clients = [
-                AsyncSdkClient(access, timeout=call_bound.MOST, retry=NO_RETRY, **settings) for _ in range(count)
-            ]
+            clients = [AsyncSdkClient(access, timeout=CALL_TIMEOUT, retry=NO_RETRY, **settings) for _ in range(count)]
             yield [await stack.enter_async_context(client) for client in clients]
 
     def _api(self, clients: Sequence[AsyncSdkClient]) -> ManyJobsApi:
@@ -206,6 +208,9 @@ class BatchJobsTrigger(StoredTrigger):
     @property
     def _name(self) -> str:
         return handover_name(self.text("seed"), self.whole("wait", least=1))
+
+    async def _read_jobs(self) -> object:
+        return None if self.task_instance is None else await pull_in_trigger(self, descriptions_key(self._name))
 
     async def _read_notes(self, total: int) -> dict[int, object]:
         """Return the notes that the wait has begun with, and in their place those that a triggerer has made since."""

@@ -11,12 +11,14 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from airflow_batch_events.airflow_compat.task_state import drop_handed_over, handed_over
+from airflow_batch_events.airflow_compat.xcom import drop_xcom
 from airflow_batch_events.events.many.items import CHUNK, Item, chunks_of, pack_items, unpack_items
 from airflow_batch_events.exceptions import IdentityChangedError, SubmissionChangedError, SubmissionRecordError
 from airflow_batch_events.submission.decision import OnChangedJob
@@ -25,6 +27,7 @@ from airflow_batch_events.submission.many import (
     JOBS_KEY,
     JobsSubmission,
     chunk_key,
+    descriptions_key,
     handover_name,
     read_jobs_record,
     renew,
@@ -32,6 +35,12 @@ from airflow_batch_events.submission.many import (
 )
 
 log = logging.getLogger(__name__)
+
+MAX_CARRIED = 24_000
+"""
+Characters that a trigger carries itself. MySQL has 65,535 bytes for all arguments of one, encrypted, which makes them
+a third larger; what is longer goes by XCom.
+"""
 
 _WAY_OUT = "Nothing was submitted: change it back, set on_changed_job='submit', or start a new DAG run"
 
@@ -55,6 +64,27 @@ def unpack_notes(notes: Mapping[int, object], total: int) -> list[Item]:
     return items
 
 
+def carried(
+    ti: Any, name: str, descriptions: str, items: Sequence[Item], *, is_stored: bool
+) -> tuple[str | None, list[str] | None]:
+    """
+    Return what a trigger is to carry: the descriptions and the notes, or None for what it finds in XComs of its task.
+
+    :param ti: The task instance, which pushes XComs.
+    :param name: The name of the wait.
+    :param descriptions: All descriptions, packed.
+    :param items: The jobs as the wait begins with them; those that are new need no notes.
+    :param is_stored: Whether the trigger is stored, and finds XComs.
+    """
+    notes = pack_notes(items) if any(item != Item() for item in items) else None
+    if not is_stored or len(descriptions) + sum(map(len, notes or ())) <= MAX_CARRIED:
+        return descriptions, notes
+    for chunk, text in enumerate(notes or ()):
+        ti.xcom_push(key=f"{name}_{chunk}", value=text)
+    ti.xcom_push(key=descriptions_key(name), value=descriptions)
+    return None, None
+
+
 class JobsRecord:
     """
     The notes of the running task instance.
@@ -67,6 +97,7 @@ class JobsRecord:
         self._ti = context["ti"]
         self._store = context.get("task_state_store")
         self._ends_when_cleared = ends_when_cleared
+        self._last: JobsSubmission | None = None
 
     def seed(self, record: JobsSubmission) -> str:
         """Return what the tokens of the jobs are made from."""
@@ -107,7 +138,7 @@ class JobsRecord:
         if self._store is None:
             earlier = max(0, int(self._ti.try_number) - 1)
             return JobsSubmission(digest, total, waits=earlier), [Item(earlier=earlier) for _ in range(total)]
-        last = self.load()
+        last = self._last = self.load()
         if last is None:
             return JobsSubmission(digest, total, identity=identify(None)), [Item() for _ in range(total)]
         identity = identify(last.identity)
@@ -141,6 +172,9 @@ class JobsRecord:
         waited_under = self._max_tries if self._ends_when_cleared else None
         record = replace(record, waits=record.waits + 1, is_noted=False, waited_under=waited_under)
         self._save(record, items)
+        if self._last is not None and self._last.waits and not self._last.is_noted:
+            # What it has left for this try is stored now, or does not count any more.
+            self._forget_handover(self._last)
         return record
 
     def end(self, items: Sequence[Item]) -> None:
@@ -193,10 +227,12 @@ class JobsRecord:
         return unpack_notes(dict(enumerate(notes)), record.total)
 
     def _forget_handover(self, record: JobsSubmission) -> None:
-        try:
-            drop_handed_over(handover_name(self.seed(record), record.waits))
-        except Exception as error:  # noqa: BLE001 - it is not needed any more
-            log.debug("The triggerer's notes are left: %s", type(error).__name__)
+        name = handover_name(self.seed(record), record.waits)
+        for drop in (partial(drop_handed_over, name), partial(drop_xcom, self._ti, descriptions_key(name))):
+            try:
+                drop()
+            except Exception as error:  # noqa: BLE001 - it is not needed any more
+                log.debug("What was handed over is left: %s", type(error).__name__)
 
     @property
     def _max_tries(self) -> int | None:

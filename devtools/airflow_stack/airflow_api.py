@@ -105,6 +105,10 @@ class AirflowApi:
         errors = self._call("GET", "/importErrors", params={"limit": _PAGE})["import_errors"]
         return {error["filename"]: error["stack_trace"] for error in errors}
 
+    def variables(self) -> list[str]:
+        """Return the names of all variables."""
+        return [one["key"] for one in self._pages("/variables", "variables")]
+
     # -- DAGs and runs
 
     def wait_for_dag(self, dag_id: str, *, timeout: float = LIMIT) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import ErrorType
+from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import ErrorResponse, GetConnection, TaskStatesResult
+from airflow.sdk.execution_time.supervisor import InProcessSupervisorComms
 from support.supervisor import supervised
 
 from airflow_batch_events.airflow_compat import abilities
@@ -21,6 +23,7 @@ from airflow_batch_events.airflow_compat.triggerer import (
     in_own_log,
     in_thread,
     is_still_deferred,
+    stores_triggers,
     undisturbed,
     was_stored,
 )
@@ -33,6 +36,16 @@ def test_a_trigger_that_the_triggerer_has_made_has_a_number() -> None:
     written: Any = SimpleNamespace(trigger_id=None)
     assert was_stored(stored)
     assert not was_stored(written)
+
+
+def test_a_trigger_is_stored_on_a_worker_and_in_no_test_of_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(task_runner, "SUPERVISOR_COMMS", raising=False)
+    assert not stores_triggers()
+    supervised(monkeypatch)
+    assert stores_triggers()
+    in_process = InProcessSupervisorComms.__new__(InProcessSupervisorComms)
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", in_process)
+    assert not stores_triggers()
 
 
 def test_a_line_goes_to_the_log_of_whoever_made_the_function() -> None:

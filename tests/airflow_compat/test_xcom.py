@@ -5,11 +5,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import XComResult
 from airflow.sdk.execution_time.xcom import XCom
 from support.supervisor import supervised
 
 from airflow_batch_events.airflow_compat.xcom import (
+    drop_xcom,
     is_too_long_to_expand,
     map_index_of,
     pull_in_trigger,
@@ -47,6 +49,21 @@ async def test_a_trigger_pushes_where_xcoms_cannot(monkeypatch: pytest.MonkeyPat
     where = {"dag_id": "d", "task_id": "t", "run_id": "r", "map_index": 3}
     stored = XCom.serialize_value({"a": (1, 2)}, key="return_value", **where)
     assert message.items() >= {**where, "type": "SetXCom", "mapped_length": 1, "value": stored}.items()
+
+
+@pytest.mark.parametrize(("task", "index"), [(3, 3), (None, -1)])
+def test_an_xcom_of_the_running_task_is_deleted(monkeypatch: pytest.MonkeyPatch, task: int | None, index: int) -> None:
+    asked: list[Any] = []
+
+    def send(message: Any) -> Any:
+        asked.append(message)
+        return XComResult(key="large", value=None) if type(message).__name__ == "GetXCom" else None
+
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", SimpleNamespace(send=send), raising=False)
+    drop_xcom(SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=task), "large")
+    last = asked[-1].model_dump()
+    where = {"dag_id": "d", "task_id": "t", "run_id": "r", "map_index": index}
+    assert last.items() >= {**where, "type": "DeleteXCom", "key": "large"}.items()
 
 
 @pytest.mark.needs("HAS_STATE_STORE")  # The same Airflow brought XCom.aset.

@@ -16,6 +16,7 @@ from support.tasks import TaskRunner
 from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.airflow_compat.exceptions import TaskDeferralError, TaskDeferralTimeout
 from airflow_batch_events.events.job_builder import build_job
+from airflow_batch_events.events.many.items import Item
 from airflow_batch_events.exceptions import (
     BatchJobsFailedError,
     ConfigurationError,
@@ -26,7 +27,9 @@ from airflow_batch_events.exceptions import (
     WaitQueueNotFoundError,
 )
 from airflow_batch_events.operators.batch import BatchSubmitJobsOperator
-from airflow_batch_events.submission.many import JOBS_KEY
+from airflow_batch_events.submission.many import JOBS_KEY, handover_name
+from airflow_batch_events.waiting import many_jobs
+from airflow_batch_events.waiting.many_jobs import pack_notes
 
 SERVER = {"image": "img-eb30mz89", "instance_type": "S5.MEDIUM2"}
 names = (f"many-{number}" for number in itertools.count(1))
@@ -253,6 +256,21 @@ def test_a_wait_that_airflow_has_ended_is_gone_on_with(cloud):
     assert states(runner.run()) == ["SUCCEED"]
     with pytest.raises(TaskDeferralTimeout):
         runner.task().resume_execution("__fail__", {"error": "Trigger timeout"}, runner.context())
+
+
+def test_what_a_dead_worker_was_to_take_is_taken_by_the_next_try(cloud, monkeypatch):
+    runner = Runner("outcome=succeed")
+    runner.tries = 1
+    with pytest.raises(TaskDeferred) as caught:
+        runner.task().execute(runner.context())
+    name = handover_name(caught.value.trigger.seed, caught.value.trigger.wait)
+    variables = {name: json.dumps(pack_notes([Item(1, "job-d0ne", "SUCCEED")]))}
+    monkeypatch.setattr(many_jobs, "handed_over", variables.get)
+    monkeypatch.setattr(many_jobs, "drop_handed_over", variables.pop)
+    assert runner.run() == [{"job_id": "job-d0ne", "state": "SUCCEED"}]
+    assert (variables, submitted(cloud, runner)) == ({}, [])
+    # It is noted now, so that it is not lost with the variable.
+    assert runner.run() == [{"job_id": "job-d0ne", "state": "SUCCEED"}]
 
 
 def test_deleting_with_retries_is_refused_where_nothing_is_noted(monkeypatch):

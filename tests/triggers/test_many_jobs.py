@@ -16,8 +16,8 @@ from airflow.sdk.execution_time.comms import TaskStatesResult, XComResult
 from support.emulator_helpers import PLACEMENT, announced_job, first_payload
 
 from airflow_batch_events.airflow_compat import abilities
-from airflow_batch_events.events.many.items import pack_descriptions
-from airflow_batch_events.submission.many import JOBS_KEY
+from airflow_batch_events.events.many.items import Item, pack_descriptions, pack_items
+from airflow_batch_events.submission.many import JOBS_KEY, descriptions_key, handover_name
 from airflow_batch_events.triggers.many_jobs import BatchJobsTrigger
 from airflow_batch_events.waiting.many_jobs import unpack_notes
 
@@ -122,6 +122,18 @@ async def test_another_triggerer_goes_on_with_the_same_jobs(cloud, supervisor):
     assert wait.rows(cloud) == []
 
 
+async def test_what_is_too_large_to_be_carried_is_found_in_xcoms(cloud, supervisor):
+    wait = Wait("outcome=succeed", "outcome=succeed")
+    name = handover_name(wait.name, 1)
+    supervisor.xcoms[descriptions_key(name)] = wait.kwargs.pop("jobs")
+    supervisor.xcoms[f"{name}_0"] = pack_items([Item(1, "job-earlier1", "SUCCEED"), Item()])
+    payload = await first_payload(wait.trigger())
+    items = unpack_notes(dict(enumerate(payload["notes"])), 2)
+    assert [item.state for item in items] == ["SUCCEED"] * 2
+    assert items[0].job_id == "job-earlier1"
+    assert len(wait.rows(cloud)) == 1
+
+
 async def test_a_killed_wait_ends_its_jobs(cloud, supervisor):
     wait = Wait(*["outcome=hang"] * 3)
     trigger, work = await begin(cloud, wait, 3)
@@ -157,6 +169,7 @@ async def test_jobs_run_on_where_they_shall(cloud, supervisor):
     ("stored", "message"),
     [
         ({"jobs": "x"}, "packed descriptions"),
+        ({"jobs": None}, "packed descriptions"),
         ({"total": "many"}, "total is"),
         ({"placement": None}, "placement is"),
         ({"rules": {"max_active": "x"}}, "rules cannot be read"),

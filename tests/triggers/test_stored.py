@@ -26,15 +26,20 @@ from airflow_batch_events.airflow_compat.exceptions import AirflowSensorTimeout
 from airflow_batch_events.events.environment import EnvOutcome
 from airflow_batch_events.events.outcome import Outcome
 from airflow_batch_events.exceptions import BatchJobNotFoundError, BatchJobTimeoutError, ConfigurationError
+from airflow_batch_events.operators.batch import BatchSubmitJobsOperator
 from airflow_batch_events.operators.compute_env import BatchDeleteComputeEnvOperator
 from airflow_batch_events.protocol.apis import batch, tdmq
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.sensors.batch import BatchEventSensor, BatchJobSensor
+from airflow_batch_events.submission.identity import Identity
+from airflow_batch_events.submission.many import JOBS_KEY, chunk_key
+from airflow_batch_events.waiting.many_jobs import JobsRecord, unpack_notes
 from tencent_batch_emulator.emulator import Emulator
 from tencent_batch_emulator.services.batch.settings import Delays
 
 STORED = Path(__file__).parents[1] / "stored"
-VERSIONS = sorted(path.name for path in STORED.iterdir())
+VERSIONS = sorted(path.parent.name for path in STORED.glob("*/triggers.json"))
+WITH_MANY = sorted(path.parent.name for path in STORED.glob("*/many_jobs.json"))
 QUEUE = "airflow-batch-events"
 """The queue that the stored triggers name."""
 
@@ -188,6 +193,49 @@ async def test_a_stored_wait_for_an_environment_runs_to_its_right_end(
     event = await fired(remade(stored, env_id=env_id, deadline=time.time() + 600, poll_interval=0.2))
 
     assert event.payload["outcome"]["state"] == state
+
+
+@pytest.mark.parametrize("version", WITH_MANY)
+async def test_a_stored_wait_for_many_jobs_runs_to_its_right_end(cloud: Cloud, version: str) -> None:
+    trigger = remade(read(version, "many_jobs")["trigger"], deadline=time.time() + 600)
+
+    event = await fired(trigger)
+
+    assert (event.payload["status"], event.payload["stopped"]) == ("ended", None)
+    items = unpack_notes(dict(enumerate(event.payload["notes"])), 3)
+    assert [item.state for item in items] == ["SUCCEED"] * 3
+    # The first had succeeded, the second had failed once.
+    assert (items[0].job_id, items[1].number) == ("job-0lderrun", 2)
+
+
+@pytest.mark.parametrize("version", WITH_MANY)
+def test_a_stored_payload_of_many_jobs_ends_its_task_rightly(cloud_connection: None, version: str) -> None:
+    stored = read(version, "many_jobs")
+    context: Any = {"ti": SimpleNamespace(map_index=-1), "task_state_store": None, "outlet_events": {}}
+
+    def task() -> BatchSubmitJobsOperator:
+        return BatchSubmitJobsOperator(task_id="t", jobs=[], placement=PLACEMENT, max_failures=1)
+
+    outcomes = task().execute_complete(context, {**stored["payload"], "later": {"a": 1}})
+    assert [one["state"] for one in outcomes] == ["SUCCEED", "SUCCEED", "FAILED"]
+    with pytest.raises(ConfigurationError, match="no such queue"):
+        task().execute_complete(context, stored["error"])
+
+
+@pytest.mark.parametrize("version", WITH_MANY)
+def test_what_a_try_has_noted_of_many_jobs_is_gone_on_with(version: str) -> None:
+    stored = read(version, "many_jobs")
+    notes = {chunk_key(chunk): text for chunk, text in enumerate(stored["chunks"])} | {JOBS_KEY: stored["record"]}
+    ti = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1, try_number=2, max_tries=2)
+    record = JobsRecord({"ti": ti, "task_state_store": SimpleNamespace(get=notes.get)})
+    here = Identity("ap-guangzhou", "", "AKID1", "100")
+
+    digest = stored["record"]["digest"]
+    begun, items = record.plan(digest, 3, lambda earlier: here, on_changed="fail", were_ended=True)
+
+    assert (begun.generation, begun.waits) == (1, 2)
+    assert [item.state for item in items] == ["SUCCEED", "SUCCEED", None]
+    assert (items[2].number, items[2].job_id) == (2, None)
 
 
 def job_sensor(job_id: Any) -> BatchJobSensor:

@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import json
+import random
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.models.trigger import Trigger
 
-from airflow_batch_events.events.many.items import CHUNK, Item
+from airflow_batch_events.events.many.items import CHUNK, Item, pack_descriptions
 from airflow_batch_events.exceptions import IdentityUnknownError, SubmissionRecordError
 from airflow_batch_events.submission.identity import Identity
 from airflow_batch_events.submission.many import JOBS_KEY, handover_name
+from airflow_batch_events.triggers.many_jobs import BatchJobsTrigger
 from airflow_batch_events.waiting import many_jobs
-from airflow_batch_events.waiting.many_jobs import JobsRecord, pack_notes
+from airflow_batch_events.waiting.many_jobs import MAX_CARRIED, JobsRecord, carried, pack_notes
 
 HERE = Identity("ap-guangzhou", "", "AKID1", "100")
 TOTAL = CHUNK + 2
@@ -74,9 +77,14 @@ def test_of_a_worker_that_has_died_the_triggerer_s_notes_are_taken(store, variab
     one = record(store)
     begun = one.begin(*plan(one))
     variables[handover_name(one.seed(begun), 1)] = json.dumps(pack_notes(ended()))
-    _, items = plan(record(store, try_number=2))
+    again = record(store, try_number=2)
+    submission, items = plan(again)
     assert items[CHUNK] == Item(2)
     assert items[0].state == "SUCCEED"
+    # They are let go when they are stored here, and not before.
+    assert len(variables) == 1
+    again.begin(submission, items)
+    assert variables == {}
 
 
 def test_where_no_notes_were_left_every_job_may_have_been_submitted(store):
@@ -95,13 +103,16 @@ def test_notes_that_cannot_be_read_end_the_try(store, variables, text):
         plan(record(store, try_number=2))
 
 
-def test_a_task_that_was_cleared_begins_anew_under_other_tokens(store):
+def test_a_task_that_was_cleared_begins_anew_under_other_tokens(store, variables):
     one = record(store)
     first = one.begin(*plan(one))
+    variables[handover_name(one.seed(first), 1)] = json.dumps(pack_notes(ended()))
     again = record(store, try_number=2, max_tries=4)
     second, items = plan(again)
     assert items == [Item()] * TOTAL
     assert one.seed(first) != again.seed(second)
+    again.begin(second, items)
+    assert variables == {}
 
 
 def test_a_key_of_an_unknown_account_ends_the_try(store):
@@ -109,6 +120,28 @@ def test_a_key_of_an_unknown_account_ends_the_try(store):
     one.begin(*plan(one))
     with pytest.raises(IdentityUnknownError):
         plan(record(store, try_number=2), identity=Identity("ap-guangzhou", "", "AKID2"))
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+@pytest.mark.parametrize("count", [1, 10_000])
+def test_what_a_trigger_carries_fits_into_every_database(count, is_stored):
+    pushed: dict[str, str] = {}
+    ti = SimpleNamespace(xcom_push=lambda *, key, value: pushed.__setitem__(key, value))
+    jobs = pack_descriptions([{"JobName": f"part-{n}", "Tasks": [{"Seed": random.random()}]} for n in range(count)])
+    items = [Item(1, f"job-{random.randrange(10**8)}", "SUCCEED") for _ in range(count)]
+
+    descriptions, notes = carried(ti, "wait", jobs, items, is_stored=is_stored)
+
+    if count == 1 or not is_stored:
+        # A test of a task stores nothing, and has no XComs that its trigger could reach.
+        assert (descriptions, notes, pushed) == (jobs, pack_notes(items), {})
+    else:
+        assert (descriptions, notes) == (None, None)
+        assert pushed == {"wait_jobs": jobs} | {f"wait_{n}": text for n, text in enumerate(pack_notes(items))}
+    if is_stored:
+        largest = BatchJobsTrigger("x" * MAX_CARRIED if descriptions is None else descriptions, count, notes=notes)
+        # MySQL's TEXT, encrypted.
+        assert len(Trigger.from_object(largest).encrypted_kwargs) < 65_535
 
 
 def test_without_a_state_store_tokens_are_all_that_is_known():

@@ -15,7 +15,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 from airflow_batch_events.dispatch.adaptive_rate import AdaptiveRate
-from airflow_batch_events.dispatch.loops.call_bound import CallBound
 from airflow_batch_events.dispatch.metrics import Metrics
 from airflow_batch_events.exceptions import ApiThrottledError
 from airflow_batch_events.text import MAX_TEXT, printable
@@ -46,7 +45,7 @@ class CallLoop(Generic[T, R]):
     :param start_rate: Calls a second to begin with.
     :param most: Calls under way at once at the most.
     :param take: Returns the next item; None when there is none at present. Who changes that calls :meth:`wake`.
-    :param call: Makes the call of an item, once.
+    :param call: Makes the call of an item, once, within a bound of its own.
     :param on_result: Takes the answer.
     :param on_error: Takes what the call has failed with, and returns whether that is an outage, after which to pause.
     :param again: Takes an item whose call was turned away by the rate limit.
@@ -79,7 +78,6 @@ class CallLoop(Generic[T, R]):
         self._on_error = on_error
         self._again = again
         self._metrics = metrics
-        self._bound = CallBound()
         self._woken = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
         self._next_turn = float("-inf")
@@ -127,7 +125,7 @@ class CallLoop(Generic[T, R]):
     async def _make(self, item: T, began: float) -> None:
         self._metrics.count("api.calls", action=self._action)
         try:
-            result = await self._bound.call(self._call(item))
+            result = await self._call(item)
         except ApiThrottledError as error:
             self._count_error(error)
             # Calls that were under way when the first of them was turned away say nothing new.

@@ -82,7 +82,7 @@ _NEVER_TAKEN = (ApiParameterError, ApiNotFoundError, ApiRefusedError, ApiInUseEr
 @dataclass(frozen=True)
 class ManyJobsApi:
     """
-    What a run needs of the API; no call retries by itself.
+    What a run needs of the API; no call retries by itself, and each has its bound.
 
     :param submit: Submits a job with a client token, and returns its id.
     :param delete: Deletes a job.
