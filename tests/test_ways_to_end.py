@@ -26,11 +26,12 @@ from support.emulator_helpers import PLACEMENT, announced_job
 from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.airflow_compat.exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow_batch_events.events.outcome import JobWait
-from airflow_batch_events.exceptions import BatchJobFailedError, BatchJobNotFoundError
+from airflow_batch_events.exceptions import BatchJobFailedError, BatchJobNotFoundError, BatchJobsFailedError
 from airflow_batch_events.hooks.batch import BatchHook
-from airflow_batch_events.operators.batch import BatchSubmitJobOperator
+from airflow_batch_events.operators.batch import BatchSubmitJobOperator, BatchSubmitJobsOperator
 from airflow_batch_events.sensors.batch import BatchJobSensor
 from airflow_batch_events.triggers.batch import BatchJobTrigger
+from airflow_batch_events.triggers.many_jobs import BatchJobsTrigger
 from tencent_batch_emulator.faults.rules import parse_fault
 from tencent_batch_emulator.testing import RunningEmulator
 
@@ -120,6 +121,9 @@ class Attempt:
 
 async def fire(kwargs: Mapping[str, Any], attempt: Attempt) -> TriggerEvent:
     """Run a trigger in a triggerer, which stores the XComs that it pushes."""
+    if "jobs" in kwargs:
+        # It notes what becomes of its jobs with the supervisor, which tests/triggers/test_many_jobs.py plays.
+        return await first_event(BatchJobsTrigger(**{**kwargs, "hold": None}))
     trigger = BatchJobTrigger(**{**kwargs, "hold": None, "grace": 0.0})
     trigger.task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1)  # type: ignore[assignment]
 
@@ -129,11 +133,16 @@ async def fire(kwargs: Mapping[str, Any], attempt: Attempt) -> TriggerEvent:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(XCom, "aset", aset, raising=False)
-        events = trigger.run()
-        try:
-            return await asyncio.wait_for(events.__anext__(), 60)
-        finally:
-            await events.aclose()
+        return await first_event(trigger)
+
+
+async def first_event(trigger: Any) -> TriggerEvent:
+    events = trigger.run()
+    try:
+        event: TriggerEvent = await asyncio.wait_for(events.__anext__(), 60)
+        return event
+    finally:
+        await events.aclose()
 
 
 def sensor(job_id: Any, **settings: Any) -> Make:
@@ -337,3 +346,53 @@ def test_an_operator_outlives_an_outage_of_the_api(cloud: RunningEmulator, way: 
 
     assert attempt.error is None
     assert attempt.xcoms["return_value"]["state"] == "SUCCEED"
+
+
+# Name: what the jobs do, the task's settings, the states of its outcomes, the error.
+MANY_CASES: dict[str, tuple[list[str], dict[str, Any], list[str] | None, str | None]] = {
+    "all succeeded": ([GOOD, GOOD], {}, ["SUCCEED", "SUCCEED"], None),
+    "no job": ([], {}, [], None),
+    "one failed": ([GOOD, BAD], {}, None, BatchJobsFailedError.__name__),
+    "one failed, and may": ([GOOD, BAD], {"max_failures": 1}, ["SUCCEED", "FAILED"], None),
+    "one failed, and half may": ([BAD, GOOD], {"max_failures": 0.5}, ["FAILED", "SUCCEED"], None),
+    "one failed, and the rest is ended": ([BAD, ENDLESS], {"fail_fast": True}, None, BatchJobsFailedError.__name__),
+    "time is over": ([GOOD, ENDLESS], {"execution_timeout": timedelta(seconds=4)}, None, BatchJobsFailedError.__name__),
+    "deleted": ([GOOD, GOOD], {"on_finish_action": "delete_succeeded"}, ["SUCCEED", "SUCCEED"], None),
+}
+
+
+def many(scripts: Sequence[str], **settings: Any) -> Make:
+    jobs = [announced_job(f"scripted: {script}", TOPIC) for script in scripts]
+    return lambda: BatchSubmitJobsOperator(
+        task_id="t", jobs=jobs, placement=PLACEMENT, queue_name=QUEUE, poll_interval=0.2, **settings
+    )
+
+
+@pytest.mark.parametrize("case", MANY_CASES)
+@pytest.mark.usefixtures("cloud")
+def test_many_jobs_end_as_their_settings_say(case: str) -> None:
+    scripts, settings, states, error = MANY_CASES[case]
+    attempt, summed_up = (Attempt(many(scripts, **settings, **more)) for more in ({}, {"result": "summary"}))
+
+    attempt.on_worker()
+    summed_up.on_worker()
+
+    assert (attempt.error, summed_up.error) == (error, error)
+    if states is None:
+        assert attempt.xcoms == summed_up.xcoms == {}
+        return
+    outcomes, summary = attempt.xcoms["return_value"], summed_up.xcoms["return_value"]
+    assert [outcome["state"] for outcome in outcomes] == states
+    assert (summary["total"], summary["succeeded"]) == (len(states), states.count("SUCCEED"))
+    assert [one["index"] for one in summary["failed"]] == [n for n, state in enumerate(states) if state == "FAILED"]
+
+
+def test_many_jobs_outlive_an_outage_of_the_api(cloud: RunningEmulator) -> None:
+    cloud.add_fault(parse_fault(OUTAGE))
+    cloud.add_fault(parse_fault("http_500 action=SubmitJob duration=2"))
+    attempt = Attempt(many([GOOD, GOOD]))
+
+    attempt.on_worker()
+
+    assert attempt.error is None
+    assert [outcome["state"] for outcome in attempt.xcoms["return_value"]] == ["SUCCEED", "SUCCEED"]
