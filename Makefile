@@ -71,8 +71,9 @@ check: $(READY) ## Lint, format and types; changes nothing.
 bench: $(READY) ## Measure; prints one table.
 	@$(BIN)/python -m devtools.benchmarks $(ARGS)
 
-chaos: $(READY) ## The long form: a thousand jobs in each row of the chaos suite, 20,000 strange messages for a real Airflow.
-	@CHAOS=long $(BIN)/python -m pytest -s tests/chaos tests/integration/test_strange_messages.py $(ARGS)
+chaos: $(READY) ## The long form: a thousand jobs in each row of the chaos suite; for a real Airflow, 20,000 strange messages, and 25 kills of 10,000 jobs in one task.
+	@CHAOS=long $(BIN)/python -m pytest -s tests/chaos tests/integration/test_strange_messages.py \
+		tests/integration/test_many_jobs.py $(ARGS)
 
 tccli: $(READY) ## Try the vendor's command line against the emulator (350 MB, in .test-output).
 	@TCCLI=1 $(BIN)/python -m pytest emulator/tests/vendor/test_tccli.py $(ARGS)

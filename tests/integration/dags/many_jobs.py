@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many jobs in one task, each of which writes down that it has run; some fail at first, and a worker dies."""
+"""Many jobs in one task, whose worker dies at moments that are told."""
 
 from __future__ import annotations
 
 import os
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from airflow.sdk import Param, dag, task
 
@@ -16,14 +16,33 @@ from airflow_batch_events.operators.batch import BatchSubmitJobsOperator
 
 
 class DyingOperator(BatchSubmitJobsOperator):
-    """Dies once before it takes what the triggerer has fired."""
+    """Dies once at each of the moments: it begins, it defers, it is resumed, the end is noted, the end is reached."""
+
+    def execute(self, context: Any) -> Any:
+        self.params_now = context["params"]
+        self._die("begins")
+        return super().execute(context)
+
+    def defer(self, **kwargs: Any) -> NoReturn:
+        self._die("defers")
+        super().defer(**kwargs)
 
     def execute_complete(self, context: Any, event: object = None) -> Any:
-        died = Path(context["params"]["folder"]) / "worker-has-died"
-        if context["params"]["worker_dies"] and not died.exists():
+        self.params_now = context["params"]
+        self._die("is resumed")
+        return super().execute_complete(context, event)
+
+    def _conclude(self, *args: Any) -> Any:
+        self._die("has noted")
+        result = super()._conclude(*args)
+        self._die("ends")
+        return result
+
+    def _die(self, moment: str) -> None:
+        died = Path(self.params_now["folder"]) / f"died as it {moment}"
+        if moment in self.params_now["worker_dies"] and not died.exists():
             died.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().execute_complete(context, event)
 
 
 @dag(
@@ -32,27 +51,19 @@ class DyingOperator(BatchSubmitJobsOperator):
         "folder": "/nowhere",
         "name": "many",
         "jobs": Param(1, type="integer"),
-        "fail_first": Param([], type="array"),
-        "worker_dies": False,
-        "hang": False,
+        "command": "scripted: duration=1",
+        "worker_dies": Param([], type="array"),
         "topic": "batch-events",
         "queue": "airflow-batch-events",
+        "connection": "tencentcloud_default",
     },
 )
 def many_jobs() -> None:
     @task
     def describe(params: dict[str, Any]) -> list[dict[str, Any]]:
-        folder = params["folder"]
-
-        def command(number: int) -> str:
-            if params["hang"]:
-                return f"echo {number} >> {folder}/ran; sleep 600"
-            end = f"! mkdir {folder}/failed-{number} 2>/dev/null" if number in params["fail_first"] else "true"
-            return f"echo {number} >> {folder}/ran; sleep 1; {end}"
-
+        server = {"image": "img-eb30mz89", "instance_type": "S5.MEDIUM2"}
         return [
-            build_job(f"{params['name']}-{number}", command(number), image="img-eb30mz89", instance_type="S5.MEDIUM2")
-            for number in range(params["jobs"])
+            build_job(f"{params['name']}-{number}", params["command"], **server) for number in range(params["jobs"])
         ]
 
     DyingOperator(
@@ -61,10 +72,10 @@ def many_jobs() -> None:
         placement={"Zone": "ap-guangzhou-6"},
         topic_name="{{ params.topic }}",
         queue_name="{{ params.queue }}",
-        max_active=40,
+        tencentcloud_conn_id="{{ params.connection }}",
         on_finish_action="delete_succeeded",
         # Before Airflow 3.3 a retry would not know which of the deleted jobs have succeeded.
-        retries=2 if abilities.HAS_STATE_STORE else 0,
+        retries=7 if abilities.HAS_STATE_STORE else 0,
         retry_delay=1.0,
     )
 
