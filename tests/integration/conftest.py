@@ -28,8 +28,6 @@ SETTINGS = {
     "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
     "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "6",
-    # A busy machine answers later than in five seconds, after which a task would fail.
-    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
 }
 
 # Tests of a group share one Airflow and run in one process, one after the other. They mostly wait, so there are two

@@ -19,22 +19,23 @@ async def watched(callback: object) -> LoopWatch:
 
 async def test_the_callback_that_blocks_the_loop_is_named() -> None:
     def sleeper() -> None:
-        time.sleep(0.5)
+        time.sleep(1.0)
 
     watch = await watched(sleeper)
-    assert watch.longest.longest >= 0.5
+    assert watch.longest.longest >= 1.0
     assert "sleeper" in str(watch.longest)
 
 
 async def test_a_collection_is_told_apart_from_what_it_interrupts() -> None:
-    kept = [[number] for number in range(2_000_000)]
+    def collector() -> None:
+        gc.collect()
+        time.sleep(1.0)
 
-    watch = await watched(gc.collect)
-    assert len(kept) == 2_000_000
+    watch = await watched(collector)
     assert watch.collections[2] == 1
-    assert watch.longest.generation == 2
+    assert 0.0 < watch.longest.collecting < watch.longest.seconds
+    assert watch.longest.own > 0.9
     assert "garbage collection, generation 2" in str(watch.longest)
-    assert watch.longest.own < watch.longest.seconds / 2
 
 
 async def test_nothing_is_left_when_the_watch_ends() -> None:
