@@ -148,6 +148,7 @@ class Trigger:
         self.may_fire = asyncio.Event()
         self.kills = 0
         self.trouble: Exception | None = None
+        self.seconds_to_kill = 0.05
         self.task_instance: Any = None
         self.log: Any = None
         vars(self).update(settings)
@@ -158,7 +159,7 @@ class Trigger:
 
     async def on_kill(self) -> None:
         async def kill() -> None:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(self.seconds_to_kill)
             if self.trouble is not None:
                 raise self.trouble
             self.kills += 1
@@ -209,7 +210,7 @@ async def test_a_trigger_that_has_fired_is_not_killed(without_on_kill: None) -> 
 
 
 def test_a_triggerer_that_stops_kills_nothing(without_on_kill: None) -> None:
-    waiting, killed = Trigger(), Trigger()
+    waiting, killed = Trigger(), Trigger(seconds_to_kill=600.0)
 
     async def triggerer() -> None:
         await begin(waiting)
