@@ -20,6 +20,10 @@ VENV := .venv$(AIRFLOW:%=-%)
 CONSTRAINTS := $(if $(filter newest,$(AIRFLOW)),/dev/null,constraints$(AIRFLOW:%=-%).txt)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+EXTRAS := dev
+# Celery has an environment of its own: where its provider is installed, each command of Airflow loads it.
+DISTRIBUTED := .venv-distributed
+$(DISTRIBUTED)/.ready: EXTRAS := dev,distributed
 # Extra arguments: make test ARGS="-k queue", make demo ARGS="--plain".
 ARGS ?=
 # make demo KEEP=1 leaves the UI up; KEEP=0 and KEEP= do not.
@@ -28,7 +32,7 @@ KEEP ?=
 # Hundreds of Python processes start here, and each would compile what it imports, and each test's assertions.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-fast test-airflow test-matrix check bench chaos tccli constraints clean
+.PHONY: help demo test test-fast test-airflow test-distributed test-matrix check bench chaos tccli constraints clean
 
 help: ## Say what the targets do.
 	@echo "usage: make TARGET"
@@ -75,22 +79,26 @@ chaos: $(READY) ## The long form: a thousand jobs in each row of the chaos suite
 	@CHAOS=long $(BIN)/python -m pytest -s tests/chaos tests/integration/test_strange_messages.py \
 		tests/integration/test_many_jobs.py $(ARGS)
 
+test-distributed: $(DISTRIBUTED)/.ready ## Run jobs on Celery, two of each component, and kill one of each; needs Redis. FORM=short is a tenth of it.
+	@$(DISTRIBUTED)/bin/python -m devtools.airflow_stack.redis_server
+	@$(DISTRIBUTED)/bin/python -m pytest -s tests/distributed $(ARGS)
+
 tccli: $(READY) ## Try the vendor's command line against the emulator (350 MB, in .test-output).
 	@TCCLI=1 $(BIN)/python -m pytest emulator/tests/vendor/test_tccli.py $(ARGS)
 
 # One virtual environment for each Airflow, made again when what it is made from changes. Compiled at once, on all
 # cores: uv leaves that to the first process that imports a module, and Airflow's first start took half a minute longer.
-$(READY): pyproject.toml emulator/pyproject.toml $(CONSTRAINTS)
+$(READY) $(DISTRIBUTED)/.ready: pyproject.toml emulator/pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
 	    echo "Python 3.10 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>/dev/null || echo not there)." >&2; \
 	    echo "Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
-	@echo "Setting up $(VENV) with $$($(PYTHON) --version): a minute the first time."
-	@$(PYTHON) -m venv $(VENV) || { \
+	@echo "Setting up $(@D) with $$($(PYTHON) --version): a minute the first time."
+	@$(PYTHON) -m venv $(@D) || { \
 	    echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint $(CONSTRAINTS) uv \
+	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check --constraint $(CONSTRAINTS) uv \
 	    || echo "uv cannot be had here; pip installs as well, only slower." >&2
-	@{ test -x $(BIN)/uv && $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint $(CONSTRAINTS) --editable ./emulator --editable '.[dev]'; } \
-	    || $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable ./emulator --editable '.[dev]'
+	@{ test -x $(@D)/bin/uv && $(@D)/bin/uv pip install --quiet --compile-bytecode --python $(@D)/bin/python --constraint $(CONSTRAINTS) --editable ./emulator --editable '.[$(EXTRAS)]'; } \
+	    || $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable ./emulator --editable '.[$(EXTRAS)]'
 	@touch $@
 
 # What was there when the last release of an old Airflow was new: its own dependencies have no upper bounds.
@@ -100,10 +108,10 @@ NEWEST = $(foreach pair,$(filter $(AIRFLOW):%,$(DATED)),--exclude-newer $(lastwo
 constraints: .venv/.ready ## Pin the newest versions of everything; AIRFLOW=3.1 pins those of its time.
 	@{ echo "# What 'make' installs$(AIRFLOW:%= with AIRFLOW=%). Written by 'make constraints$(AIRFLOW:%= AIRFLOW=%)'."; \
 	   { echo uv; $(if $(AIRFLOW),echo "apache-airflow==$(AIRFLOW).*";) } | .venv/bin/uv pip compile --quiet --upgrade --universal \
-	       --python-version 3.10 --extra dev $(NEWEST) \
+	       --python-version 3.10 --extra dev $(if $(AIRFLOW),,--extra distributed) $(NEWEST) \
 	       --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-package tencent-batch-emulator pyproject.toml -; } > constraints.new
 	@mv constraints.new $(CONSTRAINTS)
 
 clean: ## Remove the virtual environment and everything that tests and demos left.
-	rm -rf .venv .venv-3.1 .venv-3.2 .venv-newest .demo .test-output build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info constraints.new
+	rm -rf .venv .venv-3.1 .venv-3.2 .venv-newest $(DISTRIBUTED) .demo .test-output build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info constraints.new
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

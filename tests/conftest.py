@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -46,6 +47,9 @@ SLOW_FILES = {
     "tests/waiting/test_airflow_metrics.py": "jobs that run in real time",
 }
 SLOW_FIXTURES = {"dag_run": "a run of real Airflow"}
+
+# These need Celery, which only the environment of 'make test-distributed' has.
+collect_ignore = [] if find_spec("celery") else ["distributed"]
 
 TOPIC = "events"
 QUEUE = "waits"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-A real Airflow on this machine: API server, scheduler, dag processor and triggerers as child processes.
+A real Airflow on this machine, its components as child processes.
 
 Two rules must not be relaxed. Everybody who reaches it is an administrator, so it listens on the loopback only and
 refuses what a foreign web page can make a browser send there (``plugins/loopback_only.py``); and whatever happens
@@ -24,26 +24,16 @@ from pathlib import Path
 from types import TracebackType
 
 from devtools.airflow_stack.airflow_api import AirflowApi
+from devtools.airflow_stack.plugins.component_host import VARIABLE as COMPONENT_VARIABLE
 from devtools.airflow_stack.processes import ChildProcess, run_to_end, stop_all
+from devtools.airflow_stack.topology import LOCAL, SCHEDULER, Topology, kind_of
 from devtools.waits import LIMIT, wait_until
 
-API_SERVER = "api-server"
-SCHEDULER = "scheduler"
-DAG_PROCESSOR = "dag-processor"
-TRIGGERER = "triggerer"
-COMPONENTS = (API_SERVER, SCHEDULER, DAG_PROCESSOR, TRIGGERER)
-
-_HOST = "127.0.0.1"
+HOST = "127.0.0.1"
 _PLUGINS = Path(__file__).parent / "plugins"
 # A triggerer notices only after ten seconds that its runner has ended; it is killed without harm.
 _STOP_GRACE = 4
 _POLL_INTERVAL = 0.1
-
-# What each component calls itself in Airflow's table of jobs.
-_JOB_TYPES = {SCHEDULER: "SchedulerJob", DAG_PROCESSOR: "DagProcessorJob", TRIGGERER: "TriggererJob"}
-
-# Without --skip-serve-logs these two serve logs on all interfaces; here the API server reads them from disk.
-_ARGUMENTS = {SCHEDULER: ("--skip-serve-logs",), TRIGGERER: ("--skip-serve-logs",)}
 
 # Variables that would make two stacks, or a stack and the user's own Airflow, the same.
 _FOREIGN = re.compile(r"AIRFLOW(_HOME$|_CONFIG$|_CONN_|_VAR_|__)")
@@ -61,6 +51,7 @@ class AirflowStack:
     :param connections: Airflow connections by id, in the form of the environment: a dict is written as JSON.
     :param env: Further variables, settings (``AIRFLOW__SECTION__KEY``) for instance; they win over ours.
     :param parallelism: How many tasks run at a time.
+    :param topology: Which components there are.
     """
 
     def __init__(
@@ -72,13 +63,15 @@ class AirflowStack:
         connections: Mapping[str, str | Mapping[str, object]] | None = None,
         env: Mapping[str, str] | None = None,
         parallelism: int = 4,
+        topology: Topology = LOCAL,
     ) -> None:
+        self.topology = topology
         self.home = home
-        self.port = _free_port()
+        self.port = free_port()
         self.database = database or f"sqlite:///{home / 'airflow.db'}"
-        self.api = AirflowApi(f"http://{_HOST}:{self.port}")
+        self.api = AirflowApi(f"http://{HOST}:{self.port}")
         self.env = {name: value for name, value in os.environ.items() if not _FOREIGN.match(name)}
-        self.env |= _settings(home, self.database, self.port, dags, parallelism)
+        self.env |= _settings(home, self.database, self.port, dags, parallelism) | dict(topology.settings)
         for conn_id, connection in (connections or {}).items():
             self.env[f"AIRFLOW_CONN_{conn_id.upper()}"] = (
                 connection if isinstance(connection, str) else json.dumps(connection)
@@ -94,7 +87,7 @@ class AirflowStack:
     def __enter__(self) -> AirflowStack:
         try:
             self.migrate()
-            self.start(*COMPONENTS)
+            self.start(*self.topology.components)
         except BaseException:
             self.stop()
             raise
@@ -134,18 +127,20 @@ class AirflowStack:
         """
         for name in names:
             if known := self._components.get(name):
-                raise ValueError(f"{name} was started already (pid {known.pid}); another one is {_role(name)}-N")
+                raise ValueError(f"{name} was started already (pid {known.pid}); another one is {kind_of(name)}-N")
         began = datetime.now(timezone.utc)
+        lengths = {name: len(self._logged(name)) for name in names}
         try:
             for name in names:
+                command = [word.format(name=name) for word in self.topology.role(name).command]
                 self._components[name] = ChildProcess(
                     name,
-                    _airflow(_role(name), *_ARGUMENTS.get(_role(name), ())),
-                    env={**self.env, **(env or {})},
+                    _airflow(*command),
+                    env={**self.env, COMPONENT_VARIABLE: name, **(env or {})},
                     log=self.log(name),
                 )
                 self._components[name].start()
-            self._wait_until_ready(names, began)
+            self._wait_until_ready(names, began, lengths)
         except BaseException:
             for name in names:
                 if started := self._components.pop(name, None):
@@ -213,8 +208,12 @@ class AirflowStack:
         for component in self._components.values():
             component.check_alive()
 
-    def _wait_until_ready(self, names: Iterable[str], began: datetime) -> None:
-        missing = {name: self._readiness(name, names, began) for name in names}
+    def _logged(self, name: str) -> str:
+        log = self.log(name)
+        return log.read_text(errors="replace") if log.exists() else ""
+
+    def _wait_until_ready(self, names: Iterable[str], began: datetime, lengths: Mapping[str, int]) -> None:
+        missing = {name: self._readiness(name, names, began, lengths[name]) for name in names}
         deadline = time.monotonic() + LIMIT
         while True:
             self.check_alive()
@@ -226,13 +225,16 @@ class AirflowStack:
                 raise TimeoutError(f"After {LIMIT:g} s these are not ready: {', '.join(missing)}. Logs:\n{logs}")
             time.sleep(_POLL_INTERVAL)
 
-    def _readiness(self, name: str, names: Iterable[str], began: datetime) -> Callable[[], bool]:
-        role = _role(name)
-        if role == API_SERVER:
+    def _readiness(self, name: str, names: Iterable[str], began: datetime, logged: int) -> Callable[[], bool]:
+        role = self.topology.role(name)
+        if role.ready is not None:
+            line = role.ready.format(name=name)
+            return lambda: line in self._logged(name)[logged:]
+        if role.job_type is None:
             return lambda: (self.api.health() or {}).get("metadatabase") == "healthy"
         # The health page would go on calling a component healthy for a while after its predecessor was killed.
-        wanted = sum(_role(other) == role for other in names)
-        return lambda: bool(self.api.health()) and self.api.started_components(_JOB_TYPES[role], began) >= wanted
+        job_type, wanted = role.job_type, sum(kind_of(other) == kind_of(name) for other in names)
+        return lambda: bool(self.api.health()) and self.api.started_components(job_type, began) >= wanted
 
 
 def _settings(home: Path, database: str, port: int, dags: Mapping[str, Path], parallelism: int) -> dict[str, str]:
@@ -247,20 +249,19 @@ def _settings(home: Path, database: str, port: int, dags: Mapping[str, Path], pa
     return {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
-        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": str(parallelism),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(_PLUGINS),
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{_HOST}:{port}/execution/",
-        "AIRFLOW__API__HOST": _HOST,
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{port}/execution/",
+        "AIRFLOW__API__HOST": HOST,
         "AIRFLOW__API__PORT": str(port),
-        "AIRFLOW__API__BASE_URL": f"http://{_HOST}:{port}",
+        "AIRFLOW__API__BASE_URL": f"http://{HOST}:{port}",
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API__SECRET_KEY": secrets.token_urlsafe(32),
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(48),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
-        "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": _HOST,
+        "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": HOST,
         # The scheduler's default pause of a second is for large installations.
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.25",
         # The supervisor of a task often sees only at its next heartbeat that it has ended; its slot is taken till then.
@@ -272,8 +273,8 @@ def _settings(home: Path, database: str, port: int, dags: Mapping[str, Path], pa
         "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "300",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "300",
         # Calls to this machine must not go through a proxy that is set for the outside world.
-        "NO_PROXY": f"{_HOST},localhost",
-        "no_proxy": f"{_HOST},localhost",
+        "NO_PROXY": f"{HOST},localhost",
+        "no_proxy": f"{HOST},localhost",
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -282,15 +283,8 @@ def _airflow(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "airflow", *arguments]
 
 
-def _role(name: str) -> str:
-    """Return which command a component runs: ``triggerer`` for ``triggerer-2``."""
-    role = re.sub(r"-\d+$", "", name)
-    if role not in COMPONENTS:
-        raise ValueError(f"{name!r} is no component of Airflow; there are {', '.join(COMPONENTS)}")
-    return role
-
-
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens on."""
     with contextlib.closing(socket.socket()) as probe:
-        probe.bind((_HOST, 0))
+        probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

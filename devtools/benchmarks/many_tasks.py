@@ -18,7 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from devtools.airflow_stack.postgres import PostgresServer
-from devtools.airflow_stack.stack import SCHEDULER, AirflowStack
+from devtools.airflow_stack.stack import AirflowStack
+from devtools.airflow_stack.topology import SCHEDULER
 from devtools.benchmarks.cloud import running_cloud
 from devtools.benchmarks.figures import Figure
 from devtools.emulator_process import CONN_ID

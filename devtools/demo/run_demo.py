@@ -16,7 +16,8 @@ from datetime import datetime
 from pathlib import Path
 
 from devtools.airflow_stack.airflow_api import FINISHED_RUN, AirflowApi
-from devtools.airflow_stack.stack import TRIGGERER, AirflowStack
+from devtools.airflow_stack.stack import AirflowStack
+from devtools.airflow_stack.topology import TRIGGERER
 from devtools.demo.event_recorder import EventRecorder
 from devtools.demo.expectations import LOST_QUEUE, OWN_QUEUE, QUEUE, TOPIC, ExpectedRun, expected_runs
 from devtools.demo.job_gate import JobGate

@@ -16,7 +16,8 @@ from integration.conftest import wait_until_begun
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.sdk import SdkClient
 from devtools.airflow_stack.airflow_api import AirflowApi
-from devtools.airflow_stack.stack import TRIGGERER, AirflowStack
+from devtools.airflow_stack.stack import AirflowStack
+from devtools.airflow_stack.topology import TRIGGERER
 from devtools.emulator_process import CloudAddress, provision
 from devtools.waits import wait_until
 

@@ -13,7 +13,8 @@ from airflow_batch_events.events.job_builder import build_job
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.sdk import SdkClient
 from devtools.airflow_stack.airflow_api import AirflowApi
-from devtools.airflow_stack.stack import SCHEDULER, AirflowStack
+from devtools.airflow_stack.stack import AirflowStack
+from devtools.airflow_stack.topology import SCHEDULER
 from devtools.emulator_process import CloudAddress, provision
 from devtools.waits import wait_until
 

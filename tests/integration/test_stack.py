@@ -17,7 +17,8 @@ from support.processes import processes_in, running
 
 from devtools.airflow_stack.airflow_api import AirflowApi
 from devtools.airflow_stack.processes import ProcessDiedError
-from devtools.airflow_stack.stack import COMPONENTS, TRIGGERER, AirflowStack
+from devtools.airflow_stack.stack import AirflowStack
+from devtools.airflow_stack.topology import LOCAL, TRIGGERER
 from devtools.waits import LIMIT, wait_until
 
 DAG = "wait_for_files"
@@ -122,13 +123,13 @@ def test_a_component_that_cannot_start_says_why(stack: AirflowStack) -> None:
 
 
 def test_an_unknown_component_is_refused_by_name(stack: AirflowStack) -> None:
-    with pytest.raises(ValueError, match="'worker' is no component"):
+    with pytest.raises(ValueError, match="'worker' is no component of this Airflow"):
         stack.start("worker")
 
 
 def test_a_stop_leaves_nothing(make_stack: Callable[..., AirflowStack]) -> None:
     with make_stack() as stack:
-        assert len(processes_in(stack.home)) >= len(COMPONENTS)
+        assert len(processes_in(stack.home)) >= len(LOCAL.components)
 
     assert processes_in(stack.home) == []
     with pytest.raises(httpx.ConnectError):

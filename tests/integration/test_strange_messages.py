@@ -27,7 +27,8 @@ from support.spoiling_proxy import Call, Reply, start_proxy
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.cmq import CmqClient
 from airflow_batch_events.protocol.sdk import SdkClient
-from devtools.airflow_stack.stack import TRIGGERER, AirflowStack
+from devtools.airflow_stack.stack import AirflowStack
+from devtools.airflow_stack.topology import TRIGGERER
 from devtools.emulator_process import CloudAddress, EmulatorProcess, provision
 from devtools.waits import wait_until, wait_while_progress
 
