@@ -36,7 +36,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help: ## Say what the targets do.
 	@echo "usage: make TARGET"
-	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s%s\n", $$1, $$2 }'
 
 demo: $(READY) ## See it work: a local cloud, a real Airflow, five DAG runs. KEEP=1 leaves the UI up.
 	@$(BIN)/python -m devtools.demo $(if $(filter-out 0 no false,$(KEEP)),--keep) $(ARGS)

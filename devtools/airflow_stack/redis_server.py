@@ -76,7 +76,8 @@ class RedisServer:
         port, password = free_port(), secrets.token_urlsafe(24)
         # In a file that only we can read: every user of the machine sees command lines.
         settings = folder / "redis.conf"
-        settings.write_text(f'bind {HOST}\nport {port}\nrequirepass {password}\nsave ""\nappendonly no\ndir {folder}\n')
+        lines = [f"bind {HOST}", f"port {port}", f"requirepass {password}", f"dir {self._log.parent}"]
+        settings.write_text("\n".join([*lines, 'save ""', "appendonly no", ""]))
         self._server = ChildProcess(
             "redis", [str(called), str(settings)], env={"PATH": os.environ.get("PATH", os.defpath)}, log=self._log
         )

@@ -29,11 +29,12 @@ SETTINGS = {
     # A task on a worker that is silent for so long is dead.
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
-    # A task that a worker has taken, and not begun when it was killed, is queued again.
+    # A task that was queued, and not begun when its scheduler or worker was killed, is queued again. What a worker is
+    # sent can be used for as long, so no message may come a second time: that needs a visibility timeout that is longer
+    # than the longest task on a worker, as in production.
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "90",
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "10",
-    # What a worker has not confirmed is delivered again, to whoever asks.
-    "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "30",
+    "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "7200",
     "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
 }
@@ -52,7 +53,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudAddress]:
     """A running emulator of its own process: where it is, and its key."""
-    with EmulatorProcess(tmp_path_factory.mktemp("emulator"), "--jobs-quota", "2000") as address:
+    with EmulatorProcess(
+        tmp_path_factory.mktemp("emulator"), "--jobs-quota", "2000", "--max-parallel", "64"
+    ) as address:
         yield address
 
 

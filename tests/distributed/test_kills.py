@@ -26,7 +26,7 @@ TOPIC, WATCHED = "distributed-events", "distributed-watch"
 WAITS = tuple(f"distributed-{name}" for name in (TRIGGERER, f"{TRIGGERER}-2"))
 MAPPED, PLURAL = (20, 50) if os.environ.get("FORM") == "short" else (200, 1000)
 BLOCKING = 2
-STANDSTILL = 300
+STANDSTILL = 480
 """Seconds without any progress after which something is broken."""
 
 AFTER = 5
@@ -79,6 +79,10 @@ class Work:
         wait_while_progress(
             poll, self.done, standstill=STANDSTILL, failure=lambda: f"only {self.done()} have ended", interval=1
         )
+
+    def all_succeeded(self) -> bool | None:
+        """Whether all runs have, those that events have started included."""
+        return set(self.airflow.run_states().values()) == {"success"} or None
 
     def wait(self, dag_id: str) -> str:
         """Wait until a run has ended, and return its state."""
@@ -218,5 +222,6 @@ def test_no_kill_loses_or_doubles_a_job(stack: AirflowStack, emulator: CloudAddr
     expected = {f"mapped-{number}": state for number, state in enumerate(states)}
     expected |= {f"blocking-{number}": "SUCCEED" for number in range(BLOCKING)}
     assert Counter((job.name, job.state) for job in left) == Counter(expected.items())
+    wait_until(work.all_succeeded, failure=lambda: f"left: {work.airflow.run_states()}", interval=1)
     assert {task["state"] for task in work.airflow.all_task_instances()} == {"success"}
     print(f"{work.tried_again()} tasks were tried again; all of it took {time.monotonic() - began:.0f} s", flush=True)
