@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
 from airflow_batch_events.airflow_compat.exceptions import AirflowNotFoundException
 from airflow_batch_events.airflow_compat.triggerer import in_thread, undisturbed
+from airflow_batch_events.protocol.late_import import imported
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -34,6 +36,9 @@ async def aget_connection(conn_id: str) -> Connection:
     :param conn_id: The connection.
     :raises AirflowNotFoundException: When there is none.
     """
+    # What it imports itself, on the event loop.
+    with suppress(ImportError):
+        await imported("airflow.sdk.definitions.connection", "asgiref.sync", "airflow.sdk.execution_time.cache")
     try:
         return await undisturbed(BaseHook.aget_connection(conn_id))
     except AirflowNotFoundException:

@@ -184,6 +184,26 @@ async def finish_although_cancelled(work: Awaitable[None]) -> None:
     task.result()
 
 
+async def prepare_supervisor(trigger: BaseTrigger) -> None:
+    """
+    Let the supervisor get ready to answer from the database, before anything depends on it.
+
+    It starts a server within itself for that, at the first question, which takes seconds. In them it answers nobody and
+    stores no event, so the first tasks that end in a triggerer would all wait for it, if nothing was asked before.
+
+    Source: ``jobs/triggerer_job_runner.py``, lines 463 and 553 (``make_client``). Since: before 3.1. It can go when the
+    supervisor starts that server by itself.
+
+    :param trigger: Any trigger of a task; the question is about that.
+    """
+    # Only in a triggerer: the module brings what runs tasks.
+    from airflow.sdk.execution_time.comms import GetTaskStates
+
+    # Whoever needs an answer hears what is wrong.
+    with suppress(Exception):
+        await ask_supervisor(GetTaskStates(**_question_about(trigger.task_instance)))
+
+
 class _Killable(Protocol):
     timeout_after: datetime | None
     """When Airflow itself ends the wait; None where it never does, or where that is not known."""
@@ -301,14 +321,18 @@ async def is_still_deferred(trigger: BaseTrigger) -> bool:
     task = trigger.task_instance
     if task is None:
         return True
-    question: dict[str, Any] = {
-        "dag_id": task.dag_id,
-        "task_ids": [task.task_id],
-        "run_ids": [task.run_id],
-        "map_index": task.map_index,
-    }
+    question = _question_about(task)
     if abilities.HAS_TRIGGER_ON_KILL:
         states = await asyncio.to_thread(RuntimeTaskInstance.get_task_states, **question)
     else:
         states = (await ask_supervisor(GetTaskStates(**question))).task_states
     return "deferred" in states.get(task.run_id, {}).values()
+
+
+def _question_about(task: Any) -> dict[str, Any]:
+    return {
+        "dag_id": task.dag_id,
+        "task_ids": [task.task_id],
+        "run_ids": [task.run_id],
+        "map_index": task.map_index,
+    }

@@ -12,13 +12,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_batch_events.dispatch.consumer import Consumer
 from airflow_batch_events.dispatch.loops.supervision import keep_running
 from airflow_batch_events.dispatch.message_subscriber import MessageSubscriber
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.exceptions import BatchEventsError
+
+if TYPE_CHECKING:
+    from airflow_batch_events.dispatch.consumer import Consumer
 
 MIN_SLEEP = 2.0
 """Seconds that a sleep lasts at the least when events come one after the other."""

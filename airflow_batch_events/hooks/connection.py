@@ -29,6 +29,7 @@ from airflow_batch_events.airflow_compat.masking import amask_secret, mask_secre
 from airflow_batch_events.exceptions import ConfigurationError, CredentialsError
 from airflow_batch_events.limits import DEFAULT_ROLE_DURATION
 from airflow_batch_events.protocol.credentials.settings import console_of, endpoint_of, key_part, region_of
+from airflow_batch_events.protocol.late_import import imported
 from airflow_batch_events.protocol.per_loop import PerLoop
 
 if TYPE_CHECKING:
@@ -183,10 +184,10 @@ class _Read:
 
     def is_stale(self, refused: CloudAccess | None) -> bool:
         """Whether another read could bring another access."""
-        from airflow_batch_events.protocol.credentials import sts
-
         if not self.task.done():
             return False
+        from airflow_batch_events.protocol.credentials import sts
+
         if self.task.cancelled() or self.task.exception() is not None:
             return True
         access, now = self.task.result(), time.monotonic()
@@ -200,6 +201,7 @@ _reads: PerLoop[tuple[str, str | None], _Read] = PerLoop()
 
 async def _aread(conn_id: str, region: str | None, refused: CloudAccess | None, reread_at: float) -> CloudAccess:
     connection: Connection | None = None
+    await imported("airflow_batch_events.protocol.credentials.credential_source")
     try:
         connection = await aget_connection(conn_id)
     except AirflowNotFoundException as error:

@@ -2,9 +2,10 @@
 """
 Wait for jobs in the triggerer.
 
-Everything that is worth testing lives below this file, in ``dispatch`` and ``events``. Two rules of Airflow shape
-it: ``yield`` is the last statement of ``run``, because what a trigger does afterwards is cancelled; and nothing is
-opened in ``__init__``, because the triggerer makes the object on its event loop.
+Everything that is worth testing lives below this file, in ``dispatch`` and ``events``. Three rules of Airflow shape
+it: ``yield`` is the last statement of ``run``, because what a trigger does afterwards is cancelled; nothing is opened
+in ``__init__``, because the triggerer makes the object on its event loop; and what only ``run`` needs is not imported
+at the top, because the triggerer imports this module there, too (``protocol/late_import.py``).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from airflow_batch_events.airflow_compat.triggerer import (
     finish_although_cancelled,
     in_own_log,
     is_still_deferred,
+    prepare_supervisor,
     task_of,
 )
 from airflow_batch_events.airflow_compat.xcom import pull_in_trigger
@@ -30,18 +32,21 @@ from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import DEFAULT_GRACE, RECONCILE_INTERVAL, Outcome
 from airflow_batch_events.events.values import NOTHING, job_ids_of, name_of
 from airflow_batch_events.exceptions import NotStorableError, ParameterError
-from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
+from airflow_batch_events.protocol.late_import import imported
+from airflow_batch_events.protocol.per_loop import PerLoop
 from airflow_batch_events.text import MAX_TEXT, printable
 from airflow_batch_events.triggers.base import StoredTrigger
-from airflow_batch_events.triggers.shared_stream import queue_consumer
-from airflow_batch_events.waiting.job_termination import end_jobs
+from airflow_batch_events.triggers.queue_consumer import queue_consumer
 from airflow_batch_events.waiting.storable import fire
-from airflow_batch_events.waiting.task_completion import end_task, write_link
-from airflow_batch_events.waiting.task_result import JOB_ID_XCOM
+
+_TO_END = ("airflow_batch_events.waiting.task_completion", "airflow_batch_events.waiting.job_termination")
+"""What the end of a task needs, and not its wait."""
 
 ENDING_BOUND = 60.0
 """Seconds that ending the jobs of a killed task may take altogether."""
+
+_preparations: PerLoop[None, asyncio.Future[None]] = PerLoop()
 
 
 def check_rendered(trigger: BatchJobTrigger) -> None:
@@ -143,6 +148,10 @@ class BatchJobTrigger(StoredTrigger):
             event = self._error_event(error)
         end: TriggerEvent | None = None
         if self.end is not None and self.task_instance is not None:
+            await imported(*_TO_END)
+            from airflow_batch_events.hooks.batch import BatchHook
+            from airflow_batch_events.waiting.task_completion import end_task
+
             hook = BatchHook(self.tencentcloud_conn_id, self.region)
             end = await end_task(self, self.end, event.payload, hook, job_id=self.job_id)
         if end is None:
@@ -159,6 +168,9 @@ class BatchJobTrigger(StoredTrigger):
         if await self._is_still_wanted():
             self.log.info("The wait goes on elsewhere: %s keeps running", ", ".join(self._job_ids))
             return
+        await imported(*_TO_END)
+        from airflow_batch_events.waiting.job_termination import end_jobs
+
         for report in await end_jobs(self.tencentcloud_conn_id, self.region, self._job_ids):
             self.log.info("The task was ended: %s", report)
 
@@ -167,6 +179,9 @@ class BatchJobTrigger(StoredTrigger):
             return False
         if abilities.HAS_STATE_STORE:
             return True
+        await imported(*_TO_END)
+        from airflow_batch_events.waiting.task_result import JOB_ID_XCOM
+
         # A task that was cleared may wait again by now. Where it could not note its job, it may be for another one.
         waits_for = await pull_in_trigger(self, JOB_ID_XCOM)
         return not isinstance(waits_for, str) or waits_for in self._job_ids
@@ -194,9 +209,14 @@ class BatchJobTrigger(StoredTrigger):
         if not job_ids:
             return []
         if self.begins_here or self.deadline_lead is not None:
+            await imported(*_TO_END)
+            from airflow_batch_events.waiting.task_completion import write_link
+
             await write_link(self, await aget_access(self.tencentcloud_conn_id, self.region), job_ids[0])
         grace, interval = self.seconds("grace"), self.seconds("reconcile_interval")
         async with queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name) as consumer:
+            if self.end is not None and self.task_instance is not None:
+                _preparations.get(None, lambda: asyncio.ensure_future(self._prepare_end()), lambda _: True)
             return await consumer.wait_for(
                 job_ids,
                 timeout=self.seconds("timeout"),
@@ -207,6 +227,11 @@ class BatchJobTrigger(StoredTrigger):
                 reconcile_interval=RECONCILE_INTERVAL if interval is None else interval,
                 listener=self._progress_logger(),
             )
+
+    async def _prepare_end(self) -> None:
+        """Begin early what the first end in a process would wait for."""
+        await imported(*_TO_END)
+        await prepare_supervisor(self)
 
     def _event(self, outcomes: Sequence[Outcome]) -> TriggerEvent:
         values = [outcome.to_dict() for outcome in outcomes]

@@ -31,7 +31,7 @@ from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.triggers.base import MAX_REASON, StoredTrigger
-from airflow_batch_events.triggers.shared_stream import queue_consumer
+from airflow_batch_events.triggers.queue_consumer import queue_consumer
 from airflow_batch_events.waiting.storable import fire
 
 POLL_INTERVAL = 30.0

@@ -38,7 +38,7 @@ from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.triggers.base import StoredTrigger
 from airflow_batch_events.triggers.event import event_filter
 from airflow_batch_events.triggers.poison_messages import PoisonMessages
-from airflow_batch_events.triggers.shared_stream import queue_consumer
+from airflow_batch_events.triggers.queue_consumer import queue_consumer
 from airflow_batch_events.triggers.task_settler import settle_when_stored
 from airflow_batch_events.waiting.storable import fire, storable
 

@@ -2,7 +2,8 @@
 """
 Submit and wait for many jobs in the triggerer.
 
-Everything that is worth testing lives below this file, in ``dispatch/many`` and ``events/many``. While it runs, the
+Everything that is worth testing lives below this file, in ``dispatch/many`` and ``events/many``. What only ``run``
+needs is not imported at the top, because the triggerer imports this module on its event loop. While it runs, the
 trigger notes what becomes of the jobs in XComs of its task, from which a triggerer that begins anew goes on; they last
 as long as the try does. Before it fires, it leaves its notes where a later try finds them even if the worker dies that
 is about to take them.
@@ -17,7 +18,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import TriggerEvent
 
@@ -27,7 +28,6 @@ from airflow_batch_events.airflow_compat.task_state import hand_over
 from airflow_batch_events.airflow_compat.triggerer import calls_on_kill, finish_although_cancelled, is_still_deferred
 from airflow_batch_events.airflow_compat.xcom import pull_in_trigger, push_from_trigger
 from airflow_batch_events.dispatch.deadline import Deadline
-from airflow_batch_events.dispatch.many.engine import JobsEngine, ManyJobsApi
 from airflow_batch_events.events.many.items import chunks_of, unpack_descriptions
 from airflow_batch_events.events.many.rules import RunRules
 from airflow_batch_events.events.many.run import JobsRun, Save
@@ -35,14 +35,19 @@ from airflow_batch_events.events.outcome import RECONCILE_INTERVAL
 from airflow_batch_events.exceptions import ConfigurationError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
 from airflow_batch_events.protocol.apis import batch
+from airflow_batch_events.protocol.late_import import imported
 from airflow_batch_events.protocol.retry import NO_RETRY
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.submission.many import JOBS_KEY, descriptions_key, handover_name, job_token
 from airflow_batch_events.triggers.base import StoredTrigger
-from airflow_batch_events.triggers.shared_stream import queue_consumer
-from airflow_batch_events.waiting.job_termination import end_jobs
+from airflow_batch_events.triggers.queue_consumer import queue_consumer
 from airflow_batch_events.waiting.many_jobs import pack_notes, unpack_notes
 from airflow_batch_events.waiting.storable import fire
+
+if TYPE_CHECKING:
+    from airflow_batch_events.dispatch.many.engine import JobsEngine, ManyJobsApi
+
+_TO_RUN = ("airflow_batch_events.dispatch.many.engine", "airflow_batch_events.waiting.job_termination")
 
 ENDING_BOUND = 60.0
 """Seconds that ending the jobs of a killed task may take altogether; the rest goes on without its trigger."""
@@ -150,11 +155,15 @@ class BatchJobsTrigger(StoredTrigger):
         if await is_still_deferred(self) and await pull_in_trigger(self, JOBS_KEY) in (None, self.seed):
             self.log.info("The wait goes on elsewhere: the jobs keep running")
             return
+        await imported(*_TO_RUN)
         async with self._clients(1) as clients:
             reports = await engine.end_all(self._api(clients))
         self.log.info("The task was ended, and with it %d jobs", len(reports))
 
     async def _finish(self) -> dict[str, Any]:
+        await imported(*_TO_RUN)
+        from airflow_batch_events.dispatch.many.engine import JobsEngine
+
         total = self.whole("total", least=1)
         placement = self.placement
         if not isinstance(placement, Mapping):
@@ -190,6 +199,9 @@ class BatchJobsTrigger(StoredTrigger):
             yield [await stack.enter_async_context(client) for client in clients]
 
     def _api(self, clients: Sequence[AsyncSdkClient]) -> ManyJobsApi:
+        from airflow_batch_events.dispatch.many.engine import ManyJobsApi
+        from airflow_batch_events.waiting.job_termination import end_jobs
+
         turns = itertools.cycle(clients)
 
         async def submit(job: Mapping[str, Any], token: str) -> str:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,17 +33,14 @@ from airflow_batch_events.airflow_compat.shared_stream import (
     SharedStreamProducer,
     until_stored,
 )
-from airflow_batch_events.dispatch.consumer import Consumer
-from airflow_batch_events.dispatch.consumer_factory import consumer_key, make_consumer
 from airflow_batch_events.dispatch.message_subscriber import Delivery, MessageSubscriber
 from airflow_batch_events.dispatch.metrics import IsolatedMetrics, Metrics
-from airflow_batch_events.dispatch.shared_consumers import shared_consumer
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.exceptions import ConfigurationError
-from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
+from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.triggers.base import hashable
+from airflow_batch_events.triggers.queue_consumer import queue_consumer
 from airflow_batch_events.waiting.airflow_metrics import AirflowMetrics
-from airflow_batch_events.waiting.local_queue import queue_name_here
 
 log = logging.getLogger(__name__)
 
@@ -103,31 +100,6 @@ async def acknowledge(item: StreamItem) -> None:
 def everything(events: tuple[BatchEvent, ...]) -> bool:
     """Want every message, whatever is in it."""
     return True
-
-
-@asynccontextmanager
-async def queue_consumer(conn_id: str, region: str | None, queue_name: str | None) -> AsyncIterator[Consumer]:
-    """
-    Use the running consumer of a queue, or start one.
-
-    :param conn_id: The connection, of type ``tencentcloud``.
-    :param region: Overrides the connection's region.
-    :param queue_name: The queue, where ``{hostname}`` is this triggerer's, or None for waits that only poll.
-    """
-    access = await aget_access(conn_id, region)
-    if queue_name is not None:
-        if "{" in queue_name:
-            # Not for every name: thousands of waits may begin at once.
-            queue_name = await asyncio.to_thread(queue_name_here, queue_name)
-        # Fails here, with the place to copy the address from, rather than in the consumer.
-        _ = access.required_cmq_endpoint
-
-    def create() -> Consumer:
-        queue = {} if queue_name is None else {"queue": queue_name}
-        return make_consumer(access, queue_name, AirflowMetrics(conn_id=conn_id, **queue))
-
-    async with shared_consumer(consumer_key(access, queue_name), create) as consumer:
-        yield consumer
 
 
 class QueueProducer(SharedStreamProducer):

@@ -14,19 +14,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import TYPE_CHECKING
 
 from airflow.triggers.base import TriggerEvent
 
 from airflow_batch_events.airflow_compat.shared_stream import JOIN_GRACE, fires_in_triggerer
 from airflow_batch_events.airflow_compat.triggerer import finish_although_cancelled
-from airflow_batch_events.dispatch.consumer import Consumer
 from airflow_batch_events.dispatch.message_subscriber import Wants
 from airflow_batch_events.dispatch.metrics import Metrics
 from airflow_batch_events.triggers.base import WatcherTrigger
 from airflow_batch_events.triggers.firing import Firing
 from airflow_batch_events.triggers.late_settler import MAX_HELD, late_settler
-from airflow_batch_events.triggers.shared_stream import MAX_UNDER_WAY, handover_of, queue_consumer
+from airflow_batch_events.triggers.queue_consumer import queue_consumer
+from airflow_batch_events.triggers.shared_stream import MAX_UNDER_WAY, handover_of
 from airflow_batch_events.triggers.task_settler import settle_when_stored
+
+if TYPE_CHECKING:
+    from airflow_batch_events.dispatch.consumer import Consumer
 
 Events = AsyncGenerator[TriggerEvent, None]
 

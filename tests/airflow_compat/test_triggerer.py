@@ -23,6 +23,7 @@ from airflow_batch_events.airflow_compat.triggerer import (
     in_own_log,
     in_thread,
     is_still_deferred,
+    prepare_supervisor,
     stores_triggers,
     undisturbed,
     was_stored,
@@ -260,6 +261,13 @@ async def test_without_a_supervisor_nothing_is_asked(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS", None, raising=False)
     with pytest.raises(RuntimeError, match="no supervisor"):
         await ask_supervisor(QUESTION)
+
+
+async def test_a_supervisor_that_cannot_get_ready_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    supervisor = supervised(monkeypatch, GetTaskStates=RuntimeError("no database"))
+    trigger: Any = SimpleNamespace(task_instance=SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1))
+    await prepare_supervisor(trigger)
+    assert supervisor.answered == ["GetTaskStates"]
 
 
 async def test_what_is_undisturbed_tells_its_error() -> None:

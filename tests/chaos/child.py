@@ -149,7 +149,8 @@ class _Triggerer:
 async def _block(queue_name: str) -> None:
     """Want every message, and take none."""
     from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
-    from airflow_batch_events.triggers.shared_stream import everything, queue_consumer
+    from airflow_batch_events.triggers.queue_consumer import queue_consumer
+    from airflow_batch_events.triggers.shared_stream import everything
 
     async with queue_consumer(DEFAULT_CONN_ID, None, queue_name) as consumer:
         with consumer.subscriber(everything):

@@ -146,3 +146,20 @@ async def test_a_cancelled_wait_ends_a_job_that_no_task_wants(cloud, trigger, mo
         await asyncio.wait([wait], timeout=0.05)
     assert wait.cancelled()
     assert cloud.count("TerminateJob") - before == int(ends)
+
+
+@pytest.mark.needs("HAS_TRIGGER_ON_KILL")
+async def test_the_supervisor_gets_ready_once_before_any_job_has_ended(cloud, trigger, monkeypatch):
+    supervisor = supervised(monkeypatch)
+    waits = [BatchJobTrigger(trigger.job_id, end={"push_result": True}) for _ in range(3)]
+    for wait in waits:
+        wait.task_instance = trigger.task_instance
+    runs = [asyncio.ensure_future(anext(wait.run())) for wait in waits]
+    for _ in range(600):
+        if "GetTaskStates" in supervisor.answered:
+            break
+        await asyncio.sleep(0.05)
+    for run in runs:
+        run.cancel()
+    await asyncio.gather(*runs, return_exceptions=True)
+    assert supervisor.answered.count("GetTaskStates") == 1
