@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from devtools.benchmarks.figures import Figure
 
 TESTS = Path(__file__).parents[2] / "tests"
-PARTS = ("parse", "dispatch", "many", "latency", "emulator", "tasks", "airflow")
+PARTS = ("parse", "dispatch", "many", "latency", "emulator", "start", "tasks", "airflow")
 QUICK = ("parse", "dispatch", "many", "latency", "emulator")
 OUTPUT = Path(".test-output/bench.json")
 
@@ -53,7 +53,13 @@ def main() -> int:
 
 
 def _measure(part: str) -> Callable[..., Iterator[Figure]]:
-    modules = {"emulator": "emulator_load", "airflow": "real_airflow", "many": "many_jobs", "tasks": "many_tasks"}
+    modules = {
+        "emulator": "emulator_load",
+        "airflow": "real_airflow",
+        "many": "many_jobs",
+        "start": "triggerer_start",
+        "tasks": "many_tasks",
+    }
     module = importlib.import_module(f"devtools.benchmarks.{modules.get(part, part)}")
     return module.measure  # type: ignore[no-any-return]
 

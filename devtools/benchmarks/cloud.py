@@ -68,6 +68,11 @@ class Cloud:
             calls[row["action"]] = calls.get(row["action"], 0) + row["count"]
         return calls
 
+    def first_call(self, action: str) -> float | None:
+        """Return when the first call of an action was answered, by the emulator's clock; None while there is none."""
+        calls = self._http.get("/requests", params={"action": action, "limit": "10000"}).json()["requests"]
+        return min((float(call["time"]) for call in calls), default=None)
+
     def forget_calls(self) -> None:
         """Count from zero."""
         self._http.delete("/requests").raise_for_status()
