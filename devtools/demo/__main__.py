@@ -30,7 +30,7 @@ _FILE_WIDTH = 140
 def main() -> int:
     """Run the demo as the command line says, and return its exit status."""
     parser = argparse.ArgumentParser(
-        prog="make demo", description="See it work: a local cloud, a real Airflow, five DAG runs."
+        prog="make demo", description="See it work: a local cloud, a real Airflow, six DAG runs."
     )
     parser.add_argument("--keep", action="store_true", help="keep Airflow and the cloud up until Ctrl-C")
     parser.add_argument("--jobs", type=_job_count, default=20, metavar="N", help="jobs of the fan-out (default: 20)")

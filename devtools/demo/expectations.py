@@ -16,6 +16,12 @@ OWN_QUEUE = "demo-events"
 LOST_QUEUE = "lost-events"
 """The queue of a DAG of the demo's own, into which no event comes."""
 
+SCRIPTED_CONN_ID = "scripted_cloud"
+"""The connection to a second cloud, whose jobs run nothing, so that hundreds of them are as easy as one."""
+
+MANY = 200
+"""The jobs of the DAG that runs them in one task."""
+
 
 @dataclass(frozen=True)
 class ExpectedRun:
@@ -34,6 +40,8 @@ class ExpectedRun:
     :param jobs: How many jobs there are.
     :param is_mapped: Whether each job is waited for in a mapped instance of ``wait_task``.
     :param ended_by: What has to end each wait.
+    :param is_one_task: Whether one task waits for all jobs; what ended them is in its log.
+    :param follows: Whether it starts when the other runs have been through what the demo does to them.
     """
 
     title: str
@@ -48,11 +56,13 @@ class ExpectedRun:
     jobs: int = 1
     is_mapped: bool = False
     ended_by: str = "event"
+    is_one_task: bool = False
+    follows: bool = False
 
 
 def expected_runs(jobs: int, command: str) -> tuple[ExpectedRun, ...]:
     """
-    Return the runs of the demo: three that branch, one that fans out, and one whose event is lost.
+    Return the runs of the demo: three that branch, one that fans out, one whose event is lost, one with many jobs.
 
     :param jobs: How many jobs the fan-out runs.
     :param command: The shell command that each job runs until it may end.
@@ -91,6 +101,20 @@ def expected_runs(jobs: int, command: str) -> tuple[ExpectedRun, ...]:
             branch="go_on",
             state="SUCCEED",
             ended_by="api",
+        ),
+        ExpectedRun(
+            title="in-one-task",
+            dag_id="batch_in_one_task",
+            conf={},
+            tasks=("submit", "count"),
+            wait_task="submit",
+            outcome_key="return_value",
+            branches=("count",),
+            branch="count",
+            state="SUCCEED",
+            jobs=MANY,
+            is_one_task=True,
+            follows=True,
         ),
     )
 

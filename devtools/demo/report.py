@@ -8,6 +8,7 @@ which events arrived.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,11 +26,20 @@ class RunRecord:
     :param state: ``success`` or ``failed``.
     :param tasks: Its task instances, as the REST API gives them.
     :param outcomes: What its waits handed on.
+    :param ended_by: What ended how many of them, where the outcomes do not say it.
     """
 
     state: str
     tasks: Sequence[Mapping[str, Any]]
     outcomes: Sequence[Mapping[str, Any]]
+    ended_by: Mapping[str, int] | None = None
+
+    @property
+    def sources(self) -> Counter[str]:
+        """How many waits were ended by what."""
+        if self.ended_by is not None:
+            return Counter(self.ended_by)
+        return Counter(str(outcome["source"]) for outcome in self.outcomes)
 
 
 @dataclass(frozen=True)
@@ -54,14 +64,13 @@ def make_row(expected: ExpectedRun, record: RunRecord, arrivals: Mapping[str, da
     :param arrivals: When the event that settled a job was read, by job id.
     """
     states = Counter(str(outcome["state"]) for outcome in record.outcomes)
-    sources = Counter(str(outcome["source"]) for outcome in record.outcomes)
     taken = [task for task in record.tasks if task["task_id"] in expected.branches and task["state"] == "success"]
     job_ids = [str(outcome["job_id"]) for outcome in record.outcomes]
     return Row(
         run=expected.title,
         job=job_ids[0] if len(job_ids) == 1 else f"{len(set(job_ids))} jobs",
         outcome=_listed(states),
-        ended_by=_listed(sources),
+        ended_by=_listed(record.sources),
         branch=", ".join(task["task_id"] for task in taken) or "none",
         seconds=_seconds_to_next_task(record.outcomes, taken, arrivals),
         problems=tuple(_problems(expected, record, states, [task["task_id"] for task in taken], job_ids)),
@@ -79,7 +88,7 @@ def _problems(
         problems.append(f"{len(set(job_ids))} of {expected.jobs} jobs have an outcome")
     if wrong := {state: count for state, count in states.items() if state != expected.state}:
         problems.append(f"ended {_listed(Counter(wrong))} instead of {expected.state}")
-    if others := sum(outcome["source"] != expected.ended_by for outcome in record.outcomes):
+    if others := len(record.outcomes) - record.sources[expected.ended_by]:
         problems.append(f"{others} of {len(record.outcomes)} waits were not ended by {expected.ended_by}")
     if list(taken) != [expected.branch]:
         problems.append(f"went to {', '.join(taken) or 'no branch'} instead of {expected.branch}")
@@ -99,6 +108,16 @@ def _seconds_to_next_task(
 def read_time(text: str) -> datetime:
     """Read a time as the REST API writes it."""
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+_ENDED_BY = re.compile(r"ended by (?P<counts>[a-z]+ \d+(?:, [a-z]+ \d+)*)")
+
+
+def read_ended_by(log: str) -> Counter[str]:
+    """Return what ended how many jobs, as the last line about it says in the log of a task that has run many."""
+    lines = _ENDED_BY.findall(log)
+    parts = [part.split(" ") for part in lines[-1].split(", ")] if lines else []
+    return Counter({what: int(count) for what, count in parts})
 
 
 def _listed(counts: Counter[str]) -> str:

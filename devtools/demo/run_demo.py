@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The demo from beginning to end: a cloud, queues, Airflow, five runs, a killed triggerer, the table.
+The demo from beginning to end: two clouds, queues, Airflow, six runs, a killed triggerer, the table.
 
 Everything that is started is entered into one stack of contexts, so that it ends with the demo, however the demo ends.
 """
@@ -19,9 +19,18 @@ from devtools.airflow_stack.airflow_api import FINISHED_RUN, AirflowApi
 from devtools.airflow_stack.stack import AirflowStack
 from devtools.airflow_stack.topology import TRIGGERER
 from devtools.demo.event_recorder import EventRecorder
-from devtools.demo.expectations import LOST_QUEUE, OWN_QUEUE, QUEUE, TOPIC, ExpectedRun, expected_runs
+from devtools.demo.expectations import (
+    LOST_QUEUE,
+    MANY,
+    OWN_QUEUE,
+    QUEUE,
+    SCRIPTED_CONN_ID,
+    TOPIC,
+    ExpectedRun,
+    expected_runs,
+)
 from devtools.demo.job_gate import JobGate
-from devtools.demo.report import Row, RunRecord, make_row
+from devtools.demo.report import Row, RunRecord, make_row, read_ended_by
 from devtools.demo.terminal import Terminal
 from devtools.emulator_process import CONN_ID, EmulatorProcess, provision
 
@@ -73,15 +82,19 @@ def _run(terminal: Terminal, started: contextlib.ExitStack, home: Path, *, dags:
         EmulatorProcess(home, "--max-parallel", str(jobs + _SINGLE_JOBS), "--fault", f"drop queue={LOST_QUEUE}")
     )
 
+    (home / "scripted").mkdir()
+    scripted = started.enter_context(EmulatorProcess(home / "scripted", "--runner", "scripted"))
+
     terminal.step(f"Creating topic {TOPIC}, queue {QUEUE} and a subscription")
     provision(cloud, TOPIC, QUEUE, OWN_QUEUE, LOST_QUEUE)
+    provision(scripted, TOPIC, QUEUE, OWN_QUEUE)
 
     terminal.step("Starting Airflow: API server, scheduler, DAG processor, triggerer")
     airflow = started.enter_context(
         AirflowStack(
             home,
             dags={"examples": dags, "demo": OWN_DAGS},
-            connections={CONN_ID: cloud.connection()},
+            connections={CONN_ID: cloud.connection(), SCRIPTED_CONN_ID: scripted.connection()},
             env=_SOON_MISSED,
             parallelism=_PARALLELISM,
         )
@@ -90,14 +103,18 @@ def _run(terminal: Terminal, started: contextlib.ExitStack, home: Path, *, dags:
 
     gate = JobGate(home, cloud, jobs + _SINGLE_JOBS)
     runs = expected_runs(jobs, gate.command)
-    with EventRecorder(cloud.access(), OWN_QUEUE, terminal.event) as recorder:
-        terminal.step(f"Starting {len(runs)} runs: {', '.join(run.title for run in runs)}")
+    with (
+        EventRecorder(cloud.access(), OWN_QUEUE, terminal.event) as recorder,
+        EventRecorder(scripted.access(), OWN_QUEUE, terminal.counted_event) as many,
+    ):
+        first = [run for run in runs if not run.follows]
+        terminal.step(f"Starting {len(first)} runs: {', '.join(run.title for run in first)}")
         for dag_id in dict.fromkeys(run.dag_id for run in runs):
             airflow.api.unpause(dag_id)
-        for run in runs:
+        for run in first:
             airflow.api.trigger(run.dag_id, run.conf, run_id=run.title)
-        _watch(terminal, airflow, recorder, runs, gate)
-        rows = _results(airflow.api, runs, recorder.settled_at)
+        _watch(terminal, airflow, (recorder, many), runs, gate)
+        rows = _results(airflow.api, runs, {**recorder.settled_at, **many.settled_at})
     terminal.close()
     terminal.table(rows)
     _explain(terminal, airflow.api, runs, rows)
@@ -108,15 +125,22 @@ def _run(terminal: Terminal, started: contextlib.ExitStack, home: Path, *, dags:
 
 
 def _watch(
-    terminal: Terminal, airflow: AirflowStack, recorder: EventRecorder, runs: Sequence[ExpectedRun], gate: JobGate
+    terminal: Terminal,
+    airflow: AirflowStack,
+    recorders: Sequence[EventRecorder],
+    runs: Sequence[ExpectedRun],
+    gate: JobGate,
 ) -> None:
     """Show how far the runs are until all have ended or time is up; the table then says what is missing."""
     deadline = time.monotonic() + _RUN_LIMIT
-    open_runs = list(runs)
+    open_runs = [run for run in runs if not run.follows]
+    to_follow = [run for run in runs if run.follows]
+    count = len(open_runs)
     was_killed = False
-    while open_runs and time.monotonic() < deadline:
+    while (open_runs or to_follow) and time.monotonic() < deadline:
         airflow.check_alive()
-        recorder.check()
+        for recorder in recorders:
+            recorder.check()
         # Two calls however many runs: the processor is busy enough with what is being shown.
         states = airflow.api.run_states()
         tasks = airflow.api.all_task_instances()
@@ -126,7 +150,7 @@ def _watch(
             if state in FINISHED_RUN:
                 open_runs.remove(run)
         # A run that ends before its jobs may end has failed, and leaves a job that nobody will watch.
-        if not gate.is_open and len(open_runs) < len(runs):
+        if not gate.is_open and len(open_runs) < count:
             gate.open()
         if not gate.is_open and gate.all_are_watched():
             if was_killed:
@@ -138,6 +162,12 @@ def _watch(
                 airflow.kill(TRIGGERER)
                 airflow.start(TRIGGERER)
                 was_killed = True
+        if gate.is_open and to_follow:
+            terminal.step(f"Starting one more run: {MANY} scripted jobs in one task")
+            for run in to_follow:
+                airflow.api.trigger(run.dag_id, run.conf, run_id=run.title)
+            open_runs += to_follow
+            to_follow = []
         time.sleep(_POLL_INTERVAL)
     for run in open_runs:
         terminal.say(f"{run.title} did not end within {_RUN_LIMIT} s")
@@ -147,15 +177,21 @@ def _results(api: AirflowApi, runs: Sequence[ExpectedRun], arrivals: Mapping[str
     rows = []
     for run in runs:
         tasks = api.task_instances(run.dag_id, run.title)
+        waits = [task for task in tasks if task["task_id"] == run.wait_task]
         outcomes = [
             api.xcom(run.dag_id, run.title, run.wait_task, key=run.outcome_key, map_index=task["map_index"])
-            for task in tasks
-            if task["task_id"] == run.wait_task
+            for task in waits
         ]
+        ended_by = None
+        if run.is_one_task:
+            outcomes = outcomes[0] or []
+            log = api.log(run.dag_id, run.title, run.wait_task, try_number=max(1, waits[0]["try_number"]))
+            ended_by = read_ended_by(log)
         record = RunRecord(
             state=api.run_state(run.dag_id, run.title),
             tasks=tasks,
             outcomes=[outcome for outcome in outcomes if outcome is not None],
+            ended_by=ended_by,
         )
         rows.append(make_row(run, record, arrivals))
     return rows

@@ -38,6 +38,7 @@ _STYLES = {
 _EVENT_STYLES = {"SUCCEED": "green", "FAILED": "red", "INTERRUPTED": "red", "RUNNING": "cyan"}
 # Mapped tasks change faster than anyone reads.
 _PLAIN_PAUSE = 1.5
+_SHOWN_EACH = 50
 
 
 @dataclass
@@ -65,6 +66,7 @@ class Terminal:
         self._plain = (not console.is_terminal) if plain is None else plain
         self._began = time.monotonic()
         self._lines: dict[str, _Line] = {}
+        self._counts: Counter[str] = Counter()
         self._step = ""
         self._lock = threading.Lock()
         self._live = Live(get_renderable=self._draw, console=console, refresh_per_second=4, transient=True)
@@ -109,6 +111,15 @@ class Terminal:
                 (f"  {run}" if run else "", "dim"),
             )
         )
+
+    def counted_event(self, event: BatchEvent) -> None:
+        """Count an event of hundreds, and show every fiftieth; callable from any thread."""
+        with self._lock:
+            self._counts[event.name] += 1
+            count = self._counts[event.name]
+        if count % _SHOWN_EACH == 0:
+            style = _EVENT_STYLES.get(event.name.rpartition("_")[2], "")
+            self.say(Text.assemble(("events ", "dim"), (f"{event.name:<24}", style), f" {count}"))
 
     def progress(self, run: ExpectedRun, state: str, tasks: Sequence[Mapping[str, Any]]) -> None:
         """Show how far a run is."""

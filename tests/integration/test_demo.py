@@ -57,7 +57,9 @@ def test_the_demo_shows_every_branch(start_demo: StartDemo, output: Path, place:
     assert re.search(r"^ interruption .* FAILED_INTERRUPTED +event .* raise_alarm .* yes", told, re.MULTILINE), told
     assert re.search(r"^ fan-out .* 3 jobs .* 3 SUCCEED +3 event .* gather .* yes", told, re.MULTILINE), told
     assert re.search(r"^ lost-event .* SUCCEED +api .* go_on .* yes", told, re.MULTILINE), told
+    assert re.search(r"^ in-one-task .* 200 jobs .* 200 SUCCEED +200 event .* count .* yes", told, re.MULTILINE), told
     assert "killing the triggerer" in told
+    assert re.search(r"events JOB_SUCCEED +200", told), told
     assert told.count("event  JOB_") == 7
     assert list(place.iterdir()) == []
 

@@ -276,6 +276,7 @@ class JobsEngine:
     async def _listen(self, wait: OpenWait) -> None:
         while True:
             for outcome in await wait.settled():
+                self._progress.ended_by[outcome.source] += 1
                 self._run.on_outcome(outcome.job_id, outcome.state, outcome.reason)
             self._note_change()
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from airflow_batch_events.events.many.run import RunCounts
 
 EVERY = 60.0
@@ -20,6 +22,8 @@ class Progress:
     """
 
     def __init__(self, counts: RunCounts, now: float) -> None:
+        self.ended_by: Counter[str] = Counter()
+        """What has ended how many of the waits in this process: ``event``, ``api`` or ``deadline``."""
         self._began = now
         self._ended_before = counts.ended
         self._tenth = self._tenth_of(counts)
@@ -48,6 +52,8 @@ class Progress:
             parts.append(f"{rate:.3g} a second")
             if counts.ended < counts.total:
                 parts.append(f"about {_duration((counts.total - counts.ended) / rate)} left")
+        if self.ended_by:
+            parts.append(f"ended by {', '.join(f'{what} {count}' for what, count in self.ended_by.most_common())}")
         return ", ".join(parts)
 
     @staticmethod

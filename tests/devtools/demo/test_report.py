@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from devtools.demo.expectations import ExpectedRun, expected_runs
-from devtools.demo.report import RunRecord, make_row
+from devtools.demo.report import RunRecord, make_row, read_ended_by
 
 ARRIVED = datetime(2026, 1, 1, 12, 0, 0, tzinfo=timezone.utc)
 
@@ -97,3 +97,15 @@ def test_a_repeated_outcome_hides_no_missing_one(fan_out: ExpectedRun) -> None:
     row = make_row(fan_out, RunRecord("success", [task("gather", "success")], outcomes), {})
 
     assert row.problems == ("2 of 3 jobs have an outcome",)
+
+
+def test_the_log_says_what_ended_the_jobs_of_one_task(fan_out: ExpectedRun) -> None:
+    log = "ended by the user\n2 ended, 9 a second, ended by event 2\n3 ended, 9 a second, ended by event 2, api 1\n"
+    outcomes = [{"job_id": job_id, "state": "SUCCEED"} for job_id in "abc"]
+    record = RunRecord("success", [task("gather", "success")], outcomes, ended_by=read_ended_by(log))
+
+    row = make_row(fan_out, record, {})
+
+    assert row.ended_by == "2 event, 1 api"
+    assert row.problems == ("1 of 3 waits were not ended by event",)
+    assert make_row(fan_out, replace(record, ended_by=read_ended_by("")), {}).ended_by == "none"

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from devtools.demo.expectations import expected_runs
 from devtools.demo.report import Row
 from devtools.demo.terminal import Terminal, describe_progress
 
-SUCCESS, FAILURE, _, FAN_OUT, _ = expected_runs(2, "sleep 1")
+SUCCESS, FAILURE, _, FAN_OUT = expected_runs(2, "sleep 1")[:4]
 
 
 @pytest.fixture
@@ -91,3 +92,13 @@ def test_a_terminal_gets_a_living_table(output: io.StringIO) -> None:
         terminal._live.refresh()
 
     assert "elapsed" in output.getvalue()
+
+
+def test_of_hundreds_of_events_every_fiftieth_is_told(output: io.StringIO) -> None:
+    terminal = Terminal(Console(file=output, width=160))
+
+    for _ in range(120):
+        terminal.counted_event(BatchEvent("JOB_SUCCEED", batch={"JobId": "job-7"}))
+
+    lines = [re.sub(r" +", " ", line.split(" s ")[1].strip()) for line in output.getvalue().splitlines()]
+    assert lines == ["events JOB_SUCCEED 50", "events JOB_SUCCEED 100"]

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 
 import pytest
 from support.many_cloud import ManyCloud, Task, descriptions
@@ -214,6 +215,7 @@ def test_a_line_is_said_at_each_tenth(run):
         task = Task(ManyCloud(), descriptions(100))
         assert await task.finish()
         assert 3 <= len(task.lines) <= 14
+        assert sum(int(count) for count in re.findall(r"(?:event|api) (\d+)", task.lines[-1])) == 100
         assert task.lines[-1].startswith("100 of 100 submitted, 0 running, 100 ended, 0 of them failed")
 
     run(scenario())

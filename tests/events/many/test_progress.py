@@ -38,3 +38,9 @@ def test_what_has_ended_before_is_no_part_of_the_rate():
     progress = Progress(counts(900), 0.0)
     assert "about 5 s left" in progress.text(counts(950), 5.0)
     assert "left" not in progress.text(counts(900), 5.0)
+
+
+def test_the_line_tells_what_has_ended_the_waits():
+    progress = Progress(counts(0), 0.0)
+    progress.ended_by.update({"api": 2, "event": 98})
+    assert progress.text(counts(100), 50.0).endswith("ended by event 98, api 2")
