@@ -83,13 +83,20 @@ class AirflowApi:
 
     def health(self) -> dict[str, str | None] | None:
         """Return the status of each component (``healthy``, ``unhealthy`` or None), or None when nothing answers."""
+        health = self._health()
+        return None if health is None else {name: (part or {}).get("status") for name, part in health.items()}
+
+    def triggerer_heartbeat(self) -> datetime | None:
+        """Return when a triggerer has last shown a sign of life; None when that cannot be said."""
+        text = ((self._health() or {}).get("triggerer") or {}).get("latest_triggerer_heartbeat")
+        return None if text is None else datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+    def _health(self) -> dict[str, Any] | None:
         try:
             answer = self._client.get("/monitor/health", timeout=5)
         except httpx.TransportError:
             return None
-        if answer.status_code != httpx.codes.OK:
-            return None
-        return {name: (part or {}).get("status") for name, part in answer.json().items()}
+        return answer.json() if answer.status_code == httpx.codes.OK else None
 
     def started_components(self, job_type: str, since: datetime) -> int:
         """

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 import httpx
@@ -38,6 +39,8 @@ class JobGate:
         self._jobs = jobs
         self._watched_since: float | None = None
         self._first = 0
+        self.settled_at: datetime | None = None
+        """Since when every job has been watched for long enough; None until then."""
 
     @property
     def command(self) -> str:
@@ -55,14 +58,17 @@ class JobGate:
 
     def watch_again(self) -> None:
         """Forget the polls that were made so far: another triggerer begins the waits anew."""
-        self._watched_since = None
+        self._watched_since = self.settled_at = None
         self._first = len(self._polls())
 
     def all_are_watched(self) -> bool:
         """Whether the triggerer has polled every job, and some seconds have passed since."""
         if self._watched_since is None and self._polled() >= self._jobs:
             self._watched_since = time.monotonic()
-        return self._watched_since is not None and time.monotonic() - self._watched_since >= SETTLE
+        is_settled = self._watched_since is not None and time.monotonic() - self._watched_since >= SETTLE
+        if is_settled and self.settled_at is None:
+            self.settled_at = datetime.now(timezone.utc)
+        return is_settled
 
     def _polled(self) -> int:
         """Return how many jobs were polled; workers that defer do not poll."""

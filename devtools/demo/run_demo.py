@@ -153,16 +153,16 @@ def _watch(
         if not gate.is_open and len(open_runs) < count:
             gate.open()
         if not gate.is_open and gate.all_are_watched():
-            if was_killed:
+            if was_killed and _is_heard(airflow.api, gate.settled_at):
                 terminal.step("A new triggerer has taken over every wait: letting the jobs end, and losing one event")
                 gate.open()
-            else:
+            elif not was_killed:
                 terminal.step("Every job is watched: killing the triggerer with all its waits")
                 gate.watch_again()
                 airflow.kill(TRIGGERER)
                 airflow.start(TRIGGERER)
                 was_killed = True
-        if gate.is_open and to_follow:
+        if (was_killed or gate.is_open) and to_follow:
             terminal.step(f"Starting one more run: {MANY} scripted jobs in one task")
             for run in to_follow:
                 airflow.api.trigger(run.dag_id, run.conf, run_id=run.title)
@@ -171,6 +171,17 @@ def _watch(
         time.sleep(_POLL_INTERVAL)
     for run in open_runs:
         terminal.say(f"{run.title} did not end within {_RUN_LIMIT} s")
+
+
+def _is_heard(api: AirflowApi, since: datetime | None) -> bool:
+    """
+    Whether the triggerer has shown a sign of life since then.
+
+    One that has just started is silent for some seconds, in which it stores no result: its supervisor starts a server
+    within itself when the first wait asks something.
+    """
+    heartbeat = api.triggerer_heartbeat()
+    return heartbeat is not None and since is not None and heartbeat > since
 
 
 def _results(api: AirflowApi, runs: Sequence[ExpectedRun], arrivals: Mapping[str, datetime]) -> list[Row]:

@@ -14,8 +14,9 @@ from airflow_batch_events.operators.batch import BatchSubmitJobsOperator
 with DAG(dag_id="batch_in_one_task", schedule=None, start_date=pendulum.datetime(2026, 1, 1, tz="UTC")):
     submit = BatchSubmitJobsOperator(
         task_id="submit",
+        # They end well after their first polls, five seconds after their submission, so that events end the waits.
         jobs=[
-            build_job(f"part-{part}", "scripted: duration=5", image="img-eb30mz89", instance_type="S5.MEDIUM2")
+            build_job(f"part-{part}", "scripted: duration=10", image="img-eb30mz89", instance_type="S5.MEDIUM2")
             for part in range(200)
         ],
         placement={"Zone": "ap-guangzhou-6"},

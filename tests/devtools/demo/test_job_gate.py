@@ -37,10 +37,16 @@ def test_all_are_watched_when_each_job_was_polled(
         assert not gate.all_are_watched()
         client.send(batch.describe_job_states(ids))
         assert not gate.all_are_watched()
+        assert gate.settled_at is None
         now += SETTLE
         assert gate.all_are_watched()
+        settled_at = gate.settled_at
+        assert settled_at is not None
+        assert gate.all_are_watched()
+        assert gate.settled_at == settled_at, "it stays what it was first"
 
         gate.watch_again()
+        assert gate.settled_at is None
         assert not gate.all_are_watched()
         client.send(batch.describe_job_states(ids))
         gate.all_are_watched()
