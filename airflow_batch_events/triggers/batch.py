@@ -46,6 +46,9 @@ _TO_END = ("airflow_batch_events.waiting.task_completion", "airflow_batch_events
 ENDING_BOUND = 60.0
 """Seconds that ending the jobs of a killed task may take altogether."""
 
+PREPARE_AFTER = 1.0
+"""Seconds from the first wait of a process until it prepares for the end: by then the wait has polled."""
+
 _preparations: PerLoop[None, asyncio.Future[None]] = PerLoop()
 
 
@@ -229,7 +232,8 @@ class BatchJobTrigger(StoredTrigger):
             )
 
     async def _prepare_end(self) -> None:
-        """Begin early what the first end in a process would wait for."""
+        """Begin early what the first end in a process would wait for, but not so early that the first polls do."""
+        await asyncio.sleep(PREPARE_AFTER)
         await imported(*_TO_END)
         await prepare_supervisor(self)
 
