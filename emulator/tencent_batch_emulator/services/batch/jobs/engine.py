@@ -12,6 +12,7 @@ from __future__ import annotations
 from functools import partial
 
 from tencent_batch_emulator.clock import Clock
+from tencent_batch_emulator.services.batch.catalog import size_of
 from tencent_batch_emulator.services.batch.environments.nodes import Node
 from tencent_batch_emulator.services.batch.ids import Ids
 from tencent_batch_emulator.services.batch.jobs.jobs import Execution, Instance, Job, Task
@@ -250,7 +251,7 @@ class Engine:
             self._propagation.settle(instance.task.job, [instance.task])
             self.pump()
         elif cause is Cause.EXITED:
-            self._fail(instance, cause, ended.exit_code, ended.detail)
+            self._fail(instance, cause, ended.exit_code, ended.detail, ended.reason)
         elif cause is Cause.TIMEOUT:
             seconds = instance.task.spec.timeout
             self._fail(instance, cause, None, f"the command ran longer than its Timeout of {seconds} seconds")
@@ -259,11 +260,14 @@ class Engine:
         else:
             self._fail(instance, cause, None, "the instance was terminated on request")
 
-    def _fail(self, instance: Instance, cause: Cause, exit_code: int | None, detail: str) -> None:
+    def _fail(
+        self, instance: Instance, cause: Cause, exit_code: int | None, detail: str, reason: str | None = None
+    ) -> None:
         """Make of a failed execution what the task's settings say."""
         task = instance.task
         if instance.terminating or task.job.terminating:
-            cause, exit_code = Cause.TERMINATED, None
+            cause, exit_code, reason = Cause.TERMINATED, None, None
+        reason = _REASONS[cause] if reason is None else reason
         instance.failures += 1
         spec = task.spec
         state = after_failure(spec.failed_action, cause, instance.failures, spec.max_retry_count)
@@ -272,11 +276,11 @@ class Engine:
         if spec.max_retry_count:
             detail = f"{detail} (execution {instance.failures} of at most {spec.max_retry_count + 1})"
         if state is State.RUNNABLE:
-            instance.reason, instance.detail = _REASONS[cause], detail
+            instance.reason, instance.detail = reason, detail
             self._free_node(instance)
             self._make_runnable(instance, self._delays.runnable)
         else:
-            self._end(instance, state, _REASONS[cause], detail)
+            self._end(instance, state, reason, detail)
             if state is not State.FAILED_INTERRUPTED:
                 self._free_node(instance)
         self._propagation.settle(task.job, [task])
@@ -362,4 +366,16 @@ def _work(instance: Instance) -> Work:
     environment["BATCH_TASK_INSTANCE_NUM"] = str(task.spec.task_instance_num)
     environment["BATCH_TASK_INSTANCE_INDEX"] = str(instance.index)
     command = application.command if application.command is not None else "\n".join(["set -e", *commands])
-    return Work(job.job_id, job.spec.job_name, task.name, instance.index, command, environment, instance.attempts)
+    node = instance.execution.node if instance.execution else None
+    data = task.spec.compute_env.env_data if task.spec.compute_env else None
+    return Work(
+        job.job_id,
+        job.spec.job_name,
+        task.name,
+        instance.index,
+        command,
+        environment,
+        instance.attempts,
+        memory=size_of(node.instance_type)[1] if node else 0,
+        is_spot=data is not None and data.instance_charge_type == "SPOTPAID",
+    )

@@ -24,6 +24,8 @@ class Work:
     :param command: For ``/bin/sh``.
     :param environment: Batch's variables and the task's own.
     :param attempt: Counts up from 1 with every execution of the instance.
+    :param memory: GiB of the machine.
+    :param is_spot: Whether the machine is one that the cloud may take back.
     """
 
     job_id: str
@@ -33,6 +35,8 @@ class Work:
     command: str
     environment: Mapping[str, str]
     attempt: int
+    memory: float = 0.0
+    is_spot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +46,12 @@ class Ended:
 
     :param exit_code: The command's; None when it could not be started.
     :param detail: One line for a person.
+    :param reason: The StateReason of a failure; None for that of a command that failed by itself.
     """
 
     exit_code: int | None
     detail: str
+    reason: str | None = None
 
     @property
     def succeeded(self) -> bool:

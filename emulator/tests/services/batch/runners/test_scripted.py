@@ -11,7 +11,7 @@ from helpers.batch_cloud import Cloud, job, task
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tencent_batch_emulator.services.batch.runners.scripted import Script, ScriptedRunner, parse_script
+from tencent_batch_emulator.services.batch.runners.scripted import FAILURES, Script, ScriptedRunner, parse_script
 
 
 def test_a_command_tells_outcome_duration_and_exit_code() -> None:
@@ -29,7 +29,7 @@ def test_any_text_after_the_prefix_is_read_or_refused(text: str) -> None:
         assert isinstance(parse_script(f"scripted: {text}"), Script)
 
 
-@pytest.mark.parametrize("text", ["outcome=perhaps", "duration=long", "color=red", "outcome"])
+@pytest.mark.parametrize("text", ["outcome=perhaps", "duration=long", "color=red", "outcome", "failure=bad_luck"])
 def test_an_unknown_setting_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_script(f"scripted: {text}")
@@ -59,3 +59,39 @@ def test_a_broken_mapping_is_refused_with_the_name_of_the_file(tmp_path: Path) -
     path.write_text('{"*": {"outcome": "perhaps"}}')
     with pytest.raises(ValueError, match=r"script\.json"):
         ScriptedRunner.read_file(path)
+
+
+@pytest.mark.parametrize("name", FAILURES)
+async def test_a_script_fails_in_a_named_way(cloud: Cloud, name: str) -> None:
+    job_id = await cloud.submit(job(task(f"scripted: outcome=failed failure={name}")))
+    cloud.clock.advance(5)
+    instance = await cloud.instance(job_id)
+    assert (instance["TaskInstanceState"], instance["ExitCode"]) == ("FAILED", FAILURES[name].exit_code)
+    assert instance["StateDetailedReason"] == FAILURES[name].detail
+
+
+async def test_a_termination_is_told_instead_of_the_scripted_failure(cloud: Cloud) -> None:
+    job_id = await cloud.submit(job(task("scripted: outcome=failed failure=bad_image duration=60")))
+    cloud.clock.advance(5)
+    await cloud.call("TerminateJob", JobId=job_id)
+    cloud.clock.advance(5)
+    assert (await cloud.instance(job_id))["StateReason"] == "terminated by user"
+
+
+@pytest.mark.parametrize(
+    ("script", "data", "state", "exit_code"),
+    [
+        ("memory=6", {"InstanceType": "S5.MEDIUM4"}, "FAILED", 137),
+        ("memory=6", {"InstanceType": "S5.LARGE8"}, "SUCCEED", 0),
+        ("spot=reclaimed", {"InstanceType": "S5.MEDIUM4", "InstanceChargeType": "SPOTPAID"}, "FAILED", None),
+        ("spot=reclaimed", {"InstanceType": "S5.MEDIUM4"}, "SUCCEED", 0),
+    ],
+)
+async def test_how_a_script_goes_depends_on_its_machine(
+    cloud: Cloud, script: str, data: dict[str, str], state: str, exit_code: int | None
+) -> None:
+    env = {"EnvType": "MANAGED", "EnvData": {"ImageId": "img-eb30mz89", **data}}
+    job_id = await cloud.submit(job(task(f"scripted: {script}", ComputeEnv=env)))
+    cloud.clock.advance(5)
+    instance = await cloud.instance(job_id)
+    assert (instance["TaskInstanceState"], instance["ExitCode"]) == (state, exit_code)
