@@ -48,6 +48,9 @@ One class per cause, so that a retry policy can tell them apart.
     ├── NotStorableError (ValueError)        what a trigger would fire is nothing that Airflow can store
     └── JobError                             how a job or a wait for it ended
         ├── BatchJobFailedError              the job ended FAILED
+        │   ├── BatchJobOutOfMemoryError     ... because its command had too little memory
+        │   ├── BatchJobNoCapacityError      ... because the cloud had no machine for it
+        │   ├── BatchJobRunTimeoutError      ... because a task ran longer than its Timeout
         │   └── BatchJobInterruptedError     ... FAILED_INTERRUPTED: it still holds its instances
         ├── BatchJobsFailedError             of many jobs more failed than may, or not all have ended
         ├── BatchJobNotFoundError            the API does not know the job
@@ -267,11 +270,60 @@ class NotStorableError(BatchEventsError, ValueError):
 
 
 class JobError(BatchEventsError):
-    """How a job, or a wait for it, ended badly."""
+    """
+    How a job, or a wait for it, ended badly; with the facts, as far as they are known.
+
+    :param message: What happened, and what to do.
+    :param job_id: The job.
+    :param state: The state in the outcome, for example ``FAILED``.
+    :param cause: Why: ``exit_code``, ``signal``, ``out_of_memory``, ``timeout``, ``no_capacity``, ``bad_image``,
+        ``dependence``, ``interrupted``, ``terminated``, ``deleted`` or ``unknown``.
+    :param task_name: The task of the instance that failed first by itself.
+    :param instance: Its 0-based index.
+    :param exit_code: Its exit code; None when the command never ran, or the API does not say.
+    :param stdout: The end of its standard output, at most 2,048 characters.
+    :param stderr: The end of its standard error, as much.
+    """
+
+    def __init__(
+        self,
+        message: object = "",
+        *,
+        job_id: str | None = None,
+        state: str | None = None,
+        cause: str = "unknown",
+        task_name: str | None = None,
+        instance: int | None = None,
+        exit_code: int | None = None,
+        stdout: str = "",
+        stderr: str = "",
+    ) -> None:
+        # What is given by name is kept beside the arguments when an exception is copied or goes to another process.
+        super().__init__(message)
+        self.job_id = job_id
+        self.state = state
+        self.cause = cause
+        self.task_name = task_name
+        self.instance = instance
+        self.exit_code = exit_code
+        self.stdout = stdout
+        self.stderr = stderr
 
 
 class BatchJobFailedError(JobError):
     """The job ended FAILED; a retry submits it anew."""
+
+
+class BatchJobOutOfMemoryError(BatchJobFailedError):
+    """The command needed more memory than the machine has; a retry helps on a larger one."""
+
+
+class BatchJobNoCapacityError(BatchJobFailedError):
+    """The cloud had no machine for the job; a retry helps later, in another zone or with another type."""
+
+
+class BatchJobRunTimeoutError(BatchJobFailedError):
+    """A task of the job ran longer than its Timeout; a retry helps with a longer one, or on a faster machine."""
 
 
 class BatchJobInterruptedError(BatchJobFailedError):

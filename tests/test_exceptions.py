@@ -3,14 +3,23 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import pickle
 import re
+from typing import Any
 
 import pytest
 
 from airflow_batch_events import exceptions
-from airflow_batch_events.exceptions import ApiError, ApiThrottledError, CmqError, CmqQueueNotFoundError
+from airflow_batch_events.events.failure import Failure
+from airflow_batch_events.exceptions import (
+    ApiError,
+    ApiThrottledError,
+    CmqError,
+    CmqQueueNotFoundError,
+    JobError,
+)
 from airflow_batch_events.text import printable
 
 CLASSES = {name: kind for name, kind in vars(exceptions).items() if inspect.isclass(kind)}
@@ -45,6 +54,16 @@ def test_the_tree_shows_every_class_below_its_base() -> None:
 def test_an_error_of_the_cloud_survives_a_process_boundary(error: ApiError | CmqError) -> None:
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CLASSES.values() if issubclass(kind, JobError)])
+@pytest.mark.parametrize("copied", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy])
+def test_the_facts_of_a_failure_survive_a_process_boundary(kind: type[JobError], copied: Any) -> None:
+    facts = Failure("job-1", "FAILED", "exit_code", "main", 3, 2, "out", "err").to_dict()
+    error = kind("what happened", **facts)
+    again = copied(error)
+    assert (type(again), str(again), vars(again)) == (kind, "what happened", facts)
+    assert vars(kind("what happened")) == {**dict.fromkeys(facts), "cause": "unknown", "stdout": "", "stderr": ""}
 
 
 HOSTILE = "\x1b]52;c;ZXZpbA==\x07\r\n2026-01-01 [info] all is well \u202e::group::\ud800"

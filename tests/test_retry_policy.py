@@ -20,6 +20,7 @@ GUIDE = (Path(__file__).parents[1] / "docs" / "howto.md").read_text()
 MINUTES = {
     exceptions.BatchJobInterruptedError: 5,
     exceptions.BatchJobNotStartedError: 5,
+    exceptions.BatchJobNoCapacityError: 5,
     exceptions.ApiQuotaError: 15,
     exceptions.ApiThrottledError: 1,
     exceptions.ApiServerError: 1,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from types import SimpleNamespace
@@ -24,7 +24,11 @@ from support.airflow_names import AirflowRescheduleException, TaskDeferred
 from support.emulator_helpers import PLACEMENT, announced_job
 
 from airflow_batch_events.airflow_compat import abilities
-from airflow_batch_events.airflow_compat.exceptions import AirflowSensorTimeout, AirflowSkipException
+from airflow_batch_events.airflow_compat.exceptions import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+)
 from airflow_batch_events.events.outcome import JobWait
 from airflow_batch_events.exceptions import BatchJobFailedError, BatchJobNotFoundError, BatchJobsFailedError
 from airflow_batch_events.hooks.batch import BatchHook
@@ -32,6 +36,7 @@ from airflow_batch_events.operators.batch import BatchSubmitJobOperator, BatchSu
 from airflow_batch_events.sensors.batch import BatchJobSensor
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 from airflow_batch_events.triggers.many_jobs import BatchJobsTrigger
+from airflow_batch_events.waiting.task_result import BATCH_OUTCOME_XCOM
 from tencent_batch_emulator.faults.rules import parse_fault
 from tencent_batch_emulator.testing import RunningEmulator
 
@@ -72,7 +77,7 @@ class Attempt:
 
     def context(self) -> Any:
         ti = SimpleNamespace(dag_id="d", task_id="t", run_id=self._run_id, map_index=-1, try_number=1, max_tries=0)
-        ti.xcom_push = lambda *, key, value: None
+        ti.xcom_push = self._push
         ti.get_first_reschedule_date = lambda context: self.began
         store = SimpleNamespace(get=self._store.get, set=self._store.__setitem__, pop=self._store.pop)
         return {"ti": ti, "task_instance": ti, "task_state_store": store, "outlet_events": {}}
@@ -109,6 +114,10 @@ class Attempt:
         """Begin the task as the scheduler does, without a worker."""
         arguments = self.make().start_trigger_args
         self.resume(None, asyncio.run(fire(arguments.trigger_kwargs, self)))
+
+    def _push(self, *, key: str, value: Any) -> None:
+        if key == BATCH_OUTCOME_XCOM:
+            self.xcoms[key] = value
 
     def _store_value(self, value: Any) -> None:
         # As Airflow's task runner does.
@@ -174,7 +183,19 @@ if abilities.HAS_START_FROM_TRIGGER:
     sensor_way("begins and ends in the triggerer", begins_here=True, start_from_trigger=True, end_from_trigger=True)
 
 GOOD, BAD, ENDLESS = "outcome=succeed duration=0.5", "outcome=failed duration=0.5", "outcome=hang"
+SKIPS = "outcome=failed duration=0.5 exit_code=99"
+SKIPPED, FAILED, ERROR = AirflowSkipException.__name__, AirflowFailException.__name__, BatchJobFailedError.__name__
 ANY_ERROR = "failed in the triggerer"
+
+FACTS: dict[str, Collection[str]] = {
+    BatchJobFailedError.__name__: ("exit_code", "timeout"),
+    BatchJobNotFoundError.__name__: ("unknown",),
+    AirflowSensorTimeout.__name__: ("timeout",),
+    AirflowSkipException.__name__: ("timeout", "exit_code"),
+    AirflowFailException.__name__: ("exit_code",),
+    "BatchJobTimeoutError": ("timeout",),
+}
+"""The causes that the outcome tells, by the error that ends the task."""
 
 # Name: what the jobs do, in which form the ids are given, the task's settings, the state or the states, the error.
 SENSOR_CASES: dict[str, tuple[list[str], Callable[[list[str]], Any], dict[str, Any], Any, str | None]] = {
@@ -188,6 +209,25 @@ SENSOR_CASES: dict[str, tuple[list[str], Callable[[list[str]], Any], dict[str, A
     "failed, soft_fail": ([BAD], lambda ids: ids[0], {"soft_fail": True}, None, AirflowSkipException.__name__),
     "failed, a value": ([BAD], lambda ids: ids[0], {"raise_on_failure": False}, "FAILED", None),
     "failed, values": ([BAD, GOOD], list, {"raise_on_failure": False}, ["FAILED", "SUCCEED"], None),
+    "an exit code that skips": ([SKIPS], lambda ids: ids[0], {"skip_on_exit_code": 99}, None, SKIPPED),
+    "an exit code that fails": ([SKIPS], lambda ids: ids[0], {"fail_on_exit_code": range(99, 101)}, None, FAILED),
+    "an exit code that is not named": ([SKIPS], lambda ids: ids[0], {"skip_on_exit_code": [98]}, None, ERROR),
+    "an exit code that fails, soft_fail": (
+        [SKIPS],
+        lambda ids: ids[0],
+        {"fail_on_exit_code": 99, "soft_fail": True},
+        None,
+        SKIPPED,
+    ),
+    "all jobs end with exit codes that skip": ([SKIPS, GOOD, SKIPS], list, {"skip_on_exit_code": 99}, None, SKIPPED),
+    "one of the exit codes does not skip": ([SKIPS, BAD], list, {"skip_on_exit_code": 99}, None, ERROR),
+    "one of the exit codes fails": (
+        [SKIPS, BAD],
+        list,
+        {"skip_on_exit_code": 99, "fail_on_exit_code": 1},
+        None,
+        FAILED,
+    ),
     "not found": ([], lambda ids: MISSING, {}, None, BatchJobNotFoundError.__name__),
     "not found, a value": ([], lambda ids: MISSING, {"raise_on_failure": False}, None, BatchJobNotFoundError.__name__),
     "time is over": ([ENDLESS], lambda ids: ids[0], {"timeout": 1.0}, None, AirflowSensorTimeout.__name__),
@@ -233,6 +273,19 @@ def compared(value: Any) -> Any:
     return {name: item for name, item in value.items() if name not in NOT_COMPARED}
 
 
+def check_facts(pushed: Any, job_ids: list[str], causes: Collection[str]) -> None:
+    """A task that does not succeed has pushed what it would have returned, with why its job failed."""
+    outcomes = pushed if isinstance(pushed, list) else [pushed]
+    assert [outcome["job_id"] for outcome in outcomes] == (job_ids or [MISSING])
+    failures = [outcome["failure"] for outcome in outcomes if outcome["failure"] is not None]
+    assert failures
+    assert {failure["cause"] for failure in failures} <= set(causes)
+    for failure in failures:
+        if failure["cause"] == "exit_code":
+            assert (failure["task_name"], failure["instance"]) == ("main", 0)
+            assert failure["exit_code"] in (1, 99)
+
+
 def check_end(
     attempt: Attempt, job_ids: list[str], states: Any, error: str | None, *, is_multiple: bool, logged: str
 ) -> None:
@@ -242,7 +295,10 @@ def check_end(
     else:
         assert attempt.error == error
     if error is not None:
+        pushed = attempt.xcoms.pop(BATCH_OUTCOME_XCOM, None)
         assert attempt.xcoms == {}
+        if error != TypeError.__name__:
+            check_facts(pushed, job_ids, FACTS[error])
         return
     expected: Any = [
         {
@@ -251,6 +307,7 @@ def check_end(
             "succeeded": state == "SUCCEED",
             "event_vars": {},
             "reason": None,
+            "failure": None,
         }
         for job_id, state in zip(job_ids, [states] if isinstance(states, str) else states, strict=True)
     ]
@@ -306,6 +363,9 @@ OPERATOR_CASES: dict[str, tuple[str, dict[str, Any], str | None, str | None]] = 
     "succeeded": (GOOD, {}, "SUCCEED", None),
     "multiple_outputs": (GOOD, {"multiple_outputs": True}, "SUCCEED", None),
     "failed": (BAD, {}, None, BatchJobFailedError.__name__),
+    "an exit code that skips": (SKIPS, {"skip_on_exit_code": [99]}, None, SKIPPED),
+    "an exit code that fails": (SKIPS, {"fail_on_exit_code": [99]}, None, FAILED),
+    "an exit code that is not named": (SKIPS, {"skip_on_exit_code": [9], "fail_on_exit_code": [8]}, None, ERROR),
     "time is over": (ENDLESS, {"execution_timeout": timedelta(seconds=4)}, None, "BatchJobTimeoutError"),
 }
 
@@ -332,7 +392,8 @@ def test_an_operator_ends_in_the_same_way_wherever_it_ends(
 
     attempt.on_worker()
 
-    job_ids = [attempt.xcoms["return_value"]["job_id"]] if error is None else []
+    (told,) = attempt.xcoms.values() if not settings.get("multiple_outputs") else [attempt.xcoms["return_value"]]
+    job_ids = [told["job_id"]]
     is_multiple = bool(settings.get("multiple_outputs"))
     check_end(attempt, job_ids, state, error, is_multiple=is_multiple, logged=capsys.readouterr().out)
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 try:
     from airflow.sdk.exceptions import (
         AirflowException,
+        AirflowFailException,
         AirflowNotFoundException,
         AirflowSensorTimeout,
         AirflowSkipException,
@@ -26,6 +27,7 @@ try:
 except ImportError:
     from airflow.exceptions import (  # type: ignore[attr-defined,no-redef]
         AirflowException,
+        AirflowFailException,
         AirflowNotFoundException,
         AirflowSensorTimeout,
         AirflowSkipException,
@@ -37,6 +39,7 @@ except ImportError:
 
 __all__ = [
     "AirflowException",
+    "AirflowFailException",
     "AirflowNotFoundException",
     "AirflowSensorTimeout",
     "AirflowSkipException",

@@ -10,11 +10,11 @@ written is shown as :func:`~airflow_batch_events.text.printable` shows it.
 from __future__ import annotations
 
 import re
-import signal
 from collections.abc import Sequence
 
 import msgspec
 
+from airflow_batch_events.events.failure import Classified, Failure, classify, signal_name, tail_of
 from airflow_batch_events.events.outcome import NOT_STARTED
 from airflow_batch_events.text import printable, printable_lines
 
@@ -22,45 +22,9 @@ _TAIL_LINES = 20
 
 _MAX_REASON = 1000
 
+_MAX_NAME = 200
+
 _ENDED_BADLY = ("FAILED", "FAILED_INTERRUPTED")
-
-_NO_CAPACITY = (
-    "no server of this kind is left: name several InstanceTypes, take another zone, or wait for capacity with "
-    "StateIfCreateCvmFailed RUNNABLE and a start_timeout"
-)
-
-# The first clue that is found counts, so what is more special stands first.
-_BY_REASON = (
-    (
-        "depend",
-        "a task that this one depends on did not end as TaskExecutionDependOn requires: look at that task first",
-    ),
-    (
-        "terminat",
-        "somebody, or the end of a task that waited for it, ended the job: run the task again to submit it anew",
-    ),
-    ("image", "check ImageId: it must exist in this region and be shared with this account"),
-    ("insufficient", _NO_CAPACITY),
-    ("soldout", _NO_CAPACITY),
-    ("sold out", _NO_CAPACITY),
-    (
-        "environment deleted",
-        "the compute environment does not exist any more: create it, and submit with its new EnvId",
-    ),
-    ("heartbeat", "the machine was lost: run the task again, or let Batch do so with MaxRetryCount"),
-    ("timeout", "raise the task's Timeout, or make the command faster"),
-    ("timed out", "raise the task's Timeout, or make the command faster"),
-    ("longer than its timeout", "raise the task's Timeout, or make the command faster"),
-    (
-        "cvm",
-        "check instance type, zone, image and quota; or set StateIfCreateCvmFailed to RUNNABLE to wait for capacity",
-    ),
-)
-
-_BY_SIGNAL = {
-    "SIGKILL": "SIGKILL is what ends a command that needs more memory than there is: take a larger InstanceType, or "
-    "make the command need less",
-}
 
 
 class FailedInstance(msgspec.Struct, frozen=True):
@@ -114,31 +78,46 @@ class Diagnosis(msgspec.Struct, frozen=True):
     :param summary: One printable line: what failed and why.
     :param detail: Printable lines for the task's log: each failed instance with the ends of its output.
     :param resolution: What to do.
+    :param failure: The facts.
+    :param exit_codes: Those of all instances that failed by themselves; None stands for what has none, or was not read.
     """
 
     summary: str
     detail: tuple[str, ...]
     resolution: str
+    failure: Failure
+    exit_codes: frozenset[int | None] = frozenset()
 
     def __str__(self) -> str:
         return f"{self.summary}. {self.resolution}."
 
 
 def diagnose(
-    job_id: str, state: str, reason: str | None, instances: Sequence[FailedInstance], failed_count: int | None = None
+    job_id: str,
+    state: str,
+    reason: str | None,
+    instances: Sequence[FailedInstance],
+    failed_count: int | None = None,
+    *,
+    others: Sequence[FailedInstance] = (),
+    trouble: str | None = None,
 ) -> Diagnosis:
     """
     Explain how a job failed.
 
     :param job_id: The job.
     :param state: The state it ended in.
-    :param reason: The job's own StateReason, or why there is none.
+    :param reason: The job's own StateReason.
     :param instances: Some of the instances that failed or, for a job that has not begun to run, that wait.
     :param failed_count: How many of them there are in all, where that is known.
+    :param others: Further ones, of which only the exit codes count.
+    :param trouble: Why nothing could be read about the job; it tells no cause.
     """
     # What failed by itself comes before what failed because of it.
     instances = sorted(instances, key=lambda instance: instance.is_a_consequence)
-    count = max(failed_count or 0, len(instances))
+    read = [*instances, *others]
+    count = max(failed_count or 0, len(read))
+    shown = reason if trouble is None else f"{reason or 'no details'} ({trouble})"
     what = f"Batch job {job_id} " + ("has not begun to run" if state == NOT_STARTED else f"ended {state}")
     if instances:
         what += f": {instances[0].summary}"
@@ -147,9 +126,20 @@ def diagnose(
             what += f" ({tail})"
         if count > 1:
             what += f"; {count} instances failed" if instances[0].state in _ENDED_BADLY else f"; {count} instances wait"
-    elif reason:
-        what += f": {printable(reason, _MAX_REASON)}"
-    return Diagnosis(printable(what), tuple(_detail(instances, count)), _resolve(state, reason, instances))
+    elif shown:
+        what += f": {printable(shown, _MAX_REASON)}"
+    first = instances[0] if instances else None
+    if first is None:
+        classified = classify(state, None, reason or "")
+    else:
+        classified = classify(first.state, first.exit_code, first.reason or reason or "", first.stderr)
+    return Diagnosis(
+        printable(what),
+        tuple(_detail(instances, count)),
+        _resolve(state, classified),
+        _failure(job_id, state, classified, first),
+        _exit_codes(read, count),
+    )
 
 
 def _detail(instances: Sequence[FailedInstance], count: int) -> list[str]:
@@ -166,33 +156,39 @@ def _detail(instances: Sequence[FailedInstance], count: int) -> list[str]:
     return lines
 
 
-def _resolve(state: str, reason: str | None, instances: Sequence[FailedInstance]) -> str:
+def _resolve(state: str, classified: Classified) -> str:
     if state == "FAILED_INTERRUPTED":
         return (
             "Its instances are kept for inspection and still cost money: look at them, then end the job with "
             "BatchTerminateJobOperator or in the console"
         )
-    if instances and instances[0].exit_code:
-        advice = _BY_SIGNAL.get(_signal_name(instances[0].exit_code))
-        return advice or "Read the command's output above, fix the command, then run the task again"
-    text = (instances[0].reason if instances else reason or "").lower()
-    for clue, advice in _BY_REASON:
-        if clue in text:
-            return advice[0].upper() + advice[1:]
-    return "Look at the job in the console, then run the task again"
+    return classified.advice[0].upper() + classified.advice[1:]
+
+
+def _exit_codes(instances: Sequence[FailedInstance], count: int) -> frozenset[int | None]:
+    codes = {instance.exit_code for instance in instances if not instance.is_a_consequence}
+    return frozenset(codes | {None} if count > len(instances) or not codes else codes)
+
+
+def _failure(job_id: str, state: str, classified: Classified, first: FailedInstance | None) -> Failure:
+    job_id, state, cause = printable(job_id, _MAX_NAME), printable(state, _MAX_NAME), classified.cause.value
+    if first is None:
+        return Failure(job_id, state, cause)
+    return Failure(
+        job_id,
+        state,
+        cause,
+        task_name=printable(first.task_name, _MAX_NAME),
+        instance=first.index,
+        exit_code=first.exit_code if abs(first.exit_code or 0) < 2**31 else None,
+        stdout=tail_of(first.stdout),
+        stderr=tail_of(first.stderr),
+    )
 
 
 def _describe_exit(code: int) -> str:
-    name = _signal_name(code)
+    name = signal_name(code)
     return f"exit code {code} ({name})" if name else f"exit code {code}"
-
-
-def _signal_name(code: int) -> str:
-    number = code - 128 if code > 128 else -code
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return ""
 
 
 def _last_line(text: str) -> str:

@@ -19,13 +19,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import msgspec
 import pendulum
 
 from airflow_batch_events.events.catalog import SETTLING_EVENTS, STARTED_EVENTS, JobState, find_job_state
 from airflow_batch_events.events.confirmation import Confirmation
+from airflow_batch_events.events.failure import Cause, Failure
 from airflow_batch_events.events.message import BatchEvent
 
 NOT_FOUND = "NOT_FOUND"
@@ -69,6 +70,7 @@ class OutcomeDict(TypedDict):
     event_vars: dict[str, str]
     reason: str | None
     source: str
+    failure: dict[str, Any] | None
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -84,6 +86,7 @@ class Outcome(msgspec.Struct, frozen=True):
     :param event_vars: The custom parameters that came with the event.
     :param reason: Why, in words, where the state alone does not say it.
     :param source: ``event``, ``api`` (a poll) or ``deadline``.
+    :param failure: The facts of a failure; None for a success, and for a failed job about which nothing was read.
     """
 
     job_id: str
@@ -94,6 +97,7 @@ class Outcome(msgspec.Struct, frozen=True):
     event_vars: Mapping[str, str] = {}
     reason: str | None = None
     source: str = EndedBy.API.value
+    failure: Failure | None = None
 
     def to_dict(self) -> OutcomeDict:
         """Return the outcome as JSON-serializable data."""
@@ -106,6 +110,7 @@ class Outcome(msgspec.Struct, frozen=True):
             "event_vars": dict(self.event_vars),
             "reason": self.reason,
             "source": self.source,
+            "failure": None if self.failure is None else self.failure.to_dict(),
         }
 
     @classmethod
@@ -132,6 +137,7 @@ class Outcome(msgspec.Struct, frozen=True):
             else {},
             reason=text_or_none(data.get("reason")),
             source=_ended_by(data.get("source")),
+            failure=Failure.from_dict(data.get("failure")),
         )
 
 
@@ -282,7 +288,8 @@ class JobWait:
 
     def on_deadline(self) -> WaitDecision:
         """End the wait because its time is over."""
-        return self._end_badly(TIMEOUT, EndedBy.DEADLINE, f"the deadline passed before the job ended; {self._seen}")
+        reason = f"the deadline passed before the job ended; {self._seen}"
+        return self._end_badly(TIMEOUT, EndedBy.DEADLINE, reason, Cause.TIMEOUT)
 
     def on_start_deadline(self) -> WaitDecision:
         """End the wait if the job has not begun to run."""
@@ -313,8 +320,9 @@ class JobWait:
         if last is not None:
             # Only a settled job can be deleted, so the last thing that was heard of it is how it ended.
             return self._end(last, EndedBy.EVENT)
-        cause = "the job was deleted" if self.last_state else "the id is wrong, or the job was deleted"
-        return self._end_badly(NOT_FOUND, EndedBy.API, f"the API has not known the job for {self.grace:g} s: {cause}")
+        why = "the job was deleted" if self.last_state else "the id is wrong, or the job was deleted"
+        reason = f"the API has not known the job for {self.grace:g} s: {why}"
+        return self._end_badly(NOT_FOUND, EndedBy.API, reason, Cause.DELETED if self.last_state else Cause.UNKNOWN)
 
     @property
     def _last_heard(self) -> JobState | None:
@@ -341,9 +349,12 @@ class JobWait:
             )
         return WaitDecision.DONE
 
-    def _end_badly(self, state: str, source: EndedBy, reason: str) -> WaitDecision:
+    def _end_badly(self, state: str, source: EndedBy, reason: str, cause: Cause = Cause.UNKNOWN) -> WaitDecision:
         if self.outcome is None:
-            self.outcome = Outcome(self.job_id, state, succeeded=False, reason=reason, source=source.value)
+            failure = Failure(self.job_id, state, cause.value)
+            self.outcome = Outcome(
+                self.job_id, state, succeeded=False, reason=reason, source=source.value, failure=failure
+            )
         return WaitDecision.DONE
 
 

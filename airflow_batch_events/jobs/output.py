@@ -33,6 +33,9 @@ OUTPUT_TASKS = 20
 EXPLAINED_INSTANCES = 5
 """Instances whose output is read: of a job to explain its failure, of a task to show what it has written."""
 
+READ_INSTANCES = 100
+"""Instances of a task whose exit codes are read, in one call."""
+
 FAILED_STATES = (JobState.FAILED.value, JobState.FAILED_INTERRUPTED.value)
 WAITING_STATES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING")
 
@@ -80,31 +83,35 @@ def explain(send: Send, outcome: Outcome) -> Diagnosis:
     try:
         job = send(batch.describe_job(outcome.job_id))
     except BatchEventsError as error:
-        return diagnose(outcome.job_id, outcome.state, f"{outcome.reason or 'no details'} ({error})", [])
+        return diagnose(outcome.job_id, outcome.state, outcome.reason, [], trouble=str(error))
     wanted = WAITING_STATES if outcome.state == NOT_STARTED else FAILED_STATES
     instances: list[FailedInstance] = []
     total = 0
+    others: list[FailedInstance] = []
     for task in job.tasks:
         if task.state in wanted:
-            found, count = _instances(send, outcome.job_id, task.name, wanted, EXPLAINED_INSTANCES - len(instances))
-            instances += found
-            total += count
-    return diagnose(outcome.job_id, outcome.state, job.state_reason or outcome.reason, instances, total)
+            most = EXPLAINED_INSTANCES - len(instances)
+            found, count = _instances(send, outcome.job_id, task.name, wanted, most)
+            instances += found[:most]
+            others += found[most:]
+            # Of a task that cannot be read at least one has failed.
+            total += max(1, count)
+    return diagnose(outcome.job_id, outcome.state, job.state_reason or outcome.reason, instances, total, others=others)
 
 
 def _instances(
     send: Send, job_id: str, task_name: str, states: Sequence[str], most: int
 ) -> tuple[list[FailedInstance], int]:
+    """Read the instances of a task in certain states, the first of them with their output, and how many there are."""
     what = _shown_task(job_id, task_name)
     try:
-        task = send(batch.describe_task(job_id, task_name, states=states, limit=max(1, most)))
+        task = send(batch.describe_task(job_id, task_name, states=states, limit=READ_INSTANCES))
     except BatchEventsError as error:
         log.warning("Cannot read what became of %s: %s", what, error)
         return [], 0
-    views = task.instances[:most]
     logs: dict[int, batch.InstanceLog] = {}
     try:
-        logs = _logs(send, job_id, task_name, [view.index for view in views])
+        logs = _logs(send, job_id, task_name, [view.index for view in task.instances[:most]])
     except BatchEventsError as error:
         # What failed, and with which exit code, is known without its output.
         log.warning("Cannot read the output of %s: %s", what, error)
@@ -118,7 +125,7 @@ def _instances(
             stdout=logs[view.index].stdout if view.index in logs else "",
             stderr=logs[view.index].stderr if view.index in logs else "",
         )
-        for view in views
+        for view in task.instances
     ], task.total_count
 
 

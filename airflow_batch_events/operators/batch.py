@@ -32,7 +32,7 @@ from airflow_batch_events.operators.job_actions import (
     BatchRetryJobsOperator,
     BatchTerminateJobOperator,
 )
-from airflow_batch_events.operators.job_wait import JobWaitOperator
+from airflow_batch_events.operators.job_end import JobEndOperator, raise_as_told
 from airflow_batch_events.operators.many_jobs import BatchSubmitJobsOperator
 from airflow_batch_events.operators.notifying import NOTIFYING, NotifyingOperator
 from airflow_batch_events.protocol.apis import batch
@@ -60,7 +60,7 @@ __all__ = [
 TIMED_OUT = "the task's execution_timeout passed before the job ended"
 
 
-class BatchSubmitJobOperator(NotifyingOperator, JobWaitOperator, PollingOperator):
+class BatchSubmitJobOperator(NotifyingOperator, JobEndOperator, PollingOperator):
     """
     Submit a Tencent Cloud Batch job and, if wanted, wait for it by event.
 
@@ -69,8 +69,8 @@ class BatchSubmitJobOperator(NotifyingOperator, JobWaitOperator, PollingOperator
     the task's ``outlets`` carry the outcome as their extra.
 
     The bases take what the job publishes (``topic_name``, ``events``, ``event_vars``, ``notifications``), how the task
-    waits (``queue_name``, ``deferrable``, ``reconcile_interval``, ``poll_interval``), ``tencentcloud_conn_id`` and
-    ``region``.
+    waits (``queue_name``, ``deferrable``, ``reconcile_interval``, ``poll_interval``), how it ends
+    (``skip_on_exit_code``, ``fail_on_exit_code``), ``tencentcloud_conn_id`` and ``region``.
 
     :param job: The API's ``Job`` object (page 599/15907) in its own PascalCase, or the text of one, in JSON or as a
         template shows it. Text and numbers become what the API takes. (templated)
@@ -114,6 +114,7 @@ class BatchSubmitJobOperator(NotifyingOperator, JobWaitOperator, PollingOperator
     }
     operator_extra_links = (BatchJobLink(), CmqTopicLink(), CmqQueueLink())
     ui_color = "#dcebfb"
+    submits_job = True
     allowed_events = JOB_EVENTS
     default_events = DEFAULT_JOB_EVENTS
 
@@ -275,14 +276,16 @@ class BatchSubmitJobOperator(NotifyingOperator, JobWaitOperator, PollingOperator
     def _conclude(self, context: Context, outcomes: Sequence[Outcome]) -> OutcomeDict:
         self.log_end(outcomes)
         (outcome,) = outcomes
-        error = None if outcome.succeeded else self.error_for(outcome)
+        explained = None
+        if not outcome.succeeded:
+            explained = self.explain(context, outcomes, outcomes, codes=self.exit_codes)
         if outcome.state in (TIMEOUT, NOT_STARTED) and self.cancel_on_timeout:
             self.log.info("Timed out: %s", self.hook.terminate_job(outcome.job_id))
         if outcome.succeeded and self.log_output:
             self._show_output(outcome.job_id)
         self._tidy_up(context, outcome)
-        if error is not None:
-            raise error
+        if explained is not None:
+            raise_as_told(explained)
         result = outcome.to_dict()
         self.emit_outcome(context, result)
         return result

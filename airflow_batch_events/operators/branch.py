@@ -83,7 +83,7 @@ class BatchJobBranchOperator(JobWaitOperator, PollingOperator, BaseBranchOperato
             JobState.FAILED_INTERRUPTED.value: self.on_interrupted,
         }
         if outcome.state not in branches:
-            raise self.error_for(outcome)
+            raise self.explain(context, outcomes, outcomes).error
         context["ti"].xcom_push(key=OUTCOME_XCOM, value=outcome.to_dict())
         return self.do_branch(context, branches[outcome.state])
 

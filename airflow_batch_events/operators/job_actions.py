@@ -13,10 +13,10 @@ from airflow_batch_events.events.values import job_id_of, some_job_ids_of
 from airflow_batch_events.exceptions import BatchJobTimeoutError
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
 from airflow_batch_events.operators.base import PollingOperator, TencentCloudOperator
-from airflow_batch_events.operators.job_wait import JobWaitOperator
+from airflow_batch_events.operators.job_end import JobEndOperator
 from airflow_batch_events.waiting.parameters import CONNECTION, Reader
 from airflow_batch_events.waiting.submit_checks import check_queue, check_wait
-from airflow_batch_events.waiting.task_result import find_failure, result_of
+from airflow_batch_events.waiting.task_result import failures_in, result_of
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -62,14 +62,14 @@ class BatchTerminateJobOperator(TencentCloudOperator):
         return ending.report
 
 
-class BatchRetryJobsOperator(JobWaitOperator, PollingOperator):
+class BatchRetryJobsOperator(JobEndOperator, PollingOperator):
     """
     Run the failed instances of failed Batch jobs again and, if wanted, wait for how they end this time.
 
     Events of the earlier run are not believed: the wait begins after the API has shown that a job runs again.
 
-    The bases take ``queue_name``, ``deferrable``, ``reconcile_interval``, ``poll_interval``, ``tencentcloud_conn_id``
-    and ``region``.
+    The bases take ``queue_name``, ``deferrable``, ``reconcile_interval``, ``poll_interval``, ``skip_on_exit_code``,
+    ``fail_on_exit_code``, ``tencentcloud_conn_id`` and ``region``.
 
     :param job_id: One job id, or a list of them, at most 100; all must be FAILED. The output of a mapped task, the text
         of a list, and outcomes are taken, too. (templated)
@@ -98,19 +98,21 @@ class BatchRetryJobsOperator(JobWaitOperator, PollingOperator):
         self.log.info("Retried %s", ", ".join(job_ids))
         if not self.wait_for_completion:
             return self.job_id
-        return self._conclude(self.wait_for_jobs(job_ids, timeout=self.time_allowed))
+        return self._conclude(context, self.wait_for_jobs(job_ids, timeout=self.time_allowed))
 
     def execute_complete(self, context: Context, event: object = None) -> OutcomeDict | list[OutcomeDict]:
         """Take what the trigger fired: return the outcomes, or fail with what failed and why."""
         self.read_parameters("job_id", *CONNECTION)
-        return self._conclude(self.outcomes_of(event, 1 if isinstance(self.job_id, str) else len(self.job_id)))
+        count = 1 if isinstance(self.job_id, str) else len(self.job_id)
+        return self._conclude(context, self.outcomes_of(event, count))
 
-    def _conclude(self, outcomes: Sequence[Outcome]) -> OutcomeDict | list[OutcomeDict]:
+    def _conclude(self, context: Context, outcomes: Sequence[Outcome]) -> OutcomeDict | list[OutcomeDict]:
         self.log_end(outcomes)
-        failure = find_failure(outcomes)
-        if failure is not None:
-            raise self.error_for(failure)
-        return result_of(outcomes, is_list=not isinstance(self.job_id, str))
+        is_list = not isinstance(self.job_id, str)
+        failures = failures_in(outcomes)
+        if failures:
+            self.end_badly(context, outcomes, failures, is_list=is_list)
+        return result_of(outcomes, is_list=is_list)
 
 
 class BatchDeleteJobOperator(TencentCloudOperator):

@@ -16,11 +16,19 @@ from airflow.sdk import Asset
 
 from airflow_batch_events.airflow_compat.deferral import handover_seconds
 from airflow_batch_events.airflow_compat.operators import keep_links
+from airflow_batch_events.events.exit_codes import ExitCodes
 from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, Outcome
-from airflow_batch_events.exceptions import BatchEventsError
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
 from airflow_batch_events.operators.base import WaitingOperator
-from airflow_batch_events.waiting.task_result import end_lines, explain, outcomes_of
+from airflow_batch_events.waiting.task_result import (
+    BATCH_OUTCOME_XCOM,
+    NO_CODES,
+    Explained,
+    end_lines,
+    explain_all,
+    outcome_xcom,
+    outcomes_of,
+)
 from airflow_batch_events.waiting.trigger_start import deadline_of, deferral_timeout, end_in_trigger, needs_worker
 
 if TYPE_CHECKING:
@@ -37,6 +45,9 @@ class JobWaitOperator(WaitingOperator):
 
     returns_outcomes: ClassVar[bool] = True
     """Whether a task that waits returns outcomes, not job ids."""
+
+    submits_job: ClassVar[bool] = False
+    """Whether the task waits for a job of its own, so that one that the API does not know was deleted."""
 
     cancel_on_kill: bool = False
     end_from_trigger: bool | None = False
@@ -130,12 +141,34 @@ class JobWaitOperator(WaitingOperator):
         keep_links(self)
         return outcomes_of(event, count)
 
-    def error_for(self, outcome: Outcome) -> BatchEventsError:
-        """Return the error for an outcome that is not a success; for a failed job, log what failed as well."""
-        error, lines = explain(self.hook, outcome)
-        for line in lines:
+    def explain(
+        self,
+        context: Context,
+        outcomes: Sequence[Outcome],
+        failures: Sequence[Outcome],
+        *,
+        codes: ExitCodes = NO_CODES,
+        is_list: bool = False,
+    ) -> Explained:
+        """
+        Say why jobs are no success: in the log, in the error that is returned, and in XCom ``batch_outcome``.
+
+        :param context: The task's context.
+        :param outcomes: All that the task has waited for.
+        :param failures: Those that are no success, at least one.
+        :param codes: The exit codes that mean something.
+        :param is_list: Whether the task would return a list of outcomes.
+        """
+        explained = explain_all(self.hook, failures, codes, is_own=self.submits_job)
+        for line in explained.lines:
             self.log.error("%s", line)
-        return error
+        try:
+            value = outcome_xcom(outcomes, explained.outcomes, is_list=is_list)
+            context["ti"].xcom_push(key=BATCH_OUTCOME_XCOM, value=value)
+        except Exception:
+            # Why the task fails is known, and must not be hidden by another error.
+            self.log.warning("Cannot push the outcome as XCom %s", BATCH_OUTCOME_XCOM, exc_info=True)
+        return explained
 
     def log_end(self, outcomes: Sequence[Outcome]) -> None:
         """Log how the jobs ended."""

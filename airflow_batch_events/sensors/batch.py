@@ -11,8 +11,9 @@ from airflow.sdk import PokeReturnValue, XComArg
 
 from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.airflow_compat.deferral import handover_seconds, skipping_errors
-from airflow_batch_events.airflow_compat.exceptions import AirflowSensorTimeout
+from airflow_batch_events.airflow_compat.exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow_batch_events.airflow_compat.trigger_start import STARTS_SINCE, left_out_of_success, with_start_args
+from airflow_batch_events.events.exit_codes import EndAs
 from airflow_batch_events.events.outcome import JobWait, Outcome, OutcomeDict
 from airflow_batch_events.events.values import (
     filter_vars_of,
@@ -24,12 +25,13 @@ from airflow_batch_events.events.values import (
     text_of,
     whole_of,
 )
+from airflow_batch_events.exceptions import ParameterError
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
 from airflow_batch_events.operators.base import WaitingOperator
-from airflow_batch_events.operators.job_wait import JobWaitOperator
+from airflow_batch_events.operators.job_end import JobEndOperator, raise_as_told
 from airflow_batch_events.sensors.base import TencentCloudSensor
 from airflow_batch_events.waiting.parameters import CONNECTION, Reader, optional, queue_name_of
-from airflow_batch_events.waiting.task_result import end_in, find_failure, result_of
+from airflow_batch_events.waiting.task_result import NO_CODES, end_in, failures_in, result_of
 from airflow_batch_events.waiting.trigger_start import (
     as_template,
     deferral_timeout,
@@ -48,14 +50,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class BatchJobSensor(JobWaitOperator, TencentCloudSensor):
+class BatchJobSensor(JobEndOperator, TencentCloudSensor):
     """
     Wait until one Batch job, or every job of a list, has settled.
 
     The return value is the outcome of the job, or the list of outcomes in the order of the ids.
 
-    The bases take ``queue_name``, ``deferrable``, ``reconcile_interval``, ``tencentcloud_conn_id`` and ``region``. A
-    sensor that does not defer polls the API every ``poke_interval`` and reads no queue.
+    The bases take ``queue_name``, ``deferrable``, ``reconcile_interval``, ``skip_on_exit_code``, ``fail_on_exit_code``,
+    ``tencentcloud_conn_id`` and ``region``. A sensor that does not defer polls the API every ``poke_interval`` and
+    reads no queue.
 
     :param job_id: One job id, or a list of them, each once. The output of a mapped task, the text of a list, and
         outcomes are taken, too. With an empty list there is nothing to wait for, and the result is an empty list.
@@ -95,6 +98,11 @@ class BatchJobSensor(JobWaitOperator, TencentCloudSensor):
         self.deferrable = self.deferrable or self.start_from_trigger or self.end_from_trigger is True
         self.poll_interval = self.poke_interval
         self._waits: list[JobWait] | None = None
+        if not self.raise_on_failure and self.exit_codes != NO_CODES:
+            raise ParameterError(
+                f"task {self.task_id!r}: with raise_on_failure=False a failed job fails no task, whatever its exit "
+                f"code: leave out skip_on_exit_code and fail_on_exit_code, or raise_on_failure"
+            )
         if self.end_from_trigger:
             refuse_callbacks(self)
         if self.start_from_trigger:
@@ -152,22 +160,23 @@ class BatchJobSensor(JobWaitOperator, TencentCloudSensor):
         if not self.deferrable:
             try:
                 return cast("OutcomeDict | list[OutcomeDict]", super().execute(context))
-            except AirflowSensorTimeout:
-                if not self._waits:
+            except (AirflowSensorTimeout, AirflowSkipException) as error:
+                # What a poke has raised has a cause; Airflow's own end of the time has none.
+                if not self._waits or error.__cause__ is not None:
                     raise
                 # As a deferred wait ends: with what is known of each job, and as never_fail says.
                 for wait in self._waits:
                     wait.on_deadline()
-                return self._conclude([wait.outcome for wait in self._waits if wait.outcome is not None])
+                return self._conclude(context, [wait.outcome for wait in self._waits if wait.outcome is not None])
         if self.start_from_trigger and self.get_closest_mapped_task_group() is None and _is_mapped(context):
             self.log.info("A mapped sensor begins on a worker, unless it was made by %s.for_each", type(self).__name__)
-        return self._conclude(self.wait_for_jobs(job_ids, timeout=self.timeout))
+        return self._conclude(context, self.wait_for_jobs(job_ids, timeout=self.timeout))
 
     def execute_complete(self, context: Context, event: object = None) -> OutcomeDict | list[OutcomeDict]:
         """Take what the trigger fired: return the outcomes, or fail with what failed and why."""
         self.read_parameters("job_id", *CONNECTION)
         with skipping_errors(self):
-            return self._conclude(self.outcomes_of(event, len(self._job_ids)))
+            return self._conclude(context, self.outcomes_of(event, len(self._job_ids)))
 
     def task_end(self) -> dict[str, Any]:
         """Return how the task ends, for a trigger that ends it."""
@@ -193,18 +202,22 @@ class BatchJobSensor(JobWaitOperator, TencentCloudSensor):
         outcomes = [wait.outcome for wait in waits if wait.outcome is not None]
         if len(outcomes) < len(waits):
             return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=self._conclude(outcomes))
+        return PokeReturnValue(is_done=True, xcom_value=self._conclude(context, outcomes))
 
     @property
     def _job_ids(self) -> list[str]:
         return [self.job_id] if isinstance(self.job_id, str) else list(self.job_id)
 
-    def _conclude(self, outcomes: Sequence[Outcome]) -> OutcomeDict | list[OutcomeDict]:
+    def _conclude(self, context: Context, outcomes: Sequence[Outcome]) -> OutcomeDict | list[OutcomeDict]:
         self.log_end(outcomes)
-        failure = find_failure(outcomes, raise_on_failure=self.raise_on_failure)
-        if failure is not None:
-            self.end_with(self.error_for(failure))
-        return result_of(outcomes, is_list=not isinstance(self.job_id, str))
+        is_list = not isinstance(self.job_id, str)
+        failures = failures_in(outcomes, raise_on_failure=self.raise_on_failure)
+        if failures:
+            explained = self.explain(context, outcomes, failures, codes=self.exit_codes, is_list=is_list)
+            if explained.end_as is EndAs.ERROR or self.soft_fail or self.never_fail:
+                self.end_with(explained.error)
+            raise_as_told(explained)
+        return result_of(outcomes, is_list=is_list)
 
 
 def _is_mapped(context: Context) -> bool:

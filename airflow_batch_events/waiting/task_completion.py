@@ -18,6 +18,7 @@ from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSkippedEvent
 
 from airflow_batch_events.airflow_compat.triggerer import in_thread, task_of
 from airflow_batch_events.airflow_compat.xcom import is_too_long_to_expand, map_index_of, push_from_trigger
+from airflow_batch_events.events.exit_codes import EndAs, ExitCodes, read_exit_codes
 from airflow_batch_events.events.outcome import NOT_STARTED, TIMEOUT, Outcome
 from airflow_batch_events.exceptions import ConfigurationError
 from airflow_batch_events.hooks.batch import BatchHook
@@ -25,7 +26,16 @@ from airflow_batch_events.links.console import BatchJobLink
 from airflow_batch_events.protocol.credentials.access import CloudAccess
 from airflow_batch_events.text import printable
 from airflow_batch_events.waiting.storable import storable
-from airflow_batch_events.waiting.task_result import end_lines, explain, find_failure, result_of
+from airflow_batch_events.waiting.task_result import (
+    BATCH_OUTCOME_XCOM,
+    NO_CODES,
+    Explained,
+    end_lines,
+    explain_all,
+    failures_in,
+    outcome_xcom,
+    result_of,
+)
 from airflow_batch_events.waiting.trigger_start import needs_worker
 
 EXPLAIN_BOUND = 60.0
@@ -49,6 +59,8 @@ class TaskEnd:
     :param push_result: Whether the result is pushed as XCom.
     :param multiple_outputs: Whether each of its keys is pushed as an XCom, too.
     :param success_only: Whether a worker ends the task unless it ends well.
+    :param skip_on_exit_code: The exit codes that skip the task.
+    :param fail_on_exit_code: Those that fail it without another try, which only a worker can say.
     """
 
     is_list: bool | None = False
@@ -57,6 +69,13 @@ class TaskEnd:
     push_result: bool = True
     multiple_outputs: bool = False
     success_only: bool = False
+    skip_on_exit_code: tuple[int, ...] = ()
+    fail_on_exit_code: tuple[int, ...] = ()
+
+    @property
+    def exit_codes(self) -> ExitCodes:
+        """The exit codes that mean something."""
+        return ExitCodes(frozenset(self.skip_on_exit_code), frozenset(self.fail_on_exit_code))
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a trigger's arguments can hold."""
@@ -67,17 +86,20 @@ class TaskEnd:
         """
         Read what a trigger was stored with, also by another version: what is not known is ignored.
 
-        :raises ConfigurationError: When it says nothing about an end, or says it otherwise than with True or False.
+        :raises ConfigurationError: When it says nothing about an end, or says it otherwise than with True or False, or
+            has something else than exit codes.
         """
         if not isinstance(data, Mapping):
             raise ConfigurationError(f"end is a {type(data).__name__}, must be a mapping")
         known = {field.name: data[field.name] for field in fields(cls) if data.get(field.name) is not None}
+        given = [known.pop(name, None) for name in ("skip_on_exit_code", "fail_on_exit_code")]
+        codes = read_exit_codes(*(value or None for value in given))
         for name, value in known.items():
             if not isinstance(value, bool):
                 raise ConfigurationError(f"{name} of end is a {type(value).__name__}, must be True or False")
         if "is_list" in data:
             known["is_list"] = data["is_list"]
-        return cls(**known)
+        return cls(**known, skip_on_exit_code=tuple(sorted(codes.skip)), fail_on_exit_code=tuple(sorted(codes.fail)))
 
 
 async def end_task(
@@ -105,16 +127,22 @@ async def end_task(
     outcomes = [Outcome.from_dict(item) for item in payload["outcomes"]]
     if any(outcome.state in (TIMEOUT, NOT_STARTED) for outcome in outcomes):
         return None
-    failure = find_failure(outcomes, raise_on_failure=end.raise_on_failure)
-    if end.success_only and (failure is not None or await _needs_worker(trigger)):
+    failures = failures_in(outcomes, raise_on_failure=end.raise_on_failure)
+    if end.success_only and (failures or await _needs_worker(trigger)):
         return None
     for line in end_lines(outcomes):
         trigger.log.info("%s", line)
-    if failure is not None:
-        await _log_reason(trigger, failure, hook)
-        return TaskSkippedEvent() if end.skip_on_failure else TaskFailedEvent()
+    is_list = not isinstance(job_id, str) if end.is_list is None else end.is_list
+    if failures:
+        explained = await _log_reason(trigger, failures, end.exit_codes, hook)
+        end_as = EndAs.ERROR if explained is None else explained.end_as
+        is_unread = explained is None and end.exit_codes != NO_CODES
+        if not end.skip_on_failure and (is_unread or end_as is EndAs.FAILED):
+            trigger.log.info("A worker ends the task, because of its exit codes: only there can it end without a retry")
+            return None
+        await _push_failed(trigger, outcomes, explained.outcomes if explained else failures[:1], is_list=is_list)
+        return TaskSkippedEvent() if end.skip_on_failure or end_as is EndAs.SKIPPED else TaskFailedEvent()
     if end.push_result:
-        is_list = not isinstance(job_id, str) if end.is_list is None else end.is_list
         result = result_of(outcomes, is_list=is_list)
         is_refused = end.multiple_outputs and not isinstance(result, Mapping)
         if is_refused or is_too_long_to_expand(result):
@@ -164,9 +192,24 @@ async def _needs_worker(trigger: BaseTrigger) -> bool:
     return bool(needs)
 
 
-async def _log_reason(trigger: BaseTrigger, failure: Outcome, hook: BatchHook) -> None:
+async def _push_failed(
+    trigger: BaseTrigger, outcomes: Sequence[Outcome], explained: Sequence[Outcome], *, is_list: bool
+) -> None:
+    """Push the outcome of a task that does not succeed; how it ends is known without it."""
     try:
-        error, lines = await asyncio.wait_for(in_thread(explain, hook, failure), EXPLAIN_BOUND)
+        push = _push(trigger, BATCH_OUTCOME_XCOM, outcome_xcom(outcomes, explained, is_list=is_list))
+        await asyncio.wait_for(push, PUSH_BOUND)
+    except Exception:
+        trigger.log.warning("Cannot push the outcome as XCom %s", BATCH_OUTCOME_XCOM, exc_info=True)
+
+
+async def _log_reason(
+    trigger: BaseTrigger, failures: Sequence[Outcome], codes: ExitCodes, hook: BatchHook
+) -> Explained | None:
+    """Say in the log why a job failed; None when that cannot be read in time."""
+    failure = failures[0]
+    try:
+        explained = await asyncio.wait_for(in_thread(explain_all, hook, failures, codes), EXPLAIN_BOUND)
     except Exception as trouble:  # noqa: BLE001 - how the task ends is known, whatever cannot be read
         trigger.log.error(
             "Batch job %s ended %s: %s (no further reason: %s)",
@@ -175,7 +218,8 @@ async def _log_reason(trigger: BaseTrigger, failure: Outcome, hook: BatchHook) -
             printable(failure.reason, 1000),
             printable(trouble, 1000) or f"not read within {EXPLAIN_BOUND:g} s",
         )
-        return
-    for line in lines:
+        return None
+    for line in explained.lines:
         trigger.log.error("%s", line)
-    trigger.log.error("%s: %s", type(error).__name__, error)
+    trigger.log.error("%s: %s", type(explained.error).__name__, explained.error)
+    return explained

@@ -10,27 +10,51 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from inspect import isfunction
-from typing import Any
+from typing import Any, NamedTuple
+
+from msgspec import structs
 
 from airflow_batch_events import exceptions
 from airflow_batch_events.events.catalog import JobState
+from airflow_batch_events.events.exit_codes import EndAs, ExitCodes
+from airflow_batch_events.events.failure import Cause, Failure
 from airflow_batch_events.events.outcome import NOT_FOUND, NOT_STARTED, REFUSED, TIMEOUT, Outcome, OutcomeDict
 from airflow_batch_events.events.values import is_list
 from airflow_batch_events.exceptions import (
     BatchEventsError,
     BatchJobFailedError,
     BatchJobInterruptedError,
+    BatchJobNoCapacityError,
     BatchJobNotFoundError,
     BatchJobNotStartedError,
+    BatchJobOutOfMemoryError,
+    BatchJobRunTimeoutError,
     BatchJobTimeoutError,
+    JobError,
 )
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.text import MAX_TEXT, printable
+from airflow_batch_events.waiting.storable import storable
 
 JOB_ID_XCOM = "job_id"
 """The XCom key under which a job's id is pushed as soon as it is known, before the wait."""
 
+BATCH_OUTCOME_XCOM = "batch_outcome"
+"""The XCom key under which a task that does not succeed pushes what it would have returned, with the facts."""
+
+MAX_SKIPPED_JOBS = 20
+"""Failed jobs of a task that are read to skip it; where more have failed, it fails. Each takes three calls or more."""
+
+NO_CODES = ExitCodes()
+
 _RESULTS = (JobState.SUCCEED.value, JobState.FAILED.value, JobState.FAILED_INTERRUPTED.value)
+
+_BY_CAUSE: Mapping[str, type[JobError]] = {
+    Cause.OUT_OF_MEMORY.value: BatchJobOutOfMemoryError,
+    Cause.NO_CAPACITY.value: BatchJobNoCapacityError,
+    Cause.TIMEOUT.value: BatchJobRunTimeoutError,
+}
+"""The errors of FAILED jobs whose retry needs something else than that of any other."""
 
 # What the triggerer of an older version still calls them.
 _OLD_NAMES = {"QueueMissingError": "WaitQueueNotFoundError", "QueueNotFoundError": "CmqQueueNotFoundError"}
@@ -95,38 +119,106 @@ def result_of(outcomes: Sequence[Outcome], *, is_list: bool) -> OutcomeDict | li
     return values if is_list else values[0]
 
 
-def find_failure(outcomes: Sequence[Outcome], *, raise_on_failure: bool = True) -> Outcome | None:
+def outcome_xcom(outcomes: Sequence[Outcome], explained: Sequence[Outcome], *, is_list: bool) -> Any:
     """
-    Return the first outcome that fails the task.
+    Return what a task that does not succeed pushes: its result, with what was read about failed jobs.
+
+    :param outcomes: All that the task has waited for.
+    :param explained: Those about which something was read, with the facts.
+    :param is_list: Whether the task would return a list of outcomes.
+    """
+    facts = {outcome.job_id: outcome.failure or Failure(outcome.job_id, outcome.state) for outcome in explained}
+    told = [structs.replace(outcome, failure=facts.get(outcome.job_id, outcome.failure)) for outcome in outcomes]
+    return storable(result_of(told, is_list=is_list))
+
+
+def failures_in(outcomes: Sequence[Outcome], *, raise_on_failure: bool = True) -> list[Outcome]:
+    """
+    Return the outcomes that fail the task.
 
     :param outcomes: One for each job.
     :param raise_on_failure: Whether a job that failed does; one without a result (not found, timed out) always does.
     """
-    for outcome in outcomes:
-        if not outcome.succeeded and (raise_on_failure or outcome.state not in _RESULTS):
-            return outcome
-    return None
+    return [
+        outcome for outcome in outcomes if not outcome.succeeded and (raise_on_failure or outcome.state not in _RESULTS)
+    ]
 
 
-def explain(hook: BatchHook, outcome: Outcome) -> tuple[BatchEventsError, Sequence[str]]:
+class Explained(NamedTuple):
     """
-    Return the error for an outcome that is not a success, and the lines for the task's log.
+    What an outcome that is not a success means for its task.
+
+    :param error: What the task fails with; it carries the facts.
+    :param lines: For the task's log.
+    :param outcomes: Those about which something was read, with the facts.
+    :param exit_codes: Those of all instances that failed by themselves; None stands for what has none, or was not read.
+    :param end_as: How the task ends.
+    """
+
+    error: JobError
+    lines: Sequence[str]
+    outcomes: Sequence[Outcome]
+    exit_codes: frozenset[int | None] = frozenset({None})
+    end_as: EndAs = EndAs.ERROR
+
+
+def explain_all(
+    hook: BatchHook, failures: Sequence[Outcome], codes: ExitCodes = NO_CODES, *, is_own: bool = False
+) -> Explained:
+    """
+    Return the error of a task some of whose jobs are no success.
+
+    The first is explained, and says how the task ends; only where its exit code would skip the task, the others are
+    read as well, because one that failed otherwise must not be hidden.
+
+    :param hook: Reads what the cloud says about the jobs; what it cannot read is left out.
+    :param failures: The outcomes that are no success, at least one.
+    :param codes: The exit codes that mean something.
+    :param is_own: Whether the task itself has submitted the job, so that one that is not there was deleted.
+    """
+    read: list[Explained] = []
+    for outcome in failures:
+        found = explain(hook, outcome, is_own=is_own)
+        read.append(found._replace(end_as=codes.end_of(found.exit_codes)))
+        if read[-1].end_as is not EndAs.SKIPPED or len(failures) > MAX_SKIPPED_JOBS:
+            break
+    told = read[-1]
+    if told.end_as is EndAs.SKIPPED and len(read) < len(failures):
+        told = told._replace(end_as=EndAs.ERROR)
+    return told._replace(
+        lines=[line for one in read for line in one.lines], outcomes=[found for one in read for found in one.outcomes]
+    )
+
+
+def explain(hook: BatchHook, outcome: Outcome, *, is_own: bool = False) -> Explained:
+    """
+    Return the error for an outcome that is not a success, with what is read of the job to tell why.
 
     :param hook: Reads what the cloud says about the job; what it cannot read is left out.
     :param outcome: The outcome.
+    :param is_own: Whether the task itself has submitted the job, so that one that is not there was deleted.
     """
+    known = outcome.failure or Failure(outcome.job_id, outcome.state)
     if outcome.state == TIMEOUT:
-        return BatchJobTimeoutError(f"Batch job {outcome.job_id}: {outcome.reason}"), ()
+        known = structs.replace(known, cause=Cause.TIMEOUT.value)
+        return _without_reading(BatchJobTimeoutError, f"Batch job {outcome.job_id}: {outcome.reason}", outcome, known)
     if outcome.state in (NOT_FOUND, REFUSED):
-        return (
-            BatchJobNotFoundError(
-                f"Batch job {outcome.job_id!r} was not found in {hook.access.region}: {outcome.reason}. Check the id "
-                f"and the region; for a job that was deleted, run the task again that submits it"
-            ),
-            (),
+        if is_own:
+            known = structs.replace(known, cause=Cause.DELETED.value)
+        text = (
+            f"Batch job {outcome.job_id!r} was not found in {hook.access.region}: {outcome.reason}. Check the id "
+            f"and the region; for a job that was deleted, run the task again that submits it"
         )
+        return _without_reading(BatchJobNotFoundError, text, outcome, known)
     diagnosis = hook.explain(outcome)
+    facts, told = diagnosis.failure, structs.replace(outcome, failure=diagnosis.failure)
     if outcome.state == NOT_STARTED:
-        return BatchJobNotStartedError(str(diagnosis)), diagnosis.detail
-    interrupted = outcome.state == JobState.FAILED_INTERRUPTED.value
-    return (BatchJobInterruptedError if interrupted else BatchJobFailedError)(str(diagnosis)), diagnosis.detail
+        return Explained(BatchJobNotStartedError(str(diagnosis), **facts.to_dict()), diagnosis.detail, [told])
+    kind = _BY_CAUSE.get(facts.cause, BatchJobFailedError)
+    if outcome.state == JobState.FAILED_INTERRUPTED.value:
+        kind = BatchJobInterruptedError
+    return Explained(kind(str(diagnosis), **facts.to_dict()), diagnosis.detail, [told], diagnosis.exit_codes)
+
+
+def _without_reading(kind: type[JobError], text: str, outcome: Outcome, failure: Failure) -> Explained:
+    return Explained(kind(text, **failure.to_dict()), (), [structs.replace(outcome, failure=failure)])

@@ -23,6 +23,7 @@ import pytest
 import structlog.testing
 from support.tasks import TaskRunner
 
+from airflow_batch_events.events.failure import Cause
 from airflow_batch_events.exceptions import BatchEventsError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.operators.batch import BatchSubmitJobOperator
@@ -53,6 +54,7 @@ class Failure:
 
     :param title: How the page calls it.
     :param error: The class that the task fails with.
+    :param cause: The cause that it tells; None where there is no job that could have failed.
     :param words: What the message must say, for a reader without the console.
     :param task: What the task of the job has beside its command.
     :param job: What the job has beside its tasks.
@@ -65,6 +67,7 @@ class Failure:
 
     title: str
     error: str
+    cause: str | None
     words: tuple[str, ...]
     command: str = LONG
     task: Mapping[str, Any] = field(default_factory=dict)
@@ -94,6 +97,7 @@ FAILURES = (
     Failure(
         "The command fails",
         "BatchJobFailedError",
+        "exit_code",
         ("exit code 2", "No such file", "output above"),
         "scripted: outcome=failed duration=2 exit_code=2 stdout='reading the input\nstep 1 of 3' "
         "stderr='Traceback (most recent call last):\n  ...\nFileNotFoundError: No such file: input.csv'",
@@ -101,39 +105,74 @@ FAILURES = (
     Failure(
         "The command is ended by a signal",
         "BatchJobFailedError",
+        "signal",
         ("exit code 137", "SIGKILL", "memory"),
         "scripted: outcome=failed duration=2 exit_code=137 stdout='loading the model'",
     ),
     Failure(
+        "The command needs more memory than there is",
+        "BatchJobOutOfMemoryError",
+        "out_of_memory",
+        ("exit code 137", "out of memory", "larger InstanceType"),
+        "scripted: memory=6 duration=2 stdout='loading the model'",
+    ),
+    Failure(
         "The command runs longer than its Timeout",
-        "BatchJobFailedError",
+        "BatchJobRunTimeoutError",
+        "timeout",
         ("2 seconds", "Raise the task's Timeout"),
         task={"Timeout": 2},
     ),
     Failure(
-        "No capacity",
+        "No capacity before start_timeout",
         "BatchJobNotStartedError",
+        "no_capacity",
         ("is RUNNABLE", "ResourceInsufficient", "InstanceTypes"),
         task={"ComputeEnv": env(InstanceType="NOCAPACITY")},
         job={"StateIfCreateCvmFailed": "RUNNABLE"},
         settings={"start_timeout": 2},
     ),
     Failure(
+        "No capacity",
+        "BatchJobNoCapacityError",
+        "no_capacity",
+        ("ResourceInsufficient", "InstanceTypes"),
+        task={"ComputeEnv": env(InstanceType="NOCAPACITY")},
+    ),
+    Failure(
+        "A spot machine is taken back",
+        "BatchJobFailedError",
+        "interrupted",
+        ("reclaimed", "run the task again"),
+        "scripted: spot=reclaimed duration=2",
+        task={"ComputeEnv": env(InstanceChargeType="SPOTPAID")},
+    ),
+    Failure(
         "A bad image",
         "BatchJobFailedError",
+        "bad_image",
         ("InvalidImageId.NotFound", "ImageId"),
         task={"ComputeEnv": env(ImageId="img-badimage")},
     ),
     Failure(
         "A task that others depend on fails",
         "BatchJobFailedError",
+        "exit_code",
         ("task 'main' instance 0: exit code 1", "2 instances failed"),
         "scripted: outcome=failed duration=2 exit_code=1 stderr='the disk is full'",
         job={"Dependences": [{"StartTask": "main", "EndTask": "after"}]},
     ),
     Failure(
+        "A task has nothing left to wait for",
+        "BatchJobFailedError",
+        "dependence",
+        ("dependence not met", "look at that task"),
+        "scripted: outcome=failed failure=dependence duration=2",
+    ),
+    Failure(
         "The retries are used up",
         "BatchJobFailedError",
+        "exit_code",
         ("exit code 1", "execution 3 of at most 3"),
         "scripted: outcome=failed duration=2 exit_code=1 stderr='connection refused'",
         task={"MaxRetryCount": 2},
@@ -142,6 +181,7 @@ FAILURES = (
     Failure(
         "The job is interrupted",
         "BatchJobInterruptedError",
+        "exit_code",
         ("FAILED_INTERRUPTED", "exit code 4", "still cost money", "BatchTerminateJobOperator"),
         "scripted: outcome=failed duration=2 exit_code=4 stderr='checksum mismatch'",
         task={"FailedAction": "INTERRUPT"},
@@ -149,12 +189,21 @@ FAILURES = (
     Failure(
         "Somebody terminates the job",
         "BatchJobFailedError",
+        "terminated",
         ("terminated", "run the task again"),
         meanwhile=terminate,
     ),
     Failure(
+        "Nobody says why the job failed",
+        "BatchJobFailedError",
+        "unknown",
+        ("the API gives no reason", "Look at the job in the console"),
+        "scripted: outcome=failed failure=unexplained duration=2",
+    ),
+    Failure(
         "Somebody deletes the job",
         "BatchJobNotFoundError",
+        "deleted",
         ("deleted", "run the task again"),
         settings={"reconcile_interval": 0.1},
         before_the_wait=delete_unseen,
@@ -163,6 +212,7 @@ FAILURES = (
     Failure(
         "The quota is full",
         "ApiQuotaError",
+        None,
         ("LimitExceeded.JobQuota", "delete jobs", "on_finish_action"),
         fault=Fault(
             effect="error",
@@ -174,6 +224,7 @@ FAILURES = (
     Failure(
         "The API turns every call away",
         "ApiThrottledError",
+        None,
         ("RequestLimitExceeded", "Nothing was submitted", "fewer"),
         fault=Fault(
             effect="error",
@@ -295,6 +346,7 @@ def test_a_failure_says_what_happened_and_what_to_do(
     monkeypatch.setattr(clock, "NEAR", 86_400.0)
     told = play(failure, cloud)
     assert type(told.error).__name__ == failure.error
+    assert getattr(told.error, "cause", None) == failure.cause
     for words in failure.words:
         assert words in str(told.error)
     text = section(failure, told)
@@ -307,7 +359,12 @@ def test_the_page_has_a_section_for_each_failure() -> None:
     page = PAGE.read_text()
     assert re.findall(r"^## (.*)$", page, re.MULTILINE) == [failure.title for failure in FAILURES]
     for failure in FAILURES:
-        assert f"| {failure.title} | `{failure.error}` |" in page
+        cause = "" if failure.cause is None else f"`{failure.cause}` "
+        assert f"| {failure.title} | {cause}| `{failure.error}` |" in page
+
+
+def test_each_cause_is_played_through() -> None:
+    assert {failure.cause for failure in FAILURES} == {None, *(cause.value for cause in Cause)}
 
 
 def write(failure: Failure, text: str) -> None:

@@ -273,11 +273,13 @@ def test_a_stored_payload_ends_its_task_rightly(version: str, name: str, error: 
             present["outcomes"] = [{**outcome, **later} for outcome in payload["outcomes"]]
         task = made[kind]()
         if error is None:
-            result = task.execute_complete({"ti": SimpleNamespace(map_index=-1)}, event=present)
+            result = task.execute_complete(
+                {"ti": SimpleNamespace(dag_id="d", task_id="t", map_index=-1)}, event=present
+            )
             assert isinstance(result, list) == (kind in ("jobs", "events"))
         else:
             with pytest.raises(error):
-                task.execute_complete({"ti": SimpleNamespace(map_index=-1)}, event=present)
+                task.execute_complete({"ti": SimpleNamespace(dag_id="d", task_id="t", map_index=-1)}, event=present)
 
 
 @pytest.fixture
@@ -298,4 +300,5 @@ def test_stored_outcomes_are_read_back_as_they_were(version: str) -> None:
 
 def as_now(outcome: dict[str, Any]) -> dict[str, Any]:
     # Version 0.1.0 called a poll a look.
-    return {**outcome, "source": outcome["source"].replace("look", "api")}
+    added = dict.fromkeys(["failure", "queued_seconds", "running_seconds", "instances"])
+    return {**added, **outcome, "source": outcome["source"].replace("look", "api")}

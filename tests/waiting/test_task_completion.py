@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import datetime, timezone
 from types import SimpleNamespace
@@ -28,7 +29,7 @@ def submit(script: str) -> str:
     return BatchHook().submit_job({"JobName": "j", "Tasks": [task]}, {"Zone": "ap-guangzhou-6"})
 
 
-async def fire(job_id: str | list[str], end: dict[str, bool] | None = END, **settings: Any) -> TriggerEvent:
+async def fire(job_id: str | list[str], end: dict[str, Any] | None = END, **settings: Any) -> TriggerEvent:
     """Run a trigger as the triggerer does, after a round trip through its serialized form."""
     timeout_after = settings.pop("timeout_after", None)
     task = settings.pop("task", None)
@@ -88,7 +89,8 @@ async def test_only_what_a_worker_ends_is_held_for_it(
     event = await fire(submit(script), end, hold=5.0)
 
     assert type(event) is kind
-    assert pushed == (["return_value"] if kind is TaskSuccessEvent else [])
+    keys = {TaskSuccessEvent: ["return_value"], TaskFailedEvent: ["batch_outcome"]}
+    assert pushed == keys.get(kind, [])
     assert len(handovers) == (kind is TriggerEvent)
 
 
@@ -125,6 +127,47 @@ async def test_a_failed_job_skips_the_task_if_wanted(cloud: Any) -> None:
     event = await fire(submit("outcome=failed"), TaskEnd(skip_on_failure=True).to_dict())
 
     assert isinstance(event, TaskSkippedEvent)
+
+
+@pytest.mark.parametrize(
+    ("codes", "kind"),
+    [
+        ({"skip_on_exit_code": [7]}, TaskSkippedEvent),
+        ({"skip_on_exit_code": [8]}, TaskFailedEvent),
+        ({"fail_on_exit_code": [8]}, TaskFailedEvent),
+        # Only a worker can end a task without another try.
+        ({"fail_on_exit_code": [7]}, TriggerEvent),
+        ({"fail_on_exit_code": [7], "skip_on_failure": True}, TaskSkippedEvent),
+        ({"skip_on_exit_code": [7], "success_only": True}, TriggerEvent),
+    ],
+)
+async def test_an_exit_code_may_say_how_the_task_ends(cloud: Any, pushed: list[str], codes: Any, kind: Any) -> None:
+    event = await fire(submit("outcome=failed exit_code=7"), {**END, **codes})
+
+    assert type(event) is kind
+    assert pushed == ([] if kind is TriggerEvent else ["batch_outcome"])
+
+
+async def test_a_worker_reads_the_exit_code_that_cannot_be_read_here(
+    cloud: Any, pushed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_batch_events.waiting.task_completion.EXPLAIN_BOUND", 0.0)
+
+    assert type(await fire(submit("outcome=failed"), {**END, "skip_on_exit_code": [7]})) is TriggerEvent
+    assert type(await fire(submit("outcome=failed"))) is TaskFailedEvent
+    assert pushed == ["batch_outcome"]
+
+
+async def test_an_outcome_that_cannot_be_stored_changes_no_end(
+    cloud: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def push(*_: Any, **__: Any) -> None:
+        raise RuntimeError("the supervisor is busy")
+
+    monkeypatch.setattr("airflow_batch_events.waiting.task_completion.push_from_trigger", push)
+
+    assert type(await fire(submit("outcome=failed"))) is TaskFailedEvent
+    assert "Cannot push the outcome as XCom batch_outcome" in capsys.readouterr().out
 
 
 async def test_a_job_that_does_not_exist_fails_the_task_here(cloud: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -203,6 +246,8 @@ def test_a_way_to_end_of_another_version_is_read() -> None:
     assert TaskEnd.from_dict({"later": 1}) == TaskEnd()
     assert TaskEnd.from_dict({"push_result": None, "skip_on_failure": True}) == TaskEnd(skip_on_failure=True)
     assert TaskEnd.from_dict(TaskEnd(is_list=None).to_dict()) == TaskEnd(is_list=None)
+    codes = TaskEnd(skip_on_exit_code=(99,), fail_on_exit_code=(1, 2))
+    assert TaskEnd.from_dict(json.loads(json.dumps(codes.to_dict()))) == codes
 
 
 async def test_a_wait_that_begins_here_times_out_by_its_own_count(cloud: Any) -> None:
