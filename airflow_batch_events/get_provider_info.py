@@ -163,7 +163,17 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "string",
                         "example": "/etc/ssl/certs/company.pem",
                         "default": "",
-                    }
+                    },
+                    "cost_tags": {
+                        "description": (
+                            "Whether jobs get the tags airflow-dag, airflow-task, airflow-run and airflow-try, by "
+                            "which a bill tells whose they were. An operator's cost_tags goes before it."
+                        ),
+                        "version_added": "0.2.0",
+                        "type": "boolean",
+                        "example": None,
+                        "default": "True",
+                    },
                 },
             }
         },

@@ -75,6 +75,9 @@ MAX_INSTANCE_TYPES = 10
 MAX_TAGS = 10
 """Tags of a job or of a compute environment: https://cloud.tencent.com/document/product/599/30660."""
 
+MAX_TAG_VALUE = 127
+"""Characters of a tag's value; the vendor's pages name 127 and 255: https://cloud.tencent.com/document/product/651."""
+
 MAX_NODES = 2000
 """Nodes of a compute environment: https://cloud.tencent.com/document/product/599/30660."""
 

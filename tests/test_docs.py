@@ -56,7 +56,7 @@ def test_the_readme_shows_every_example() -> None:
 
 def test_the_guide_lists_the_metrics() -> None:
     sent = set()
-    rooms = [ROOT / "airflow_batch_events" / room for room in ("dispatch", "triggers")]
+    rooms = [ROOT / "airflow_batch_events" / room for room in ("dispatch", "triggers", "waiting")]
     for file in (file for room in rooms for file in room.rglob("*.py")):
         sent |= set(re.findall(r"metrics\.(?:count|time|level)\(\"([\w.]+)\"", file.read_text()))
     guide = (ROOT / "docs" / "howto.md").read_text()

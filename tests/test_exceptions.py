@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_batch_events import exceptions
-from airflow_batch_events.events.failure import Failure
+from airflow_batch_events.events.outcomes.failure import Failure
 from airflow_batch_events.exceptions import (
     ApiError,
     ApiThrottledError,

@@ -42,7 +42,7 @@ from tencent_batch_emulator.testing import RunningEmulator
 
 TOPIC, QUEUE = "events", "waits"
 MISSING = "job-n0tthere"
-NOT_COMPARED = ("event_name", "event_time", "source")
+NOT_COMPARED = ("event_name", "event_time", "source", "queued_seconds", "running_seconds")
 """What is known of an event depends on whether one was received; how the job has ended does not."""
 
 OUTAGE = "http_500 action=DescribeJobs duration=3"
@@ -287,7 +287,14 @@ def check_facts(pushed: Any, job_ids: list[str], causes: Collection[str]) -> Non
 
 
 def check_end(
-    attempt: Attempt, job_ids: list[str], states: Any, error: str | None, *, is_multiple: bool, logged: str
+    attempt: Attempt,
+    job_ids: list[str],
+    states: Any,
+    error: str | None,
+    *,
+    is_multiple: bool,
+    logged: str,
+    instances: int | None = None,
 ) -> None:
     if attempt.error == ANY_ERROR and error is not None:
         # Airflow hands on no exception from there; the log names it.
@@ -308,6 +315,7 @@ def check_end(
             "event_vars": {},
             "reason": None,
             "failure": None,
+            "instances": instances,
         }
         for job_id, state in zip(job_ids, [states] if isinstance(states, str) else states, strict=True)
     ]
@@ -395,7 +403,8 @@ def test_an_operator_ends_in_the_same_way_wherever_it_ends(
     (told,) = attempt.xcoms.values() if not settings.get("multiple_outputs") else [attempt.xcoms["return_value"]]
     job_ids = [told["job_id"]]
     is_multiple = bool(settings.get("multiple_outputs"))
-    check_end(attempt, job_ids, state, error, is_multiple=is_multiple, logged=capsys.readouterr().out)
+    logged = capsys.readouterr().out
+    check_end(attempt, job_ids, state, error, is_multiple=is_multiple, logged=logged, instances=1)
 
 
 @pytest.mark.parametrize("way", OPERATOR_WAYS)

@@ -2,6 +2,8 @@
 """
 What a consumer counts and measures; the caller that makes the consumer says where it goes, and for which queue.
 
+Those of ``jobs`` are no consumer's: they are sent where a task ends, on a worker or in the triggerer.
+
 The names, all below ``tencent_batch.`` where Airflow's stats take them:
 
 ==========================  =======  ==============================================================================
@@ -23,6 +25,10 @@ The names, all below ``tencent_batch.`` where Airflow's stats take them:
 ``api.calls``               counter  calls, by ``action``
 ``api.errors``              counter  calls that failed, by ``action`` and ``error``
 ``reader.outages``          counter  times at which a queue could not be read any more
+``jobs.ended``              counter  jobs whose task has ended, by ``state``, and by ``cause`` where one failed
+``jobs.instances``          counter  task instances of those jobs
+``jobs.queued``             timing   from a job's creation until its first instance ran
+``jobs.running``            timing   from then until the job ended
 ==========================  =======  ==============================================================================
 """
 

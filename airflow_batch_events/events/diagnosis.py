@@ -13,9 +13,11 @@ import re
 from collections.abc import Sequence
 
 import msgspec
+from pendulum import DateTime
 
-from airflow_batch_events.events.failure import Classified, Failure, classify, signal_name, tail_of
 from airflow_batch_events.events.outcome import NOT_STARTED
+from airflow_batch_events.events.outcomes.durations import JobTimes
+from airflow_batch_events.events.outcomes.failure import Classified, Failure, classify, signal_name, tail_of
 from airflow_batch_events.text import printable, printable_lines
 
 _TAIL_LINES = 20
@@ -38,6 +40,7 @@ class FailedInstance(msgspec.Struct, frozen=True):
     :param reason: StateReason and StateDetailedReason, joined.
     :param stdout: The end of its standard output, at most 2,048 bytes.
     :param stderr: The end of its standard error, at most 2,048 bytes.
+    :param began: When its last execution began to run.
     """
 
     task_name: str
@@ -47,6 +50,7 @@ class FailedInstance(msgspec.Struct, frozen=True):
     reason: str = ""
     stdout: str = ""
     stderr: str = ""
+    began: DateTime | None = None
 
     @property
     def summary(self) -> str:
@@ -80,6 +84,7 @@ class Diagnosis(msgspec.Struct, frozen=True):
     :param resolution: What to do.
     :param failure: The facts.
     :param exit_codes: Those of all instances that failed by themselves; None stands for what has none, or was not read.
+    :param times: When the job began and ended, and how many instances it has.
     """
 
     summary: str
@@ -87,6 +92,7 @@ class Diagnosis(msgspec.Struct, frozen=True):
     resolution: str
     failure: Failure
     exit_codes: frozenset[int | None] = frozenset()
+    times: JobTimes = JobTimes()
 
     def __str__(self) -> str:
         return f"{self.summary}. {self.resolution}."
@@ -101,6 +107,7 @@ def diagnose(
     *,
     others: Sequence[FailedInstance] = (),
     trouble: str | None = None,
+    times: JobTimes = JobTimes(),  # noqa: B008 - it cannot be changed
 ) -> Diagnosis:
     """
     Explain how a job failed.
@@ -111,6 +118,7 @@ def diagnose(
     :param instances: Some of the instances that failed or, for a job that has not begun to run, that wait.
     :param failed_count: How many of them there are in all, where that is known.
     :param others: Further ones, of which only the exit codes count.
+    :param times: What was read of when the job began and ended.
     :param trouble: Why nothing could be read about the job; it tells no cause.
     """
     # What failed by itself comes before what failed because of it.
@@ -139,6 +147,7 @@ def diagnose(
         _resolve(state, classified),
         _failure(job_id, state, classified, first),
         _exit_codes(read, count),
+        times,
     )
 
 

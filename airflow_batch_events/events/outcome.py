@@ -17,29 +17,41 @@ All times are the cloud's, never this machine's: see ``protocol/clock.py``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import Enum
-from typing import Any, TypedDict
 
-import msgspec
 import pendulum
 
 from airflow_batch_events.events.catalog import SETTLING_EVENTS, STARTED_EVENTS, JobState, find_job_state
 from airflow_batch_events.events.confirmation import Confirmation
-from airflow_batch_events.events.failure import Cause, Failure
 from airflow_batch_events.events.message import BatchEvent
+from airflow_batch_events.events.outcomes.durations import JobTimes
+from airflow_batch_events.events.outcomes.failure import Cause, Failure
+from airflow_batch_events.events.outcomes.job_outcome import (
+    NOT_FOUND,
+    NOT_STARTED,
+    REFUSED,
+    TIMEOUT,
+    EndedBy,
+    Outcome,
+    OutcomeDict,
+    text_or_none,
+)
 
-NOT_FOUND = "NOT_FOUND"
-"""The state in the outcome of a wait for a job that the API does not know."""
-
-TIMEOUT = "TIMEOUT"
-"""The state in the outcome of a wait whose deadline passed first."""
-
-NOT_STARTED = "NOT_STARTED"
-"""The state in the outcome of a wait for a job that had not begun to run by its start deadline."""
-
-REFUSED = "REFUSED"
-"""The state in the outcome of a wait for something that the API does not accept as a job id."""
+__all__ = [
+    "DEFAULT_GRACE",
+    "FUTURE_TOLERANCE",
+    "NOT_FOUND",
+    "NOT_STARTED",
+    "RECONCILE_INTERVAL",
+    "REFUSED",
+    "TIMEOUT",
+    "EndedBy",
+    "JobWait",
+    "Outcome",
+    "OutcomeDict",
+    "WaitDecision",
+    "text_or_none",
+]
 
 FUTURE_TOLERANCE = 2.0
 """Seconds by which an event may be ahead of the cloud's clock, which is learned in whole seconds and may be late."""
@@ -49,106 +61,6 @@ RECONCILE_INTERVAL = 300.0
 
 DEFAULT_GRACE = 60.0
 """Seconds for which a job that the API does not know counts as not visible yet."""
-
-
-class EndedBy(str, Enum):
-    """What ended a wait."""
-
-    EVENT = "event"
-    API = "api"
-    DEADLINE = "deadline"
-
-
-class OutcomeDict(TypedDict):
-    """An :class:`Outcome` as XCom and trigger payloads hold it."""
-
-    job_id: str
-    state: str
-    succeeded: bool
-    event_name: str | None
-    event_time: str | None
-    event_vars: dict[str, str]
-    reason: str | None
-    source: str
-    failure: dict[str, Any] | None
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """
-    How a wait ended, as the task receives it in XCom and in the trigger's event.
-
-    :param job_id: The job.
-    :param state: ``SUCCEED``, ``FAILED``, ``FAILED_INTERRUPTED``, or ``NOT_FOUND``, ``TIMEOUT``,
-        ``NOT_STARTED``, ``REFUSED``.
-    :param succeeded: Whether the job ended well.
-    :param event_name: The event that ended the wait or agrees with it; None when none was received.
-    :param event_time: The event's time, ISO 8601 in UTC.
-    :param event_vars: The custom parameters that came with the event.
-    :param reason: Why, in words, where the state alone does not say it.
-    :param source: ``event``, ``api`` (a poll) or ``deadline``.
-    :param failure: The facts of a failure; None for a success, and for a failed job about which nothing was read.
-    """
-
-    job_id: str
-    state: str
-    succeeded: bool
-    event_name: str | None = None
-    event_time: str | None = None
-    event_vars: Mapping[str, str] = {}
-    reason: str | None = None
-    source: str = EndedBy.API.value
-    failure: Failure | None = None
-
-    def to_dict(self) -> OutcomeDict:
-        """Return the outcome as JSON-serializable data."""
-        return {
-            "job_id": self.job_id,
-            "state": self.state,
-            "succeeded": self.succeeded,
-            "event_name": self.event_name,
-            "event_time": self.event_time,
-            "event_vars": dict(self.event_vars),
-            "reason": self.reason,
-            "source": self.source,
-            "failure": None if self.failure is None else self.failure.to_dict(),
-        }
-
-    @classmethod
-    def from_dict(cls, data: object) -> Outcome:
-        """
-        Read an outcome back, whichever version has written it: what is not known is ignored, what is missing defaulted.
-
-        :raises ValueError: When ``data`` does not say which job has ended, or how.
-        """
-        if not isinstance(data, Mapping):
-            raise ValueError(f"not the outcome of a wait: a {type(data).__name__}")
-        job_id, state = data.get("job_id"), data.get("state")
-        if not isinstance(job_id, str) or not isinstance(state, str):
-            raise ValueError(f"not the outcome of a wait, which has a job_id and a state: {sorted(map(str, data))}")
-        succeeded, event_vars = data.get("succeeded"), data.get("event_vars")
-        return cls(
-            job_id=job_id,
-            state=state,
-            succeeded=succeeded if isinstance(succeeded, bool) else state == JobState.SUCCEED.value,
-            event_name=text_or_none(data.get("event_name")),
-            event_time=text_or_none(data.get("event_time")),
-            event_vars={str(name): str(value) for name, value in event_vars.items()}
-            if isinstance(event_vars, Mapping)
-            else {},
-            reason=text_or_none(data.get("reason")),
-            source=_ended_by(data.get("source")),
-            failure=Failure.from_dict(data.get("failure")),
-        )
-
-
-def _ended_by(source: object) -> str:
-    # Version 0.1.0 wrote "look" for a poll.
-    return EndedBy.API.value if source in (None, "look") else str(source)
-
-
-def text_or_none(value: object) -> str | None:
-    """Return a field of another version as text."""
-    return None if value is None else str(value)
 
 
 class WaitDecision(Enum):
@@ -171,12 +83,14 @@ class JobWait:
     """
 
     __slots__ = (
+        "_began",
         "_held",
         "_known_since",
         "_missing_since",
         "_refusals",
         "_region",
         "_seen_at",
+        "_times",
         "grace",
         "has_started",
         "job_id",
@@ -198,12 +112,14 @@ class JobWait:
         self.last_state: str | None = None
         self.has_started = False
         self.polls = 0
+        self._began = began
         self._known_since = began
         self._seen_at: float | None = None
         self._missing_since: float | None = None
         self._region = region
         self._refusals: Confirmation | None = None
         self._held: BatchEvent | None = None
+        self._times = JobTimes()
 
     @property
     def is_done(self) -> bool:
@@ -236,6 +152,7 @@ class JobWait:
         if state is None:
             # What is old may be of a run before RetryJobs; the poll before the start deadline tells.
             self.has_started = self.has_started or self._is_news(event)
+            self._times = self._times.with_event(event) if self._is_of_this_run(event) else self._times
             return WaitDecision.WAIT
         if self._held is None or _is_younger(event, self._held):
             self._held = event
@@ -284,7 +201,7 @@ class JobWait:
 
     def on_clock_jump(self) -> None:
         """Forget all times, because the clock that told them has jumped: the next poll tells where the job is."""
-        self._known_since = self._seen_at = self._missing_since = self._refusals = None
+        self._began = self._known_since = self._seen_at = self._missing_since = self._refusals = None
 
     def on_deadline(self) -> WaitDecision:
         """End the wait because its time is over."""
@@ -310,6 +227,10 @@ class JobWait:
         if event.time is None or self._known_since is None:
             return False
         return self._known_since < event.time.timestamp()
+
+    def _is_of_this_run(self, event: BatchEvent) -> bool:
+        """Whether an event is younger than the wait, so that it is not of a run before RetryJobs."""
+        return event.time is not None and self._began is not None and event.time.timestamp() >= self._began
 
     def _miss(self, as_of: float) -> WaitDecision:
         if self._missing_since is None:
@@ -338,7 +259,8 @@ class JobWait:
     def _end(self, state: JobState, source: EndedBy) -> WaitDecision:
         event = self._held if self._held and self._held.name == f"JOB_{state}" else None
         if self.outcome is None:
-            self.outcome = Outcome(
+            times = self._times if event is None else self._times.with_event(event)
+            outcome = Outcome(
                 job_id=self.job_id,
                 state=state.value,
                 succeeded=state is JobState.SUCCEED,
@@ -347,6 +269,7 @@ class JobWait:
                 event_vars=dict(event.vars) if event else {},
                 source=source.value,
             )
+            self.outcome = outcome.with_times(times)
         return WaitDecision.DONE
 
     def _end_badly(self, state: str, source: EndedBy, reason: str, cause: Cause = Cause.UNKNOWN) -> WaitDecision:

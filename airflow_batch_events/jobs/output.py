@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from airflow_batch_events.events.catalog import JobState
 from airflow_batch_events.events.diagnosis import Diagnosis, FailedInstance, diagnose
 from airflow_batch_events.events.outcome import NOT_STARTED, Outcome
+from airflow_batch_events.events.outcomes.durations import times_of
 from airflow_batch_events.exceptions import ApiError, BatchEventsError
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.text import printable, printable_lines
@@ -96,7 +97,18 @@ def explain(send: Send, outcome: Outcome) -> Diagnosis:
             others += found[most:]
             # Of a task that cannot be read at least one has failed.
             total += max(1, count)
-    return diagnose(outcome.job_id, outcome.state, job.state_reason or outcome.reason, instances, total, others=others)
+    read, count = [*instances, *others], sum(job.instance_counts.values())
+    # Of instances that were not read any may have begun earlier.
+    began = [instance.began for instance in read] if len(read) == count else []
+    return diagnose(
+        outcome.job_id,
+        outcome.state,
+        job.state_reason or outcome.reason,
+        instances,
+        total,
+        others=others,
+        times=times_of(job.create_time, job.end_time, began, count),
+    )
 
 
 def _instances(
@@ -124,6 +136,7 @@ def _instances(
             reason="; ".join(filter(None, [view.state_reason, view.state_detailed_reason])),
             stdout=logs[view.index].stdout if view.index in logs else "",
             stderr=logs[view.index].stderr if view.index in logs else "",
+            began=view.running_time,
         )
         for view in task.instances
     ], task.total_count

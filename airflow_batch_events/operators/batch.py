@@ -23,6 +23,7 @@ from airflow_batch_events.airflow_compat.task_state import submission_store
 from airflow_batch_events.events.catalog import DELETED_STATES, JOB_EVENTS, OnFinishAction
 from airflow_batch_events.events.notifications import DEFAULT_JOB_EVENTS
 from airflow_batch_events.events.outcome import NOT_STARTED, TIMEOUT, EndedBy, Outcome, OutcomeDict
+from airflow_batch_events.events.outcomes.durations import JobTimes, instances_in
 from airflow_batch_events.events.values import is_list
 from airflow_batch_events.exceptions import BatchEventsError
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
@@ -35,6 +36,7 @@ from airflow_batch_events.operators.job_actions import (
 from airflow_batch_events.operators.job_end import JobEndOperator, raise_as_told
 from airflow_batch_events.operators.many_jobs import BatchSubmitJobsOperator
 from airflow_batch_events.operators.notifying import NOTIFYING, NotifyingOperator
+from airflow_batch_events.operators.tagging import TaggingOperator
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.submission.decision import OnChangedJob
 from airflow_batch_events.submission.record import Submission
@@ -60,7 +62,7 @@ __all__ = [
 TIMED_OUT = "the task's execution_timeout passed before the job ended"
 
 
-class BatchSubmitJobOperator(NotifyingOperator, JobEndOperator, PollingOperator):
+class BatchSubmitJobOperator(NotifyingOperator, TaggingOperator, JobEndOperator, PollingOperator):
     """
     Submit a Tencent Cloud Batch job and, if wanted, wait for it by event.
 
@@ -70,7 +72,7 @@ class BatchSubmitJobOperator(NotifyingOperator, JobEndOperator, PollingOperator)
 
     The bases take what the job publishes (``topic_name``, ``events``, ``event_vars``, ``notifications``), how the task
     waits (``queue_name``, ``deferrable``, ``reconcile_interval``, ``poll_interval``), how it ends
-    (``skip_on_exit_code``, ``fail_on_exit_code``), ``tencentcloud_conn_id`` and ``region``.
+    (``skip_on_exit_code``, ``fail_on_exit_code``), ``cost_tags``, ``tencentcloud_conn_id`` and ``region``.
 
     :param job: The API's ``Job`` object (page 599/15907) in its own PascalCase, or the text of one, in JSON or as a
         template shows it. Text and numbers become what the API takes. (templated)
@@ -163,6 +165,7 @@ class BatchSubmitJobOperator(NotifyingOperator, JobEndOperator, PollingOperator)
         self.read_parameters()
         description = self.with_notifications("job", self.job)
         check_description(job=description, placement=self.placement)
+        self.instances = instances_in(description)
         check_wait(self, reads_queue=self._reads_queue)
         store = self._store(context)
         try:
@@ -172,15 +175,15 @@ class BatchSubmitJobOperator(NotifyingOperator, JobEndOperator, PollingOperator)
                 on_changed=self.on_changed_job,
                 check=partial(check_queue, self, reads_queue=self._reads_queue),
                 on_id=partial(setattr, self, "_job_id"),
+                tags=partial(self._tags_of, context, store),
             )
             outcomes = self._wait(context, store, submission, job_id)
         except AirflowTaskTimeout:
             if self._job_id is None or not self.wait_for_completion:
                 raise
             # Let through, it would end the job as on_kill does, whatever cancel_on_timeout says.
-            outcomes = [
-                Outcome(self._job_id, TIMEOUT, succeeded=False, reason=TIMED_OUT, source=EndedBy.DEADLINE.value)
-            ]
+            timed_out = Outcome(self._job_id, TIMEOUT, succeeded=False, reason=TIMED_OUT, source=EndedBy.DEADLINE.value)
+            outcomes = [timed_out.with_times(JobTimes(instances=self.instances))]
         except Exception as error:
             if self._job_id is not None:
                 is_ended = self.cancel_on_error and not isinstance(error, AirflowSkipException)
@@ -224,6 +227,10 @@ class BatchSubmitJobOperator(NotifyingOperator, JobEndOperator, PollingOperator)
     @property
     def _reads_queue(self) -> bool:
         return self.deferrable and self.wait_for_completion
+
+    def _tags_of(self, context: Context, store: SubmissionStore, submission: Submission) -> Mapping[str, str]:
+        # What is sent again under its token must be the same; without a record each try has its own token.
+        return self.tags_for(context, submission.number if store.is_durable else context["ti"].try_number)
 
     def _store(self, context: Context) -> SubmissionStore:
         return submission_store(
@@ -286,6 +293,7 @@ class BatchSubmitJobOperator(NotifyingOperator, JobEndOperator, PollingOperator)
         self._tidy_up(context, outcome)
         if explained is not None:
             raise_as_told(explained)
+        self.count_ends(context, outcomes)
         result = outcome.to_dict()
         self.emit_outcome(context, result)
         return result

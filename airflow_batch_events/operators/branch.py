@@ -84,6 +84,7 @@ class BatchJobBranchOperator(JobWaitOperator, PollingOperator, BaseBranchOperato
         }
         if outcome.state not in branches:
             raise self.explain(context, outcomes, outcomes).error
+        self.count_ends(context, outcomes)
         context["ti"].xcom_push(key=OUTCOME_XCOM, value=outcome.to_dict())
         return self.do_branch(context, branches[outcome.state])
 

@@ -112,6 +112,7 @@ class BatchRetryJobsOperator(JobEndOperator, PollingOperator):
         failures = failures_in(outcomes)
         if failures:
             self.end_badly(context, outcomes, failures, is_list=is_list)
+        self.count_ends(context, outcomes)
         return result_of(outcomes, is_list=is_list)
 
 

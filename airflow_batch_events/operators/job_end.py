@@ -11,8 +11,8 @@ from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_batch_events.airflow_compat.exceptions import AirflowFailException, AirflowSkipException
-from airflow_batch_events.events.exit_codes import EndAs, ExitCodes, read_exit_codes
 from airflow_batch_events.events.outcome import Outcome
+from airflow_batch_events.events.outcomes.exit_codes import EndAs, ExitCodes, read_exit_codes
 from airflow_batch_events.operators.job_wait import JobWaitOperator
 from airflow_batch_events.waiting.task_result import Explained
 

@@ -16,8 +16,9 @@ from airflow.sdk import Asset
 
 from airflow_batch_events.airflow_compat.deferral import handover_seconds
 from airflow_batch_events.airflow_compat.operators import keep_links
-from airflow_batch_events.events.exit_codes import ExitCodes
 from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, Outcome
+from airflow_batch_events.events.outcomes.durations import JobTimes
+from airflow_batch_events.events.outcomes.exit_codes import ExitCodes
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
 from airflow_batch_events.operators.base import WaitingOperator
 from airflow_batch_events.waiting.task_result import (
@@ -28,6 +29,7 @@ from airflow_batch_events.waiting.task_result import (
     explain_all,
     outcome_xcom,
     outcomes_of,
+    with_facts,
 )
 from airflow_batch_events.waiting.trigger_start import deadline_of, deferral_timeout, end_in_trigger, needs_worker
 
@@ -52,6 +54,8 @@ class JobWaitOperator(WaitingOperator):
     cancel_on_kill: bool = False
     end_from_trigger: bool | None = False
     start_timeout: float | None = None
+    instances: int | None = None
+    """How many task instances the job has that the task has submitted."""
 
     def __init__(self, *, reconcile_interval: float | str | timedelta = RECONCILE_INTERVAL, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -75,9 +79,10 @@ class JobWaitOperator(WaitingOperator):
         """
         if self.deferrable:
             self._defer_for_jobs(job_ids, timeout)
-        return self.hook.wait_for_jobs(
+        outcomes = self.hook.wait_for_jobs(
             job_ids, poll_interval=self.poll_interval, timeout=timeout, start_timeout=self.start_timeout
         )
+        return [outcome.with_times(JobTimes(instances=self.instances)) for outcome in outcomes]
 
     def _defer_for_jobs(self, job_ids: Sequence[str], timeout: float | None) -> NoReturn:
         # The trigger's module brings the clients; a DAG file that imports an operator must not pay for them.
@@ -104,6 +109,7 @@ class JobWaitOperator(WaitingOperator):
                 hold=handover_seconds(),
                 cancel_on_kill=self.cancel_on_kill,
                 end=self._end_in_trigger(),
+                instances=self.instances,
             ),
             method_name="execute_complete",
             timeout=deferral_timeout(timeout),
@@ -168,7 +174,15 @@ class JobWaitOperator(WaitingOperator):
         except Exception:
             # Why the task fails is known, and must not be hidden by another error.
             self.log.warning("Cannot push the outcome as XCom %s", BATCH_OUTCOME_XCOM, exc_info=True)
+        self.count_ends(context, with_facts(outcomes, explained.outcomes))
         return explained
+
+    def count_ends(self, context: Context, outcomes: Sequence[Outcome]) -> None:
+        """Hand how the jobs ended to Airflow's stats."""
+        # A DAG file that imports an operator must not pay for what a running task needs.
+        from airflow_batch_events.waiting.airflow_metrics import count_ends
+
+        count_ends(outcomes, context["ti"])
 
     def log_end(self, outcomes: Sequence[Outcome]) -> None:
         """Log how the jobs ended."""

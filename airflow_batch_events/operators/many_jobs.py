@@ -38,12 +38,15 @@ from airflow_batch_events.events.values import is_list
 from airflow_batch_events.exceptions import (
     BatchEventsError,
     BatchJobsFailedError,
+    ConfigurationError,
     ParameterError,
     SubmissionRecordError,
 )
 from airflow_batch_events.links.console import CmqQueueLink, CmqTopicLink
 from airflow_batch_events.operators.base import PollingOperator
 from airflow_batch_events.operators.notifying import NOTIFYING, NotifyingOperator
+from airflow_batch_events.operators.tagging import TaggingOperator
+from airflow_batch_events.submission.cost_tags import with_cost_tags
 from airflow_batch_events.submission.decision import OnChangedJob, digest_of
 from airflow_batch_events.submission.many import JOBS_KEY, handover_name
 from airflow_batch_events.waiting.many_jobs import JobsRecord, carried, unpack_notes
@@ -65,7 +68,7 @@ if TYPE_CHECKING:
 ResultKind = Literal["outcomes", "summary"]
 
 
-class BatchSubmitJobsOperator(NotifyingOperator, PollingOperator):
+class BatchSubmitJobsOperator(NotifyingOperator, TaggingOperator, PollingOperator):
     """
     Submit up to 10,000 Tencent Cloud Batch jobs, at the pace and within the quota of the account, and wait for all.
 
@@ -75,7 +78,8 @@ class BatchSubmitJobsOperator(NotifyingOperator, PollingOperator):
     only what has failed or is missing. The triggerer submits, so the wait is always deferred.
 
     The bases take what the jobs publish (``topic_name``, ``events``, ``event_vars``, ``notifications``), how the task
-    waits (``queue_name``, ``poll_interval``), ``tencentcloud_conn_id`` and ``region``.
+    waits (``queue_name``, ``poll_interval``), ``cost_tags`` (but for the try, which differs from job to job),
+    ``tencentcloud_conn_id`` and ``region``.
 
     :param jobs: A list of the API's ``Job`` objects, or its text, or the output of a task. For thousands, let a task or
         ``@task.batch_jobs`` return it: a literal list is stored with the DAG, and templates in it are rendered one by
@@ -174,7 +178,7 @@ class BatchSubmitJobsOperator(NotifyingOperator, PollingOperator):
         self.read_parameters()
         descriptions = self._descriptions()
         check_wait(self, reads_queue=True)
-        packed = pack_descriptions(descriptions)
+        packed = self._pack(context, descriptions)
         if not descriptions:
             return self._conclude(context, [], None)
         record = JobsRecord(context, ends_when_cleared=self.cancel_on_kill)
@@ -241,6 +245,16 @@ class BatchSubmitJobsOperator(NotifyingOperator, PollingOperator):
             check_description(**{name: description, "placement": self.placement})
             found.append(description)
         return found
+
+    def _pack(self, context: Context, descriptions: Sequence[Mapping[str, Any]]) -> str:
+        """Pack the descriptions, with tags where there is room for them."""
+        tags = self.tags_for(context, None)
+        try:
+            return pack_descriptions([with_cost_tags(one, tags) for one in descriptions])
+        except ConfigurationError:
+            packed = pack_descriptions(descriptions)
+            self.log.warning("The jobs get no tags for the bill: with them, their descriptions would be too large")
+            return packed
 
     def _write_links(self, context: Context) -> None:
         if self.topic_name is not None:

@@ -13,8 +13,8 @@ from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.airflow_compat.deferral import handover_seconds, skipping_errors
 from airflow_batch_events.airflow_compat.exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow_batch_events.airflow_compat.trigger_start import STARTS_SINCE, left_out_of_success, with_start_args
-from airflow_batch_events.events.exit_codes import EndAs
 from airflow_batch_events.events.outcome import JobWait, Outcome, OutcomeDict
+from airflow_batch_events.events.outcomes.exit_codes import EndAs
 from airflow_batch_events.events.values import (
     filter_vars_of,
     is_list,
@@ -217,6 +217,7 @@ class BatchJobSensor(JobEndOperator, TencentCloudSensor):
             if explained.end_as is EndAs.ERROR or self.soft_fail or self.never_fail:
                 self.end_with(explained.error)
             raise_as_told(explained)
+        self.count_ends(context, outcomes)
         return result_of(outcomes, is_list=is_list)
 
 

@@ -30,6 +30,8 @@ from airflow_batch_events.airflow_compat.triggerer import (
 from airflow_batch_events.airflow_compat.xcom import pull_in_trigger
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import DEFAULT_GRACE, RECONCILE_INTERVAL, Outcome
+from airflow_batch_events.events.outcomes.durations import JobTimes
+from airflow_batch_events.events.outcomes.job_outcome import count_of
 from airflow_batch_events.events.values import NOTHING, job_ids_of, name_of
 from airflow_batch_events.exceptions import NotStorableError, ParameterError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
@@ -99,6 +101,7 @@ class BatchJobTrigger(StoredTrigger):
     :param start_timeout: As ``timeout``, for a job that has not begun to run.
     :param hold: Seconds from the trigger's beginning before which nothing is fired for a worker; ten at the most.
     :param begins_here: Whether no worker has begun the task, so that the job's link is written here.
+    :param instances: How many task instances the job has, where the task knows it.
     """
 
     def __init__(
@@ -119,6 +122,7 @@ class BatchJobTrigger(StoredTrigger):
         start_timeout: float | None = None,
         hold: float | None = None,
         begins_here: bool = False,
+        instances: int | None = None,
     ) -> None:
         super().__init__()
         self.job_id = job_id
@@ -137,6 +141,7 @@ class BatchJobTrigger(StoredTrigger):
         self.start_timeout = start_timeout
         self.hold = hold
         self.begins_here = begins_here
+        self.instances = instances
         self.timeout_after: datetime | None = None
         self._has_fired = False
 
@@ -220,7 +225,7 @@ class BatchJobTrigger(StoredTrigger):
         async with queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name) as consumer:
             if self.end is not None and self.task_instance is not None:
                 _preparations.get(None, lambda: asyncio.ensure_future(self._prepare_end()), lambda _: True)
-            return await consumer.wait_for(
+            outcomes = await consumer.wait_for(
                 job_ids,
                 timeout=self.seconds("timeout"),
                 deadline=self._deadline,
@@ -230,6 +235,7 @@ class BatchJobTrigger(StoredTrigger):
                 reconcile_interval=RECONCILE_INTERVAL if interval is None else interval,
                 listener=self._progress_logger(),
             )
+        return [outcome.with_times(JobTimes(instances=count_of(self.instances))) for outcome in outcomes]
 
     async def _prepare_end(self) -> None:
         """Begin early what the first end in a process would wait for, but not so early that the first polls do."""

@@ -4,9 +4,13 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from airflow_batch_events.airflow_compat.stats import stats
+from airflow_batch_events.dispatch.metrics import IsolatedMetrics
+from airflow_batch_events.events.outcome import Outcome
 
 PREFIX = "tencent_batch."
 
@@ -34,3 +38,22 @@ class AirflowMetrics:
     def level(self, name: str, value: float) -> None:
         """Set a gauge."""
         stats.gauge(PREFIX + name, value, tags=self._tags)
+
+
+def count_ends(outcomes: Sequence[Outcome], task_instance: Any) -> None:
+    """
+    Count and measure how jobs ended, where their task ends; an error costs a measurement and nothing else.
+
+    :param outcomes: With what is known of each.
+    :param task_instance: The task's instance, as a worker or a trigger has it.
+    """
+    metrics = IsolatedMetrics(AirflowMetrics(dag_id=task_instance.dag_id, task_id=task_instance.task_id))
+    for outcome in outcomes:
+        cause = {} if outcome.failure is None else {"cause": outcome.failure.cause}
+        metrics.count("jobs.ended", 1, state=outcome.state, **cause)
+        if outcome.instances is not None:
+            metrics.count("jobs.instances", outcome.instances)
+        if outcome.queued_seconds is not None:
+            metrics.time("jobs.queued", outcome.queued_seconds)
+        if outcome.running_seconds is not None:
+            metrics.time("jobs.running", outcome.running_seconds)

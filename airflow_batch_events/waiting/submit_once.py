@@ -27,6 +27,7 @@ from airflow_batch_events.exceptions import (
     SubmissionChangedError,
 )
 from airflow_batch_events.hooks.batch import BatchHook
+from airflow_batch_events.submission.cost_tags import with_cost_tags
 from airflow_batch_events.submission.decision import OnChangedJob, SubmitDecision, decide, digest_of, moved_from
 from airflow_batch_events.submission.record import Submission
 from airflow_batch_events.submission.store import SubmissionStore
@@ -161,6 +162,7 @@ def submit_once(
     on_changed: OnChangedJob = "fail",
     check: Callable[[], None] = lambda: None,
     on_id: Callable[[str], None] = lambda job_id: None,
+    tags: Callable[[Submission], Mapping[str, str]] = lambda submission: {},
 ) -> tuple[Submission, str]:
     """
     Submit it, or find what an earlier try has submitted.
@@ -171,6 +173,7 @@ def submit_once(
         what an earlier try has submitted may be active or has succeeded.
     :param check: Called when something is about to be submitted; raises what must keep it from being.
     :param on_id: Called with the id as soon as it is known, before it is noted.
+    :param tags: Returns further tags of a submission, which no later try needs.
     :return: The record, and the id.
     :raises ConfigurationError: When there is no room for the tags that a later try needs.
     :raises IdentityChangedError: When an earlier try has submitted elsewhere, or as somebody else.
@@ -202,17 +205,23 @@ def submit_once(
         last = store.intend(last.number + 1 if last else 1, digest, identity)
     elif last.was_refused:
         last = store.intend(last.number, digest, identity)
-    new_id = _send(what, store, last, on_id)
+    new_id = _send(what, store, last, on_id, tags(last))
     while store.may_be_gone(last) and _is_gone(what, last.with_job(new_id)):
         hook.log.info("%s %s of an earlier try does not exist any more", what.noun, new_id)
         last = store.after_gone(last.with_job(new_id), digest)
-        new_id = _send(what, store, last, on_id)
+        new_id = _send(what, store, last, on_id, tags(last))
     hook.log.info("Submitted %s %s in %s", what.noun, new_id, hook.access.region)
     return store.submitted(last, new_id), new_id
 
 
-def _send(what: Submittable, store: SubmissionStore, submission: Submission, on_id: Callable[[str], None]) -> str:
-    description = with_tags(what.description, store.tags_of(submission))
+def _send(
+    what: Submittable,
+    store: SubmissionStore,
+    submission: Submission,
+    on_id: Callable[[str], None],
+    tags: Mapping[str, str],
+) -> str:
+    description = with_cost_tags(with_tags(what.description, store.tags_of(submission)), tags)
     name = printable(what.description.get(what.name_field), 200)
     what.hook.log.info("Submitting %s '%s', submission %d of this task", what.noun, name, submission.number)
     try:

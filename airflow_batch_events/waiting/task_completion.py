@@ -18,13 +18,14 @@ from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSkippedEvent
 
 from airflow_batch_events.airflow_compat.triggerer import in_thread, task_of
 from airflow_batch_events.airflow_compat.xcom import is_too_long_to_expand, map_index_of, push_from_trigger
-from airflow_batch_events.events.exit_codes import EndAs, ExitCodes, read_exit_codes
 from airflow_batch_events.events.outcome import NOT_STARTED, TIMEOUT, Outcome
+from airflow_batch_events.events.outcomes.exit_codes import EndAs, ExitCodes, read_exit_codes
 from airflow_batch_events.exceptions import ConfigurationError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.links.console import BatchJobLink
 from airflow_batch_events.protocol.credentials.access import CloudAccess
 from airflow_batch_events.text import printable
+from airflow_batch_events.waiting.airflow_metrics import count_ends
 from airflow_batch_events.waiting.storable import storable
 from airflow_batch_events.waiting.task_result import (
     BATCH_OUTCOME_XCOM,
@@ -35,6 +36,7 @@ from airflow_batch_events.waiting.task_result import (
     failures_in,
     outcome_xcom,
     result_of,
+    with_facts,
 )
 from airflow_batch_events.waiting.trigger_start import needs_worker
 
@@ -140,7 +142,9 @@ async def end_task(
         if not end.skip_on_failure and (is_unread or end_as is EndAs.FAILED):
             trigger.log.info("A worker ends the task, because of its exit codes: only there can it end without a retry")
             return None
-        await _push_failed(trigger, outcomes, explained.outcomes if explained else failures[:1], is_list=is_list)
+        told = explained.outcomes if explained else failures[:1]
+        await _push_failed(trigger, outcomes, told, is_list=is_list)
+        count_ends(with_facts(outcomes, told), trigger.task_instance)
         return TaskSkippedEvent() if end.skip_on_failure or end_as is EndAs.SKIPPED else TaskFailedEvent()
     if end.push_result:
         result = result_of(outcomes, is_list=is_list)
@@ -154,6 +158,7 @@ async def end_task(
         except Exception:
             trigger.log.exception("Cannot store the result from here; a worker does")
             return None
+    count_ends(outcomes, trigger.task_instance)
     return TaskSuccessEvent()
 
 

@@ -16,9 +16,9 @@ from msgspec import structs
 
 from airflow_batch_events import exceptions
 from airflow_batch_events.events.catalog import JobState
-from airflow_batch_events.events.exit_codes import EndAs, ExitCodes
-from airflow_batch_events.events.failure import Cause, Failure
 from airflow_batch_events.events.outcome import NOT_FOUND, NOT_STARTED, REFUSED, TIMEOUT, Outcome, OutcomeDict
+from airflow_batch_events.events.outcomes.exit_codes import EndAs, ExitCodes
+from airflow_batch_events.events.outcomes.failure import Cause, Failure
 from airflow_batch_events.events.values import is_list
 from airflow_batch_events.exceptions import (
     BatchEventsError,
@@ -127,9 +127,17 @@ def outcome_xcom(outcomes: Sequence[Outcome], explained: Sequence[Outcome], *, i
     :param explained: Those about which something was read, with the facts.
     :param is_list: Whether the task would return a list of outcomes.
     """
-    facts = {outcome.job_id: outcome.failure or Failure(outcome.job_id, outcome.state) for outcome in explained}
-    told = [structs.replace(outcome, failure=facts.get(outcome.job_id, outcome.failure)) for outcome in outcomes]
-    return storable(result_of(told, is_list=is_list))
+    told = [
+        structs.replace(outcome, failure=outcome.failure or Failure(outcome.job_id, outcome.state))
+        for outcome in explained
+    ]
+    return storable(result_of(with_facts(outcomes, told), is_list=is_list))
+
+
+def with_facts(outcomes: Sequence[Outcome], explained: Sequence[Outcome]) -> list[Outcome]:
+    """Return the outcomes, with those that were explained in their place."""
+    facts = {outcome.job_id: outcome for outcome in explained}
+    return [facts.get(outcome.job_id, outcome) for outcome in outcomes]
 
 
 def failures_in(outcomes: Sequence[Outcome], *, raise_on_failure: bool = True) -> list[Outcome]:
@@ -211,7 +219,8 @@ def explain(hook: BatchHook, outcome: Outcome, *, is_own: bool = False) -> Expla
         )
         return _without_reading(BatchJobNotFoundError, text, outcome, known)
     diagnosis = hook.explain(outcome)
-    facts, told = diagnosis.failure, structs.replace(outcome, failure=diagnosis.failure)
+    facts = diagnosis.failure
+    told = structs.replace(outcome, failure=facts).with_times(diagnosis.times)
     if outcome.state == NOT_STARTED:
         return Explained(BatchJobNotStartedError(str(diagnosis), **facts.to_dict()), diagnosis.detail, [told])
     kind = _BY_CAUSE.get(facts.cause, BatchJobFailedError)

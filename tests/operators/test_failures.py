@@ -23,7 +23,7 @@ import pytest
 import structlog.testing
 from support.tasks import TaskRunner
 
-from airflow_batch_events.events.failure import Cause
+from airflow_batch_events.events.outcomes.failure import Cause
 from airflow_batch_events.exceptions import BatchEventsError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.operators.batch import BatchSubmitJobOperator

@@ -8,15 +8,19 @@ import json
 import socket
 from collections import Counter
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from support.airflow_names import NoStatsLogger, use_stats
 from support.emulator_helpers import address_of, announced_job, first_payload, submit_jobs
 
+from airflow_batch_events.events.outcome import Outcome
+from airflow_batch_events.events.outcomes.failure import Failure
 from airflow_batch_events.protocol.apis import tdmq
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.triggers.batch import BatchJobTrigger
+from airflow_batch_events.waiting.airflow_metrics import count_ends
 from tencent_batch_emulator.emulator import Emulator
 from tencent_batch_emulator.services.batch.settings import Delays
 
@@ -43,7 +47,7 @@ class Recorder(NoStatsLogger):
 
     def _queue(self, tags: dict[str, str]) -> str:
         self.tags.append(tags)
-        return tags["queue"]
+        return tags.get("queue", "")
 
 
 @pytest.fixture
@@ -87,3 +91,29 @@ async def test_waits_on_two_queues_are_counted_apart(monkeypatch: pytest.MonkeyP
     assert sum(recorder.counts["tencent_batch.api.calls", name] for name in jobs) == sum(calls.values())
     own = {"hostname": socket.gethostname(), "conn_id": "tencentcloud_default"}
     assert all(tags.items() >= own.items() for tags in recorder.tags)
+
+
+def test_how_jobs_ended_and_what_they_took_is_counted_for_their_task(recorder: Recorder) -> None:
+    good = Outcome("job-1", "SUCCEED", succeeded=True, queued_seconds=2.0, running_seconds=30.0, instances=4)
+    bad = Outcome("job-2", "FAILED", succeeded=False, failure=Failure("job-2", "FAILED", "out_of_memory"))
+
+    count_ends([good, bad], SimpleNamespace(dag_id="d", task_id="t"))
+
+    assert recorder.counts == {("tencent_batch.jobs.ended", ""): 2, ("tencent_batch.jobs.instances", ""): 4}
+    assert recorder.durations == {
+        ("tencent_batch.jobs.queued", ""): [2.0],
+        ("tencent_batch.jobs.running", ""): [30.0],
+    }
+    assert {(tags["dag_id"], tags["task_id"]) for tags in recorder.tags} == {("d", "t")}
+    assert [(tags["state"], tags.get("cause")) for tags in recorder.tags if "state" in tags] == [
+        ("SUCCEED", None),
+        ("FAILED", "out_of_memory"),
+    ]
+
+
+def test_a_backend_that_fails_costs_the_task_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def incr(*_: Any, **__: Any) -> None:
+        raise OSError("no route to the backend")
+
+    monkeypatch.setattr("airflow_batch_events.waiting.airflow_metrics.stats", SimpleNamespace(incr=incr))
+    count_ends([Outcome("job-1", "SUCCEED", succeeded=True)], SimpleNamespace(dag_id="d", task_id="t"))

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from airflow_batch_events.events.diagnosis import Diagnosis, FailedInstance, diagnose
 from airflow_batch_events.events.outcome import Outcome
+from airflow_batch_events.events.outcomes.exit_codes import EndAs, ExitCodes
 from airflow_batch_events.exceptions import (
     BatchEventsError,
     CloudError,
@@ -13,7 +16,16 @@ from airflow_batch_events.exceptions import (
     TransportError,
     WaitQueueNotFoundError,
 )
-from airflow_batch_events.waiting.task_result import end_in, error_of, find_failure, outcomes_of, result_of
+from airflow_batch_events.waiting.task_result import (
+    MAX_SKIPPED_JOBS,
+    end_in,
+    error_of,
+    explain_all,
+    failures_in,
+    outcome_xcom,
+    outcomes_of,
+    result_of,
+)
 
 OUTCOME = Outcome("job-1", "SUCCEED", True, source="event")
 
@@ -89,10 +101,68 @@ def test_a_wait_may_have_other_ends():
     ],
 )
 def test_a_job_without_a_result_always_fails_the_task(states: list[str], raises: bool, failed: str | None) -> None:
-    failure = find_failure([outcome(state) for state in states], raise_on_failure=raises)
-    assert (failure.state if failure else None) == failed
+    failures = failures_in([outcome(state) for state in states], raise_on_failure=raises)
+    assert (failures[0].state if failures else None) == failed
 
 
 def test_a_list_of_jobs_has_a_list_of_results():
     assert result_of([OUTCOME], is_list=False) == OUTCOME.to_dict()
     assert result_of([OUTCOME], is_list=True) == [OUTCOME.to_dict()]
+
+
+class Explains:
+    """A hook that explains each job by the exit code in its id."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def explain(self, failed: Outcome) -> Diagnosis:
+        self.asked.append(failed.job_id)
+        code = int(failed.job_id.removeprefix("job-"))
+        return diagnose(failed.job_id, failed.state, None, [FailedInstance("main", 0, "FAILED", code)], 1)
+
+
+def ended(*codes: int) -> list[Outcome]:
+    return [Outcome(f"job-{code}", "FAILED", succeeded=False) for code in codes]
+
+
+@pytest.mark.parametrize(
+    ("codes", "end_as", "asked"),
+    [
+        ([99], EndAs.SKIPPED, 1),
+        ([99, 98], EndAs.SKIPPED, 2),
+        ([99, 1, 98], EndAs.ERROR, 2),
+        ([99, 2, 98], EndAs.FAILED, 2),
+        ([1, 99, 98], EndAs.ERROR, 1),
+        ([99] * (MAX_SKIPPED_JOBS + 1), EndAs.ERROR, 1),
+    ],
+)
+def test_other_jobs_are_read_only_where_the_first_would_skip_the_task(
+    codes: list[int], end_as: EndAs, asked: int
+) -> None:
+    hook: Any = Explains()
+    rules = ExitCodes(skip=frozenset({98, 99}), fail=frozenset({2}))
+
+    explained = explain_all(hook, ended(*codes), rules)
+
+    assert (explained.end_as, len(hook.asked)) == (end_as, asked)
+    assert explained.error.job_id == explained.outcomes[-1].job_id
+
+
+def test_what_is_pushed_has_the_facts_of_what_was_read() -> None:
+    hook: Any = Explains()
+    outcomes = [OUTCOME, *ended(7, 8)]
+    explained = explain_all(hook, outcomes[1:])
+
+    pushed = outcome_xcom(outcomes, explained.outcomes, is_list=True)
+
+    assert [one["failure"] and one["failure"]["exit_code"] for one in pushed] == [None, 7, None]
+    bare = outcome_xcom(outcomes[1:2], outcomes[1:2], is_list=False)
+    assert (bare["failure"]["cause"], bare["failure"]["exit_code"]) == ("unknown", None)
+
+
+@pytest.mark.parametrize(("is_own", "cause"), [(True, "deleted"), (False, "unknown")])
+def test_a_job_of_the_tasks_own_that_is_not_there_was_deleted(is_own: bool, cause: str) -> None:
+    hook: Any = SimpleNamespace(access=SimpleNamespace(region="ap-guangzhou"))
+    missing = Outcome("job-1", "NOT_FOUND", succeeded=False, reason="it is not there")
+    assert explain_all(hook, [missing], is_own=is_own).error.cause == cause

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_batch_events.events.failure import Cause, Failure, classify, tail_of
+from airflow_batch_events.events.outcomes.failure import Cause, Failure, classify, tail_of
 
 CAUSES = {
     "exit_code",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_batch_events.events.exit_codes import EndAs, ExitCodes, exit_codes_of, read_exit_codes
+from airflow_batch_events.events.outcomes.exit_codes import EndAs, ExitCodes, exit_codes_of, read_exit_codes
 from airflow_batch_events.exceptions import ParameterError
 
 CODES = ExitCodes(skip=frozenset({99, 100}), fail=frozenset({2}))
