@@ -254,3 +254,34 @@ def _local(parameter: str, path: object) -> str:
 
 def _has_template(text: str) -> bool:
     return "{{" in text or "{%" in text
+
+
+def build_ladder(job: Mapping[str, Any], machines: Sequence[str | Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """
+    Return a job once for each machine, for tries that each take the next one.
+
+    :param job: The API's ``Job`` object; its tasks have a ``ComputeEnv``, not an ``EnvId``.
+    :param machines: For each try a type of server, for example ``S5.LARGE8``, or fields of the API's ``EnvData`` that
+        take the place of those that the job has, for example ``{"InstanceChargeType": "POSTPAID_BY_HOUR"}``; None takes
+        a field away.
+    :raises ValueError: When there is no machine, or the job has no servers of its own.
+    """
+    if isinstance(machines, str) or not machines:
+        raise ValueError("machines must be a list of at least one type of server, or of fields of EnvData")
+    return [{**job, "Tasks": [_on(task, machine) for task in job["Tasks"]]} for machine in machines]
+
+
+def _on(task: Mapping[str, Any], machine: str | Mapping[str, Any]) -> dict[str, Any]:
+    env = task.get("ComputeEnv")
+    if not isinstance(env, Mapping):
+        raise ValueError(
+            f"task {task.get('TaskName')!r} has no ComputeEnv, so its machine cannot be chosen: a compute environment "
+            f"has its own nodes"
+        )
+    fields = {"InstanceType": machine} if isinstance(machine, str) else dict(machine)
+    given = {name for name, value in fields.items() if value is not None}
+    # Of fields that exclude each other the new one counts.
+    excluded = {name for group in _ONE_OF if given & set(group) for name in group if name not in given}
+    kept = {name: value for name, value in env.get("EnvData", {}).items() if name not in excluded}
+    data = {name: value for name, value in {**kept, **fields}.items() if value is not None}
+    return {**task, "ComputeEnv": {**env, "EnvData": data}}

@@ -24,8 +24,9 @@ from airflow_batch_events.events.catalog import DELETED_STATES, JOB_EVENTS, OnFi
 from airflow_batch_events.events.notifications import DEFAULT_JOB_EVENTS
 from airflow_batch_events.events.outcome import NOT_STARTED, TIMEOUT, EndedBy, Outcome, OutcomeDict
 from airflow_batch_events.events.outcomes.durations import JobTimes, instances_in
+from airflow_batch_events.events.outcomes.failure import Failure
 from airflow_batch_events.events.values import is_list
-from airflow_batch_events.exceptions import BatchEventsError
+from airflow_batch_events.exceptions import BatchEventsError, ParameterError
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
 from airflow_batch_events.operators.base import PollingOperator
 from airflow_batch_events.operators.job_actions import (
@@ -42,6 +43,7 @@ from airflow_batch_events.submission.decision import OnChangedJob
 from airflow_batch_events.submission.record import Submission
 from airflow_batch_events.submission.store import SubmissionStore
 from airflow_batch_events.submission.tag_search import find_tagged
+from airflow_batch_events.waiting.job_steps import JobSteps, NextJob, job_of
 from airflow_batch_events.waiting.parameters import CONNECTION, Reader, choice_of, description_of
 from airflow_batch_events.waiting.submit_checks import check_description, check_queue, check_wait
 from airflow_batch_events.waiting.submit_once import JobSubmission, submit_once
@@ -75,7 +77,10 @@ class BatchSubmitJobOperator(NotifyingOperator, TaggingOperator, JobEndOperator,
     (``skip_on_exit_code``, ``fail_on_exit_code``), ``cost_tags``, ``tencentcloud_conn_id`` and ``region``.
 
     :param job: The API's ``Job`` object (page 599/15907) in its own PascalCase, or the text of one, in JSON or as a
-        template shows it. Text and numbers become what the API takes. (templated)
+        template shows it. Text and numbers become what the API takes. A list has one for each try, the last for all
+        further ones. A function ``next_job(attempt, failure)`` returns the one of a try, always the same for the same
+        arguments: 1 for the first, and the facts of the last failure as a dictionary, or None; templates in what it
+        returns are not rendered. (templated)
     :param placement: The API's ``Placement`` object, ``{"Zone": "ap-guangzhou-6"}`` at least, or its text. (templated)
     :param wait_for_completion: Whether to wait until the job has settled.
     :param start_timeout: Seconds after which a job that has not begun to run fails the task with the cloud's reason
@@ -103,7 +108,7 @@ class BatchSubmitJobOperator(NotifyingOperator, TaggingOperator, JobEndOperator,
     """
 
     readers: ClassVar[Mapping[str, Reader]] = {
-        "job": description_of,
+        "job": job_of,
         "placement": description_of,
         **NOTIFYING,
         **PollingOperator.readers,
@@ -123,7 +128,7 @@ class BatchSubmitJobOperator(NotifyingOperator, TaggingOperator, JobEndOperator,
     def __init__(
         self,
         *,
-        job: dict[str, Any],
+        job: dict[str, Any] | list[dict[str, Any]] | NextJob,
         placement: dict[str, Any],
         wait_for_completion: bool = True,
         start_timeout: float | str | timedelta | None = None,
@@ -138,7 +143,9 @@ class BatchSubmitJobOperator(NotifyingOperator, TaggingOperator, JobEndOperator,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.job = job
+        # Airflow calls a function in a template field, to render it, with arguments of its own.
+        self.next_job = job if callable(job) else None
+        self.job = None if callable(job) else job
         self.placement = placement
         self.wait_for_completion = self.read_flag("wait_for_completion", wait_for_completion)
         self.end_from_trigger = self.read_switch("end_from_trigger", end_from_trigger)
@@ -162,15 +169,14 @@ class BatchSubmitJobOperator(NotifyingOperator, TaggingOperator, JobEndOperator,
 
     def execute(self, context: Context) -> str | OutcomeDict:
         """Submit the job, or reattach to the one that an earlier try has submitted, and wait."""
-        self.read_parameters()
-        description = self.with_notifications("job", self.job)
-        check_description(job=description, placement=self.placement)
-        self.instances = instances_in(description)
+        self.read_parameters(*(name for name in self.readers if name != "job" or self.next_job is None))
         check_wait(self, reads_queue=self._reads_queue)
         store = self._store(context)
+        steps = self._steps(context, store)
+        description = self._prepared(self.job) if steps is None else steps.description(1, None)
         try:
             submission, job_id = submit_once(
-                JobSubmission(self.hook, description, self.placement),
+                JobSubmission(self.hook, description, self.placement, steps),
                 store,
                 on_changed=self.on_changed_job,
                 check=partial(check_queue, self, reads_queue=self._reads_queue),
@@ -227,6 +233,25 @@ class BatchSubmitJobOperator(NotifyingOperator, TaggingOperator, JobEndOperator,
     @property
     def _reads_queue(self) -> bool:
         return self.deferrable and self.wait_for_completion
+
+    def _steps(self, context: Context, store: SubmissionStore) -> JobSteps | None:
+        """Return the descriptions of the task's submissions, where each has its own."""
+        if isinstance(self.job, Mapping):
+            return None
+        if self.next_job is not None and store.is_durable and not store.keeps_identity:
+            raise ParameterError(
+                f"task {self.task_id!r}: job is a function, which needs to know what earlier tries have submitted, and "
+                f"this version of Airflow keeps no state of tasks: give a list, one job for each try, or use Airflow "
+                f"3.3"
+            )
+        jobs = self.job or [] if self.next_job is None else self.next_job
+        return JobSteps(jobs, self._prepared, None if store.is_durable else context["ti"].try_number)
+
+    def _prepared(self, job: Any) -> dict[str, Any]:
+        description = self.with_notifications("job", job)
+        check_description(job=description, placement=self.placement)
+        self.instances = instances_in(description)
+        return description
 
     def _tags_of(self, context: Context, store: SubmissionStore, submission: Submission) -> Mapping[str, str]:
         # What is sent again under its token must be the same; without a record each try has its own token.
@@ -286,6 +311,9 @@ class BatchSubmitJobOperator(NotifyingOperator, TaggingOperator, JobEndOperator,
         explained = None
         if not outcome.succeeded:
             explained = self.explain(context, outcomes, outcomes, codes=self.exit_codes)
+        if explained is not None and self.next_job is not None:
+            for told in explained.outcomes:
+                self._store(context).failed((told.failure or Failure(told.job_id, told.state)).without_output())
         if outcome.state in (TIMEOUT, NOT_STARTED) and self.cancel_on_timeout:
             self.log.info("Timed out: %s", self.hook.terminate_job(outcome.job_id))
         if outcome.succeeded and self.log_output:

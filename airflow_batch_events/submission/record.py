@@ -48,6 +48,8 @@ class Submission(msgspec.Struct, frozen=True):
     :param waited_under: The task instance's ``max_tries`` while it waits in the triggerer for a job that is to be ended
         with the wait. Airflow raises that number when a user clears the task, and at no other time.
     :param identity: Where and as whom it was submitted; None in a record of version 0.1.0, which has not noted it.
+    :param after: The facts of the failure that led to this submission, where its description was made from them.
+    :param failure: The facts of how its own job failed, where they were noted.
     :param version: The schema of the record.
     """
 
@@ -58,6 +60,8 @@ class Submission(msgspec.Struct, frozen=True):
     final_state: str | None = None
     waited_under: int | None = None
     identity: Identity | None = None
+    after: dict[str, Any] | None = None
+    failure: dict[str, Any] | None = None
     version: int = VERSION
 
     @property

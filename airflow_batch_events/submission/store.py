@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from airflow_batch_events.events.outcomes.failure import Failure
 from airflow_batch_events.exceptions import SubmissionRecordError
 from airflow_batch_events.submission.identity import Identity
 from airflow_batch_events.submission.record import (
@@ -100,14 +101,18 @@ class SubmissionStore:
         self._stored = dict(data) if isinstance(data, Mapping) else {}
         return submission
 
-    def intend(self, number: int, digest: str, identity: Identity | None = None) -> Submission:
+    def intend(
+        self, number: int, digest: str, identity: Identity | None = None, *, after: Failure | None = None
+    ) -> Submission:
         """
         Record that a submission is about to be sent.
 
+        :param after: The facts of the failure that its description was made from.
         :raises SubmissionRecordError: When that cannot be recorded.
         """
         self._stored = {}
-        self._intended = self._save(Submission(number, self._token(number), digest, identity=identity))
+        facts = None if after is None else after.to_dict()
+        self._intended = self._save(Submission(number, self._token(number), digest, identity=identity, after=facts))
         return self._intended
 
     def submitted(self, submission: Submission, job_id: str) -> Submission:
@@ -138,6 +143,16 @@ class SubmissionStore:
         :raises SubmissionRecordError: When that cannot be recorded.
         """
         return self._save(replace(submission, final_state=state))
+
+    def failed(self, failure: Failure) -> None:
+        """Record how the job failed, for the description of the next one; a later try can also ask the API."""
+        try:
+            submission = self.load()
+        except SubmissionRecordError as error:
+            log.warning("%s", error)
+            return
+        if submission is not None and submission.job_id == failure.job_id:
+            self._try_to_save(replace(submission, failure=failure.to_dict()))
 
     def waits(self, submission: Submission) -> Submission:
         """Record that the task is about to wait in the triggerer, for a job that is to be ended with the wait."""

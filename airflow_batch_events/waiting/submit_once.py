@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from airflow_batch_events.events.catalog import find_job_state
+from airflow_batch_events.events.outcome import NOT_FOUND, Outcome
+from airflow_batch_events.events.outcomes.failure import Cause, Failure
 from airflow_batch_events.exceptions import (
     ApiParameterError,
     ApiQuotaError,
@@ -33,6 +35,7 @@ from airflow_batch_events.submission.record import Submission
 from airflow_batch_events.submission.store import SubmissionStore
 from airflow_batch_events.submission.tags import with_tags
 from airflow_batch_events.text import printable
+from airflow_batch_events.waiting.job_steps import JobSteps
 
 _REFUSALS = (ConfigurationError, ApiParameterError, ApiQuotaError, ApiRefusedError, ApiThrottledError)
 """The errors after which there surely is nothing of what was sent."""
@@ -66,6 +69,18 @@ class Submittable(ABC):
         """The digest by which a later try sees that another thing is to be submitted."""
         return digest_of({self.api_name: self.description, "Placement": self.placement})
 
+    def choose(self, number: int, failure: Failure | None) -> None:  # noqa: B027 - most have one description
+        """
+        Take the description of a submission, where each has its own.
+
+        :param number: Which submission of the task it is; 1 for the first.
+        :param failure: How the job of the one before it failed.
+        """
+
+    def failure_of(self, submission: Submission) -> Failure | None:
+        """Return how the job of an earlier try failed, where the description of the next one is made from it."""
+        return None
+
     @abstractmethod
     def send(self, description: dict[str, Any], token: str) -> str:
         """
@@ -98,11 +113,45 @@ class Submittable(ABC):
 
 
 class JobSubmission(Submittable):
-    """A job that a task submits."""
+    """
+    A job that a task submits.
+
+    :param hook: The Batch API.
+    :param description: The API's object; that of the first submission, where each has its own.
+    :param placement: The API's ``Placement`` object.
+    :param steps: Returns the description of a submission by its number and the failure before it.
+    """
 
     noun = "job"
     api_name = "Job"
     name_field = "JobName"
+
+    def __init__(
+        self,
+        hook: BatchHook,
+        description: Mapping[str, Any],
+        placement: Mapping[str, Any],
+        steps: JobSteps | None = None,
+    ) -> None:
+        super().__init__(hook, description, placement)
+        self.steps = steps
+
+    def choose(self, number: int, failure: Failure | None) -> None:
+        """Take the description of a submission, where each has its own."""
+        if self.steps is not None:
+            self.description = self.steps.description(number, failure)
+
+    def failure_of(self, submission: Submission) -> Failure | None:
+        """Return how the job of an earlier try failed; it is read from the API where no try has noted it."""
+        if self.steps is None or not self.steps.wants_failure or submission.job_id is None:
+            return None
+        known = Failure.from_dict(submission.failure)
+        if known is not None:
+            return known
+        state = submission.final_state or self.state_of(submission)
+        if state is None:
+            return Failure(submission.job_id, NOT_FOUND, Cause.DELETED.value)
+        return self.hook.explain(Outcome(submission.job_id, state, succeeded=False)).failure.without_output()
 
     def send(self, description: dict[str, Any], token: str) -> str:
         """Submit the job, and return its id."""
@@ -183,8 +232,11 @@ def submit_once(
     :raises ComputeEnvStateUnknownError: When it cannot be found out whether an earlier try's environment still exists.
     :raises SubmissionRecordError: When what earlier tries have noted cannot be read, or nothing can be noted.
     """
-    hook, digest = what.hook, store.kept_digest(what.digest)
+    hook = what.hook
     last = store.load_earlier()
+    # Compared is what the earlier try has submitted, so its description is the one of its own number.
+    what.choose(last.number if last else 1, Failure.from_dict(last.after) if last else None)
+    digest = store.kept_digest(what.digest)
     identity = hook.identify(last.identity if last else None) if store.keeps_identity else None
     if last is not None and (points := moved_from(last, identity)):
         error = what.moved(last, points)
@@ -202,13 +254,17 @@ def submit_once(
         return store.found(last, identity), last.job_id
     check()
     if last is None or decision is SubmitDecision.SUBMIT_ANEW:
-        last = store.intend(last.number + 1 if last else 1, digest, identity)
+        after = what.failure_of(last) if last else None
+        number = last.number + 1 if last else 1
+        what.choose(number, after)
+        last = store.intend(number, store.kept_digest(what.digest), identity, after=after)
     elif last.was_refused:
-        last = store.intend(last.number, digest, identity)
+        last = store.intend(last.number, digest, identity, after=Failure.from_dict(last.after))
     new_id = _send(what, store, last, on_id, tags(last))
     while store.may_be_gone(last) and _is_gone(what, last.with_job(new_id)):
         hook.log.info("%s %s of an earlier try does not exist any more", what.noun, new_id)
-        last = store.after_gone(last.with_job(new_id), digest)
+        what.choose(last.number + 1, None)
+        last = store.after_gone(last.with_job(new_id), store.kept_digest(what.digest))
         new_id = _send(what, store, last, on_id, tags(last))
     hook.log.info("Submitted %s %s in %s", what.noun, new_id, hook.access.region)
     return store.submitted(last, new_id), new_id

@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_batch_events.events.job_builder import build_job
+from airflow_batch_events.events.job_builder import build_job, build_ladder
 from tencent_batch_emulator.services.base import ApiError
 from tencent_batch_emulator.services.batch.schema import JobSpec
 from tencent_batch_emulator.services.batch.validation import check_job
@@ -198,3 +199,35 @@ def test_no_message_shows_what_may_be_a_secret(given):
 def test_what_is_of_another_type_is_named(given):
     with pytest.raises(ValueError, match=f"{next(iter(given))} is "):
         build_job(**{"name": "n", "command": "c", "instance_type": "S5.A", **given})
+
+
+LADDER = build_job("j", "true", image="img-eb30mz89", instance_type="S5.MEDIUM4")
+
+
+def machines_of(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [job["Tasks"][0]["ComputeEnv"]["EnvData"] for job in jobs]
+
+
+def test_a_ladder_has_the_job_once_for_each_machine() -> None:
+    jobs = build_ladder(LADDER, ["S5.MEDIUM4", "S5.LARGE8"])
+    assert jobs[0] == LADDER
+    assert machines_of(jobs)[1] == {"InstanceType": "S5.LARGE8", "ImageId": "img-eb30mz89"}
+
+
+def test_a_machine_may_be_fields_of_its_own() -> None:
+    spot = {"InstanceChargeType": "SPOTPAID"}
+    several = {"InstanceTypes": ["S5.LARGE8", "S5.LARGE16"], "ImageId": None}
+    first, second = machines_of(build_ladder(LADDER, [spot, several]))
+    assert first == {"InstanceType": "S5.MEDIUM4", "ImageId": "img-eb30mz89", **spot}
+    assert second == {"InstanceTypes": ["S5.LARGE8", "S5.LARGE16"]}
+
+
+@pytest.mark.parametrize("machines", [[], "S5.LARGE8"])
+def test_a_ladder_needs_machines(machines: Any) -> None:
+    with pytest.raises(ValueError, match="machines"):
+        build_ladder(LADDER, machines)
+
+
+def test_the_machines_of_an_environment_are_its_own() -> None:
+    with pytest.raises(ValueError, match="ComputeEnv"):
+        build_ladder(build_job("j", "true", env_id="env-ptoxdb1t"), ["S5.LARGE8"])

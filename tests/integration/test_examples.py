@@ -28,11 +28,15 @@ TOPIC, QUEUE = "batch-events", "airflow-batch-events"
 INBOX, APPROVALS = "airflow-inbox", "airflow-approvals"
 LIMIT = 180
 
+OUT_OF_MEMORY_ONCE = "cd ../../.. && test -e tried && exec echo done; touch tried; echo MemoryError >&2; exit 137"
+"""A command for the emulator's processes, whose directories of all jobs are beside each other."""
+
 STARTED: dict[str, dict[str, Any]] = {
     "batch_branch_on_result": {"command": "exit 3"},
     "batch_compute_env": {"nodes": 1, "more_nodes": 2},
     "batch_fan_out": {"jobs": 3, "command": "sleep 1"},
     "batch_job_decorator": {"parts": 3},
+    "batch_larger_machine": {"command": OUT_OF_MEMORY_ONCE},
     "batch_many_jobs": {"jobs": 8},
     "batch_wait_without_worker": {"jobs": 3, "seconds": 1},
 }
@@ -81,6 +85,15 @@ def test_many_jobs_are_waited_for_and_gathered(
 ) -> None:
     assert airflow.wait_for_run(dag_id, runs[dag_id]) == "success"
     assert airflow.xcom(dag_id, runs[dag_id], task_id) == {"jobs": jobs, "succeeded": jobs}
+
+
+def test_the_next_try_takes_a_larger_machine(airflow: AirflowApi, runs: dict[str, str], emulator: CloudAddress) -> None:
+    run = ("batch_larger_machine", runs["batch_larger_machine"])
+    assert airflow.wait_for_run(*run) == "success"
+    job_id = airflow.xcom(*run, "larger")["job_id"]
+    with SdkClient(emulator.access()) as client:
+        info = client.send(batch.describe_job(job_id)).raw
+    assert {tag["Key"]: tag["Value"] for tag in info["Tags"]}["airflow-try"] == "2"
 
 
 def test_a_compute_environment_comes_and_goes(

@@ -63,7 +63,9 @@ class Task(Tries):
         super().__init__(self._make)
         self.cloud = cloud
         self.job = build_job(self.dag_id, f"scripted: {script}", image="img-eb30mz89", instance_type="S5.MEDIUM2")
-        self.settings: dict[str, Any] = {"wait_for_completion": False, "poll_interval": 0.1, **settings}
+        # The tags for the bill come after these, in what room is left, and are none of theirs.
+        defaults = {"wait_for_completion": False, "poll_interval": 0.1, "cost_tags": False}
+        self.settings: dict[str, Any] = {**defaults, **settings}
 
     def _make(self) -> BatchSubmitJobOperator:
         return BatchSubmitJobOperator(task_id="t", job=self.job, placement=PLACEMENT, **self.settings)

@@ -72,6 +72,10 @@ class Failure(msgspec.Struct, frozen=True):
     stdout: str = ""
     stderr: str = ""
 
+    def without_output(self) -> Failure:
+        """Return the facts alone, which stay the same whenever they are read."""
+        return msgspec.structs.replace(self, stdout="", stderr="")
+
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as JSON-serializable data."""
         return msgspec.structs.asdict(self)
