@@ -178,9 +178,9 @@ class BatchSubmitJobsOperator(NotifyingOperator, TaggingOperator, PollingOperato
         self.read_parameters()
         descriptions = self._descriptions()
         check_wait(self, reads_queue=True)
-        packed = self._pack(context, descriptions)
         if not descriptions:
             return self._conclude(context, [], None)
+        packed = self._pack(context, descriptions)
         record = JobsRecord(context, ends_when_cleared=self.cancel_on_kill)
         submission, items = record.plan(
             digest_of({"Jobs": descriptions, "Placement": self.placement}),

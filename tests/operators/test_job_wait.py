@@ -89,8 +89,9 @@ def test_what_else_the_trigger_fires_is_an_error(event: Any, error: type[Excepti
 def test_a_failed_job_has_an_error_and_its_output_in_the_log() -> None:
     job_id = submit("outcome=failed duration=0.1")
     (outcome,) = BatchHook().wait_for_jobs([job_id], poll_interval=0.1)
+    task = wait_for([job_id])
     with structlog.testing.capture_logs() as logs:
-        error = Waiting(job_ids=[job_id]).error_for(outcome)
+        error = task.make().explain(task.context(), [outcome], [outcome]).error
     assert isinstance(error, BatchJobFailedError)
     assert job_id in str(error)
     assert all(line["log_level"] == "error" for line in logs)
