@@ -30,11 +30,13 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": _BATCH,
                 "external-doc-url": "https://cloud.tencent.com/document/product/599",
+                "how-to-guide": ["/docs/howto.md"],
                 "tags": ["service"],
             },
             {
                 "integration-name": _CMQ,
                 "external-doc-url": "https://cloud.tencent.com/document/product/1496",
+                "how-to-guide": ["/docs/howto.md"],
                 "tags": ["service"],
             },
         ],

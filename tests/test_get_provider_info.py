@@ -7,18 +7,22 @@ import json
 import re
 from importlib.metadata import entry_points, version
 from importlib.resources import files
+from pathlib import Path
 
 import jsonschema
 import pytest
-from airflow.sdk import BaseHook, Connection
+from airflow.sdk import BaseHook, BaseOperator, Connection
+from airflow.triggers.base import BaseTrigger
 from support.operators import our_classes, public_operators
 
+import airflow_batch_events
 from airflow_batch_events.get_provider_info import get_provider_info
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.hooks.connection import account_from_connection
 from airflow_batch_events.protocol.credentials.access import ENDPOINT_FIELDS
 
 INFO = get_provider_info()
+ROOT = Path(__file__).parents[1]
 
 
 def test_airflow_s_own_schema_accepts_it():
@@ -34,6 +38,38 @@ def test_airflow_finds_it_under_the_distribution_s_name():
     assert entry.dist is not None
     assert INFO["package-name"] == entry.dist.name
     assert INFO["versions"] == [version(INFO["package-name"])]
+
+
+def test_each_integration_is_named_once_and_has_a_guide():
+    names = [one["integration-name"] for one in INFO["integrations"]]
+    used = {one["integration-name"] for kind in ("operators", "sensors", "hooks", "triggers") for one in INFO[kind]}
+    assert sorted(names) == sorted(used)
+    for one in INFO["integrations"]:
+        assert [path for path in one["how-to-guide"] if not (ROOT / path.removeprefix("/")).exists()] == []
+        assert one["external-doc-url"].startswith("https://")
+
+
+PUBLIC = {"operators": BaseOperator, "sensors": BaseOperator, "hooks": BaseHook, "triggers": BaseTrigger}
+
+
+@pytest.mark.parametrize("kind", PUBLIC)
+def test_every_module_that_users_import_is_listed(kind):
+    folder = Path(airflow_batch_events.__file__).parent / kind
+    names = {f"airflow_batch_events.{kind}.{path.stem}" for path in folder.glob("*.py")}
+    listed = {name for entry in INFO[kind] for name in entry["python-modules"]}
+    for name in names - listed:
+        classes = [one for one in vars(importlib.import_module(name)).values() if isinstance(one, type)]
+        own = {one for one in classes if one.__module__ == name and issubclass(one, PUBLIC[kind])}
+        # Bases, and what a listed module exports.
+        exported = [one for module in listed for one in vars(importlib.import_module(module)).values()]
+        assert all(one in exported or one.__subclasses__() for one in own), name
+
+
+def test_every_option_that_is_read_is_described():
+    read = set()
+    for path in Path(airflow_batch_events.__file__).parent.rglob("*.py"):
+        read |= set(re.findall(r"\bCONFIG_SECTION, \"(\w+)\"", path.read_text()))
+    assert read == set(INFO["config"]["batch_events"]["options"])
 
 
 def listed_modules():

@@ -135,25 +135,77 @@ def test_the_sdist_is_complete(built: dict[str, Path]) -> None:
     assert "tests/conftest.py" in names
 
 
-def test_what_is_imported_is_declared(built: dict[str, Path]) -> None:
+def imported_by(package: Path) -> set[str]:
+    """Return the names of the foreign packages that a package imports anywhere."""
     imported = set()
-    for path in PACKAGE.rglob("*.py"):
+    for path in package.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 imported |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 assert node.module, "imports are absolute"
-                imported.add(node.module.partition(".")[0])
-    imported -= {*sys.stdlib_module_names, "airflow", PACKAGE.name}
-    declared = set(re.findall(r"^Requires-Dist: ([\w.-]+)", look_into(built[".whl"])[2], re.MULTILINE))
+                # Those of airflow come from several distributions.
+                imported.add(node.module if node.module.startswith("airflow.") else node.module.partition(".")[0])
+    return imported - {*sys.stdlib_module_names, package.name}
+
+
+def declared_in(metadata: str, *, extra: str = "") -> set[str]:
+    """Return the distributions that a wheel needs, or those of one of its extras."""
+    needed = re.findall(r"^Requires-Dist: ([\w.-]+)[^;\n]*(?:;.*extra == '(\w+)')?$", metadata, re.MULTILINE)
+    return {name for name, of in needed if of == extra}
+
+
+# Used where it happens to be there; WTForms, where Airflow's API server puts something in its place.
+OPTIONAL = {"uvloop", "wtforms"}
+
+
+def test_exactly_what_is_imported_is_declared(built: dict[str, Path]) -> None:
+    metadata = look_into(built[".whl"])[2]
+    imported = imported_by(PACKAGE) - OPTIONAL
+    declared = declared_in(metadata)
     providers = packages_distributions()
-    undeclared = {
-        module
-        for module in imported
-        if declared.isdisjoint(map(normalized, providers.get(module, [module.replace("_", "-")])))
-    }
-    # Used where it happens to be there; WTForms, where Airflow's API server puts something in its place.
-    assert undeclared <= {"uvloop", "wtforms"}
+
+    def sources(module: str) -> set[str]:
+        if module.startswith("airflow.providers.common.messaging"):
+            return {"apache-airflow-providers-common-messaging"}
+        if module.partition(".")[0] == "airflow":
+            return {"apache-airflow"}
+        return set(map(normalized, providers.get(module, [module.replace("_", "-")])))
+
+    in_extras = declared_in(metadata, extra="messaging") | declared_in(metadata, extra="emulator")
+    needed = [sources(module) for module in imported]
+    assert [names for names in needed if names.isdisjoint(declared | in_extras)] == []
+    assert [name for name in declared | in_extras if not any(name in names for names in needed)] == []
+
+
+def test_exactly_what_the_emulator_imports_is_declared(built_emulator: dict[str, Path]) -> None:
+    imported = imported_by(EMULATOR / "tencent_batch_emulator")
+    declared = declared_in(look_into(built_emulator[".whl"])[2])
+    # Its plugin is for those who have pytest; uvicorn is told by name to parse with httptools.
+    assert imported - OPTIONAL - {"pytest"} == declared - {"httptools"}
+
+
+def test_no_dependency_has_an_upper_bound(built: dict[str, Path], built_emulator: dict[str, Path]) -> None:
+    for wheel in (built[".whl"], built_emulator[".whl"]):
+        needed = re.findall(r"^Requires-Dist: ([^;\n]*)", look_into(wheel)[2], re.MULTILINE)
+        assert [one for one in needed if "<" in one or "~=" in one or "==" in one] == []
+
+
+def test_a_published_readme_links_to_the_project(tmp_path: Path) -> None:
+    address = "https://example.com/me/mine"
+    environment = {**os.environ, "PROJECT_URL": f"{address}/"}
+    run(UV, "build", "--quiet", "--wheel", "--out-dir", tmp_path, ROOT, env=environment)
+    text = look_into(next(tmp_path.glob("*.whl")))[2]
+    assert re.findall(r"\]\((?!https://|#)[^)]*\)", text) == []
+    assert f"]({address}/blob/v{__version__}/docs/howto.md#" in text
+    for label in ("Homepage", "Source", "Issues", "Changelog"):
+        assert f"\nProject-URL: {label}, {address}" in text
+
+
+def test_an_unpublished_build_invents_no_address(built: dict[str, Path]) -> None:
+    text = look_into(built[".whl"])[2]
+    assert re.findall(r"^Project-URL: ([^,]+)", text, re.MULTILINE) == ["Tencent Cloud Batch"]
+    assert "](docs/howto.md#" in text
 
 
 def normalized(distribution: str) -> str:
