@@ -2,10 +2,9 @@
 """
 What both HTTP stacks share, and the queue service's one: aiohttp there, httpx (``http_line.py``) for the APIs.
 
-A thousand events are some 130 calls of the queue service, and httpx takes three to four times as much processor time a
-call (0.6 ms instead of 0.15 ms, with eight calls under way). Building a client reads certificates from disk for the
-better part of a tenth of a second, and importing one takes a quarter, so neither happens when a DAG file is parsed nor
-on an event loop.
+A thousand events are some 130 calls of the queue service, and httpx takes three to six times as much processor time a
+call (docs/decisions/http-stacks.md). Building a client reads certificates from disk for the better part of a tenth of a
+second, and importing one takes a quarter, so neither happens when a DAG file is parsed nor on an event loop.
 
 Neither stack does anything by itself: no redirects, no cookies, no ``.netrc``, and of the environment only the proxy
 (``proxy.py``) and ``SSL_CERT_FILE`` or ``SSL_CERT_DIR``.

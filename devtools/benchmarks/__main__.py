@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from devtools.benchmarks.figures import Figure
 
 TESTS = Path(__file__).parents[2] / "tests"
-PARTS = ("parse", "dispatch", "many", "latency", "emulator", "start", "tasks", "airflow")
-QUICK = ("parse", "dispatch", "many", "latency", "emulator")
+PARTS = ("parse", "http", "dispatch", "many", "latency", "emulator", "start", "tasks", "airflow")
+QUICK = ("parse", "http", "dispatch", "many", "latency", "emulator")
 OUTPUT = Path(".test-output/bench.json")
 
 
@@ -54,6 +54,7 @@ def main() -> int:
 
 def _measure(part: str) -> Callable[..., Iterator[Figure]]:
     modules = {
+        "http": "http_stacks",
         "emulator": "emulator_load",
         "airflow": "real_airflow",
         "many": "many_jobs",
