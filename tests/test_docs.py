@@ -12,7 +12,8 @@ import pytest
 from airflow_batch_events.dispatch import metrics
 
 ROOT = Path(__file__).parents[1]
-GUIDES = [ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+ABOUT = [ROOT / f"{name}.md" for name in ("CHANGELOG", "CODE_OF_CONDUCT", "CONTRIBUTING", "SECURITY")]
+GUIDES = [*ABOUT, *sorted((ROOT / "docs").rglob("*.md"))]
 INCLUDED = re.compile(r"(<!-- (?P<file>dags/\w+\.py) (?P<mark>\w+) -->\n```python\n)(?P<code>.*?)(```)", re.DOTALL)
 PATH = re.compile(r"`((?:airflow_batch_events|dags|devtools|docs|emulator|tests)/[\w./-]*)`")
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]*)(?:#(?P<anchor>[^)]+))?\)")

@@ -56,7 +56,7 @@ class _DescribedOperator(DecoratedOperator):
 
 class BatchJobDecoratedOperator(_DescribedOperator, BatchSubmitJobOperator):
     """
-    Submit the job that a function describes, and wait for it as :class:`BatchSubmitJobOperator` does.
+    Submit the job that a function describes, and wait for it as :class:`.BatchSubmitJobOperator` does.
 
     It has all the parameters of that operator but ``job``: that is what the function returns. Templates in it are
     rendered.
@@ -96,11 +96,11 @@ def batch_job_task(python_callable: Callable[..., Any] | None = None, **kwargs: 
     """
     Make a task that submits the Batch job which the function returns.
 
-    The task's value is that of :class:`BatchSubmitJobOperator`, the job's outcome; it is one value, whatever the
+    The task's value is that of :class:`.BatchSubmitJobOperator`, the job's outcome; it is one value, whatever the
     function's annotation says, unless ``multiple_outputs`` is set.
 
     :param python_callable: The function.
-    :param kwargs: All parameters of :class:`BatchSubmitJobOperator` but ``job``.
+    :param kwargs: All parameters of :class:`.BatchSubmitJobOperator` but ``job``.
     """
     # Airflow would take a function that is annotated to return a dictionary for a task with an XCom for each key.
     kwargs.setdefault("multiple_outputs", False)
@@ -111,7 +111,7 @@ def batch_job_task(python_callable: Callable[..., Any] | None = None, **kwargs: 
 
 class BatchJobsDecoratedOperator(_DescribedOperator, BatchSubmitJobsOperator):
     """
-    Submit the jobs that a function describes, and wait for them as :class:`BatchSubmitJobsOperator` does.
+    Submit the jobs that a function describes, and wait for them as :class:`.BatchSubmitJobsOperator` does.
 
     It has all the parameters of that operator but ``jobs``: that is what the function returns. Templates in it are
     rendered.
@@ -151,10 +151,10 @@ def batch_jobs_task(python_callable: Callable[..., Any] | None = None, **kwargs:
     """
     Make a task that submits all the Batch jobs which the function returns.
 
-    The task's value is that of :class:`BatchSubmitJobsOperator`, unless ``multiple_outputs`` is set.
+    The task's value is that of :class:`.BatchSubmitJobsOperator`, unless ``multiple_outputs`` is set.
 
     :param python_callable: The function.
-    :param kwargs: All parameters of :class:`BatchSubmitJobsOperator` but ``jobs``.
+    :param kwargs: All parameters of :class:`.BatchSubmitJobsOperator` but ``jobs``.
     """
     kwargs.setdefault("multiple_outputs", False)
     return task_decorator_factory(
