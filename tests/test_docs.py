@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_batch_events import __version__
 from airflow_batch_events.dispatch import metrics
 
 ROOT = Path(__file__).parents[1]
@@ -76,6 +77,18 @@ def test_ten_things_can_be_found() -> None:
     answers = re.findall(r"^\| Where .*\? \| (.+) \|$", section, re.MULTILINE)
     assert len(answers) >= 10
     assert all(PATH.search(answer) for answer in answers)
+
+
+def test_the_changelog_has_the_form_that_it_names() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    sections = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert sections[0] == "[Unreleased]"
+    assert sections[1:], "a version is released"
+    for section in sections[1:]:
+        assert re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d{2}-\d{2}", section)
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(re.findall(r"^### (.*)$", text, re.MULTILINE)) <= kinds
+    assert __version__ in text
 
 
 if __name__ == "__main__":
