@@ -82,7 +82,11 @@ def stage(folder: Path, root: Path = ROOT) -> None:
     # The order of the pages, which a reader of the repository has no use for.
     home = folder / "index.md"
     home.write_text(home.read_text().replace("| the reference |", "| the [reference](reference/index.md) |"))
-    _append(home, (Path(__file__).parent / "contents.md").read_text())
+    contents = (Path(__file__).parent / "contents.md").read_text()
+    _append(home, contents)
+    own = {Path(page).stem for page in pages.values() if "/" not in page}
+    if others := own - named_in(contents) - {"index"}:
+        _append(home, _contents(sorted(others), hidden=True))
     decisions = [Path(page).stem for page in pages.values() if page.startswith("decisions/")]
     _append(folder / "decisions/index.md", _contents([name for name in decisions if name != "index"], hidden=True))
     examples = [Path(page).stem for file, page in pages.items() if file.endswith(".py")]
@@ -92,6 +96,11 @@ def stage(folder: Path, root: Path = ROOT) -> None:
     )
     for picture in (root / "docs").rglob("*.svg"):
         write(folder / picture.relative_to(root / "docs"), picture.read_text())
+
+
+def named_in(contents: str) -> set[str]:
+    """Return the pages that a list of contents names."""
+    return set(re.findall(r"^(?:.* <)?([\w/-]+)>?$", contents, re.MULTILINE))
 
 
 def _append(path: Path, text: str) -> None:
