@@ -176,6 +176,16 @@ def get_provider_info() -> dict[str, Any]:
                         "example": None,
                         "default": "True",
                     },
+                    "ui": {
+                        "description": (
+                            "Whether Airflow's UI has the page Batch: what waits, what has ended, and whether the "
+                            "events of each queue arrive. Read when a component starts."
+                        ),
+                        "version_added": "0.2.0",
+                        "type": "boolean",
+                        "example": None,
+                        "default": "True",
+                    },
                 },
             }
         },

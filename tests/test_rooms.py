@@ -41,7 +41,7 @@ FLOORS = (
     {"waiting"},
     {"triggers"},
     {"operators"},
-    {"sensors", "decorators", "queues", "assets", "cli"},
+    {"sensors", "decorators", "queues", "assets", "plugins", "cli"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
