@@ -34,7 +34,7 @@ KEEP ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test test-fast test-airflow test-distributed test-matrix check check-workflows coverage docs dist bench \
-    chaos tccli constraints clean
+    chaos tccli constraints clean not-with-another-airflow
 
 help: ## Say what the targets do.
 	@echo "usage: make TARGET"
@@ -97,9 +97,12 @@ chaos: $(READY) ## The long form: a thousand jobs in each row of the chaos suite
 	@CHAOS=long $(BIN)/python -m pytest -s tests/chaos tests/integration/test_strange_messages.py \
 		tests/integration/test_many_jobs.py $(ARGS)
 
-test-distributed: $(DISTRIBUTED)/.ready ## Run jobs on Celery, two of each component, and kill one of each; needs Redis. FORM=short is a tenth of it.
+test-distributed: $(if $(AIRFLOW),not-with-another-airflow,$(DISTRIBUTED)/.ready) ## Run jobs on Celery, two of each component, and kill one of each; needs Redis. FORM=short is a tenth of it.
 	@$(DISTRIBUTED)/bin/python -m devtools.airflow_stack.redis_server
 	@$(DISTRIBUTED)/bin/python -m pytest -s tests/distributed $(ARGS)
+
+not-with-another-airflow:
+	@echo "'make test-distributed' runs on Airflow 3.3 only: leave out AIRFLOW=$(AIRFLOW)." >&2; exit 1
 
 tccli: $(READY) ## Try the vendor's command line against the emulator (350 MB, in .test-output).
 	@TCCLI=1 $(BIN)/python -m pytest emulator/tests/vendor/test_tccli.py $(ARGS)

@@ -29,7 +29,7 @@ def main() -> int:
         # All anew: a page that has not changed would keep the old contents beside it.
         options = ["--fresh-env", "--write-all", "--fail-on-warning", "--keep-going", "--quiet"]
         options += ["-c", str(Path(__file__).parent)]
-        status = build_main([*options, "-d", str(folder / "cache"), str(source), str(folder / "html")])
+        status = int(build_main([*options, "-d", str(folder / "cache"), str(source), str(folder / "html")]))
     if status == 0:
         sys.stdout.write(f"The site is in {os.path.relpath(folder / 'html')}: open index.html.\n")
     return status
