@@ -13,7 +13,10 @@ try:
 except ImportError:
     from airflow.configuration import conf
 
-__all__ = ["conf", "host_name"]
+__all__ = ["CONFIG_SECTION", "conf", "host_name"]
+
+CONFIG_SECTION = "batch_events"
+"""The section of this package."""
 
 
 def host_name() -> str:

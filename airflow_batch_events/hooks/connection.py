@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
-from airflow_batch_events.airflow_compat.configuration import conf
+from airflow_batch_events.airflow_compat.configuration import CONFIG_SECTION, conf
 from airflow_batch_events.airflow_compat.connections import UNREADABLE, aget_connection
 from airflow_batch_events.airflow_compat.exceptions import AirflowNotFoundException
 from airflow_batch_events.airflow_compat.masking import amask_secret, mask_secret
@@ -46,9 +46,6 @@ DEFAULT_CONN_ID = "tencentcloud_default"
 
 REREAD_AFTER = 60.0
 """Seconds after which a trigger reads a connection again."""
-
-
-CONFIG_SECTION = "batch_events"
 
 
 def account_from_connection(connection: Connection, region: str | None = None) -> CredentialSource:

@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_events.airflow_compat.configuration import conf
-from airflow_batch_events.hooks.connection import CONFIG_SECTION
+from airflow_batch_events.airflow_compat.configuration import CONFIG_SECTION, conf
 from airflow_batch_events.operators.base import TencentCloudOperator
 from airflow_batch_events.submission.cost_tags import cost_tags
 

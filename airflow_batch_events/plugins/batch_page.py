@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from airflow_batch_events.airflow_compat.configuration import conf
+from airflow_batch_events.airflow_compat.configuration import CONFIG_SECTION, conf
 from airflow_batch_events.airflow_compat.ui.plugin import AirflowPlugin, address_in_ui
 
 NAME = "Batch"
@@ -53,7 +53,7 @@ class LazyApp:
 
 def is_wanted() -> bool:
     """Whether the page is there: ``[batch_events] ui``, True by default."""
-    return bool(conf.getboolean("batch_events", "ui", fallback=True))
+    return bool(conf.getboolean(CONFIG_SECTION, "ui", fallback=True))
 
 
 APPS = [{"name": "Batch events", "app": LazyApp(), "url_prefix": PREFIX}]

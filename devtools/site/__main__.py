@@ -25,7 +25,7 @@ def main() -> int:
         pages.stage(source)
         written = reference.stage(source)
         kept = {source / page for page in [*pages.pages_of_files().values(), *written, "examples/index.md"]}
-        pages.remove_others(source, kept | set(source.rglob("*.svg")))
+        pages.remove_others(source, kept | set(pages.pictures_in(source)))
         # All anew: a page that has not changed would keep the old contents beside it.
         options = ["--fresh-env", "--write-all", "--fail-on-warning", "--keep-going", "--quiet"]
         options += ["-c", str(Path(__file__).parent)]

@@ -94,8 +94,15 @@ def stage(folder: Path, root: Path = ROOT) -> None:
         folder / "examples/index.md",
         f"# Examples\n\nDAGs to copy. The tests run each of them.\n\n{_contents(examples)}",
     )
-    for picture in (root / "docs").rglob("*.svg"):
-        write(folder / picture.relative_to(root / "docs"), picture.read_text())
+    for picture in pictures_in(root / "docs"):
+        copy = folder / picture.relative_to(root / "docs")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(picture.read_bytes())
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Return the pictures below a folder."""
+    return [*folder.rglob("*.svg"), *folder.rglob("*.png")]
 
 
 def named_in(contents: str) -> set[str]:

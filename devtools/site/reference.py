@@ -60,9 +60,14 @@ def public_names() -> dict[str, list[str]]:
     modules = {name: importlib.import_module(name) for name in public_modules()}
     exported = {id(getattr(module, name)) for module in modules.values() for name in getattr(module, "__all__", ())}
     return {
-        name: list(getattr(module, "__all__", ())) or [one for one, item in _own(module) if id(item) not in exported]
+        name: _exported(module) or [one for one, item in _own(module) if id(item) not in exported]
         for name, module in modules.items()
     }
+
+
+def _exported(module: ModuleType) -> list[str]:
+    names = getattr(module, "__all__", ())
+    return [one for one in names if inspect.isclass(getattr(module, one)) or inspect.isfunction(getattr(module, one))]
 
 
 def _own(module: ModuleType) -> Iterator[tuple[str, object]]:
