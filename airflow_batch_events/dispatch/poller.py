@@ -29,6 +29,7 @@ from airflow_batch_events.exceptions import ApiCredentialsError, ApiParameterErr
 from airflow_batch_events.protocol.apis.batch_answers import JobStates
 from airflow_batch_events.protocol.apis.id_batches import IdBatches
 from airflow_batch_events.protocol.apis.job_poll import poll_jobs, run
+from airflow_batch_events.protocol.time_limit import within
 from airflow_batch_events.text import MAX_TEXT, printable
 
 log = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ class Poller:
             if delay is not None and delay <= 0:
                 break
             try:
-                await asyncio.wait_for(self._changed.wait(), delay)
+                await within(delay, self._changed.wait())
             except asyncio.TimeoutError:
                 break
         await asyncio.sleep(self._schedule.gather_for(_now()))

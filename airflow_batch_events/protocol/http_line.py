@@ -19,6 +19,7 @@ from airflow_batch_events.exceptions import CallTimeoutError, ConfigurationError
 from airflow_batch_events.protocol.credentials.access import CloudAccess
 from airflow_batch_events.protocol.credentials.proxy import Proxy, proxy_for
 from airflow_batch_events.protocol.reasons import reason_of
+from airflow_batch_events.protocol.time_limit import within
 from airflow_batch_events.protocol.transport import CONNECT_TIMEOUT, KEEP_ALIVE, warn_if_readable
 
 MAX_ANSWER = 16 * 2**20
@@ -86,7 +87,7 @@ class HttpLine:
         told = f"{action}: no usable answer from {self.where}"
         failure: TransportError
         try:
-            return await asyncio.wait_for(self._exchange(told, request), timeout)
+            return await within(timeout, self._exchange(told, request))
         except asyncio.TimeoutError:
             failure = CallTimeoutError(f"{told}: timed out after {timeout:g} s")
         except TransportError:

@@ -37,6 +37,7 @@ from airflow_batch_events.exceptions import NotStorableError, ParameterError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
 from airflow_batch_events.protocol.late_import import imported
 from airflow_batch_events.protocol.per_loop import PerLoop
+from airflow_batch_events.protocol.time_limit import within
 from airflow_batch_events.text import MAX_TEXT, printable
 from airflow_batch_events.triggers.base import StoredTrigger
 from airflow_batch_events.triggers.queue_consumer import queue_consumer
@@ -170,7 +171,7 @@ class BatchJobTrigger(StoredTrigger):
     async def on_kill(self) -> None:
         """End the jobs, because a user has ended the task; not when the trigger has fired or has only moved."""
         if self.cancel_on_kill and not self._has_fired:
-            await finish_although_cancelled(asyncio.wait_for(self._end_jobs(), ENDING_BOUND))
+            await finish_although_cancelled(within(ENDING_BOUND, self._end_jobs()))
 
     async def _end_jobs(self) -> None:
         if await self._is_still_wanted():

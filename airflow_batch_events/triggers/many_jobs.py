@@ -38,6 +38,7 @@ from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.late_import import imported
 from airflow_batch_events.protocol.retry import NO_RETRY
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
+from airflow_batch_events.protocol.time_limit import within
 from airflow_batch_events.submission.many import JOBS_KEY, descriptions_key, handover_name, job_token
 from airflow_batch_events.triggers.base import StoredTrigger
 from airflow_batch_events.triggers.queue_consumer import queue_consumer
@@ -148,7 +149,7 @@ class BatchJobsTrigger(StoredTrigger):
     async def on_kill(self) -> None:
         """End the jobs, because a user has ended the task; not when the trigger has fired or has only moved."""
         if self.cancel_on_kill and not self._has_fired and self._engine is not None:
-            await finish_although_cancelled(asyncio.wait_for(self._end_jobs(self._engine), ENDING_BOUND))
+            await finish_although_cancelled(within(ENDING_BOUND, self._end_jobs(self._engine)))
 
     async def _end_jobs(self, engine: JobsEngine) -> None:
         # A task that was cleared may wait again by now, under another seed.
@@ -243,6 +244,6 @@ class BatchJobsTrigger(StoredTrigger):
         if self.task_instance is None or not abilities.HAS_STATE_STORE:
             return
         try:
-            await asyncio.wait_for(hand_over(self._name, json.dumps(notes)), LEAVING_BOUND)
+            await within(LEAVING_BOUND, hand_over(self._name, json.dumps(notes)))
         except Exception as error:  # noqa: BLE001 - the event carries them, too
             self.log.warning("A later try finds no notes if the worker dies that takes these: %s", error)

@@ -9,7 +9,6 @@ left to a worker.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -24,6 +23,7 @@ from airflow_batch_events.exceptions import ConfigurationError
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.links.console import BatchJobLink
 from airflow_batch_events.protocol.credentials.access import CloudAccess
+from airflow_batch_events.protocol.time_limit import within
 from airflow_batch_events.text import printable
 from airflow_batch_events.waiting.airflow_metrics import count_ends
 from airflow_batch_events.waiting.storable import storable
@@ -154,7 +154,7 @@ async def end_task(
             return None
         try:
             push = push_result(trigger, result, multiple_outputs=end.multiple_outputs)
-            await asyncio.wait_for(push, PUSH_BOUND)
+            await within(PUSH_BOUND, push)
         except Exception:
             trigger.log.exception("Cannot store the result from here; a worker does")
             return None
@@ -180,7 +180,7 @@ async def write_link(trigger: BaseTrigger, access: CloudAccess, job_id: str) -> 
         return
     try:
         push = _push(trigger, BatchJobLink().xcom_key, BatchJobLink.url(access, job_id))
-        await asyncio.wait_for(push, PUSH_BOUND)
+        await within(PUSH_BOUND, push)
     except Exception:
         trigger.log.warning("Cannot write the link to job %s", job_id, exc_info=True)
 
@@ -203,7 +203,7 @@ async def _push_failed(
     """Push the outcome of a task that does not succeed; how it ends is known without it."""
     try:
         push = _push(trigger, BATCH_OUTCOME_XCOM, outcome_xcom(outcomes, explained, is_list=is_list))
-        await asyncio.wait_for(push, PUSH_BOUND)
+        await within(PUSH_BOUND, push)
     except Exception:
         trigger.log.warning("Cannot push the outcome as XCom %s", BATCH_OUTCOME_XCOM, exc_info=True)
 
@@ -214,7 +214,7 @@ async def _log_reason(
     """Say in the log why a job failed; None when that cannot be read in time."""
     failure = failures[0]
     try:
-        explained = await asyncio.wait_for(in_thread(explain_all, hook, failures, codes), EXPLAIN_BOUND)
+        explained = await within(EXPLAIN_BOUND, in_thread(explain_all, hook, failures, codes))
     except Exception as trouble:  # noqa: BLE001 - how the task ends is known, whatever cannot be read
         trigger.log.error(
             "Batch job %s ended %s: %s (no further reason: %s)",

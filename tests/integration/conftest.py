@@ -34,6 +34,7 @@ SETTINGS = {
 # such groups, of about the same length; the demo brings its own Airflow.
 GROUPS = {
     "test_demo.py": "demo",
+    "test_commands.py": "second airflow",
     "test_endings.py": "second airflow",
     "test_exactly_once.py": "second airflow",
     "test_main_job.py": "second airflow",

@@ -8,7 +8,6 @@ more and cuts no long poll. A renewal that fails ends nothing: as long as the cl
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -17,6 +16,7 @@ from typing import TypeVar
 from airflow_batch_events.exceptions import ApiCredentialsError, BatchEventsError, CmqCredentialsError
 from airflow_batch_events.protocol.clock import CloudClock
 from airflow_batch_events.protocol.credentials.access import CloudAccess, Renewal
+from airflow_batch_events.protocol.time_limit import within
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class CredentialHolder:
 
     async def _renew(self, renewal: Renewal, refused: CloudAccess | None) -> None:
         try:
-            self._take(await asyncio.wait_for(renewal.arenew(refused), BOUND))
+            self._take(await within(BOUND, renewal.arenew(refused)))
         # Whatever keeps the connection or the role from being read, the old key may still be good.
         except Exception as error:  # noqa: BLE001
             self._due = self._monotonic() + AGAIN_AFTER
