@@ -46,8 +46,8 @@ async def test_a_hundred_waits_use_one_reader(monkeypatch: pytest.MonkeyPatch) -
         outcomes = [payload["outcomes"][0] for payload in payloads]
         assert [outcome["job_id"] for outcome in outcomes] == job_ids
         assert {outcome["state"] for outcome in outcomes} == {"FAILED"}
-        messages = WAITS / 16
-        assert emulator.requests.count("BatchReceiveMessage") - idle <= 3 * messages
-        assert emulator.requests.count("BatchDeleteMessage") <= 3 * messages
+        # Sixteen events fit in a call; on a busy machine they come in smaller portions, but never one by one.
+        assert emulator.requests.count("BatchReceiveMessage") - idle <= WAITS / 2
+        assert emulator.requests.count("BatchDeleteMessage") <= WAITS / 2
         assert emulator.requests.count("DescribeJobs") <= 6
         await asyncio.wait_for(until_empty(emulator.broker.queues.get("q")), LIMIT)
