@@ -21,7 +21,7 @@ CONSTRAINTS := $(if $(filter newest,$(AIRFLOW)),/dev/null,constraints$(AIRFLOW:%
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EXTRAS := dev
-# Celery has an environment of its own: where its provider is installed, each command of Airflow loads it.
+# Celery has its own environment: wherever its provider is installed, each Airflow command loads it.
 DISTRIBUTED := .venv-distributed
 $(DISTRIBUTED)/.ready: EXTRAS := dev,distributed
 TOOLS := .venv/.tools

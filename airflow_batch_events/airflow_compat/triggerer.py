@@ -199,7 +199,7 @@ async def prepare_supervisor(trigger: BaseTrigger) -> None:
     # Only in a triggerer: the module brings what runs tasks.
     from airflow.sdk.execution_time.comms import GetTaskStates
 
-    # Whoever needs an answer hears what is wrong.
+    # A trigger that needs an answer gets the error itself.
     with suppress(Exception):
         await ask_supervisor(GetTaskStates(**_question_about(trigger.task_instance)))
 

@@ -264,7 +264,7 @@ def build_ladder(job: Mapping[str, Any], machines: Sequence[str | Mapping[str, A
     :param machines: For each try a type of server, for example ``S5.LARGE8``, or fields of the API's ``EnvData`` that
         take the place of those that the job has, for example ``{"InstanceChargeType": "POSTPAID_BY_HOUR"}``; None takes
         a field away.
-    :raises ValueError: When there is no machine, or the job has no servers of its own.
+    :raises ValueError: When there is no machine, or the job describes no servers.
     """
     if isinstance(machines, str) or not machines:
         raise ValueError("machines must be a list of at least one type of server, or of fields of EnvData")

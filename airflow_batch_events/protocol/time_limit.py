@@ -3,8 +3,8 @@
 Give work a time limit, and lose no cancellation.
 
 ``asyncio.wait_for`` of Python before 3.12 returns the result, and forgets that it was cancelled, when the work ends at
-the same moment (https://github.com/python/cpython/issues/86296). A loop that is cancelled then goes on, and whoever
-waits for its end waits forever. So nothing in this package uses it.
+the same moment (https://github.com/python/cpython/issues/86296). A loop that is cancelled then goes on, and the
+caller that waits for its end hangs. So nothing in this package uses it.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class CallLoop(Generic[T, R]):
     :param start_rate: Calls a second to begin with.
     :param most: Calls under way at once at the most.
     :param take: Returns the next item; None when there is none at present. Who changes that calls :meth:`wake`.
-    :param call: Makes the call of an item, once, within a bound of its own.
+    :param call: Makes the call of an item, once, and limits its duration itself.
     :param on_result: Takes the answer.
     :param on_error: Takes what the call has failed with, and returns whether that is an outage, after which to pause.
     :param again: Takes an item whose call was turned away by the rate limit.
