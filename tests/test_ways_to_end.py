@@ -21,7 +21,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
 from support.airflow_names import AirflowRescheduleException, TaskDeferred
-from support.emulator_helpers import PLACEMENT, announced_job
+from support.emulator_helpers import PLACEMENT, announced_job, first_fired
 
 from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.airflow_compat.exceptions import (
@@ -132,7 +132,7 @@ async def fire(kwargs: Mapping[str, Any], attempt: Attempt) -> TriggerEvent:
     """Run a trigger in a triggerer, which stores the XComs that it pushes."""
     if "jobs" in kwargs:
         # It notes what becomes of its jobs with the supervisor, which tests/triggers/test_many_jobs.py plays.
-        return await first_event(BatchJobsTrigger(**{**kwargs, "hold": None}))
+        return await first_fired(BatchJobsTrigger(**{**kwargs, "hold": None}), 60)
     trigger = BatchJobTrigger(**{**kwargs, "hold": None, "grace": 0.0})
     trigger.task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1)  # type: ignore[assignment]
 
@@ -142,16 +142,7 @@ async def fire(kwargs: Mapping[str, Any], attempt: Attempt) -> TriggerEvent:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(XCom, "aset", aset, raising=False)
-        return await first_event(trigger)
-
-
-async def first_event(trigger: Any) -> TriggerEvent:
-    events = trigger.run()
-    try:
-        event: TriggerEvent = await asyncio.wait_for(events.__anext__(), 60)
-        return event
-    finally:
-        await events.aclose()
+        return await first_fired(trigger, 60)
 
 
 def sensor(job_id: Any, **settings: Any) -> Make:

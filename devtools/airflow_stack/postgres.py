@@ -17,12 +17,11 @@ import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
 
-from devtools.airflow_stack.processes import ChildProcess, run_to_end, stop_all
+from devtools.airflow_stack.processes import ChildProcess, run_to_end
+from devtools.airflow_stack.temporary_server import TemporaryServer
 from devtools.waits import LIMIT
 
-_STOP_GRACE = 5
 # Nothing in here outlives the process, so nothing has to survive a power cut.
 _SETTINGS = {
     "listen_addresses": "",
@@ -34,17 +33,12 @@ _SETTINGS = {
 }
 
 
-class PostgresServer:
+class PostgresServer(TemporaryServer):
     """
     Run a PostgreSQL server in a temporary folder, as a context manager.
 
     :param log: The file that the server's output is appended to.
     """
-
-    def __init__(self, log: Path) -> None:
-        self._log = log
-        self._folder: Path | None = None
-        self._server: ChildProcess | None = None
 
     def __enter__(self) -> PostgresServer:
         try:
@@ -53,11 +47,6 @@ class PostgresServer:
             self.stop()
             raise
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def create_database(self, name: str, *, template: str = "template1") -> str:
         """
@@ -79,17 +68,6 @@ class PostgresServer:
         finally:
             connection.close()
         return f"postgresql+psycopg2://postgres@/{name}?host={self._folder}"
-
-    def stop(self) -> None:
-        """Stop the server and remove everything it stored; harmless when it does not run."""
-        try:
-            if self._server:
-                stop_all([self._server], grace=_STOP_GRACE)
-        finally:
-            self._server = None
-            if self._folder:
-                shutil.rmtree(self._folder, ignore_errors=True)
-                self._folder = None
 
     def _start(self) -> None:
         folder = self._folder = Path(tempfile.mkdtemp(prefix="abe-postgres-"))

@@ -17,13 +17,12 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
-from devtools.airflow_stack.processes import ChildProcess, run_to_end, stop_all
+from devtools.airflow_stack.processes import ChildProcess, run_to_end
 from devtools.airflow_stack.stack import HOST, free_port
+from devtools.airflow_stack.temporary_server import TemporaryServer
 from devtools.waits import LIMIT, wait_until
 
-_STOP_GRACE = 5
 _PROGRAMS = ("redis-server", "redis-check-rdb")
 _HOW = (
     "Redis is not installed, and cannot be installed here by this command, which takes root and apt-get. Install it "
@@ -31,17 +30,12 @@ _HOW = (
 )
 
 
-class RedisServer:
+class RedisServer(TemporaryServer):
     """
     Run a Redis, as a context manager that yields its URL.
 
     :param log: The file that the server's output is appended to.
     """
-
-    def __init__(self, log: Path) -> None:
-        self._log = log
-        self._folder: Path | None = None
-        self._server: ChildProcess | None = None
 
     def __enter__(self) -> str:
         try:
@@ -49,22 +43,6 @@ class RedisServer:
         except BaseException:
             self.stop()
             raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """Stop the server; harmless when it does not run."""
-        try:
-            if self._server:
-                stop_all([self._server], grace=_STOP_GRACE)
-        finally:
-            self._server = None
-            if self._folder:
-                shutil.rmtree(self._folder, ignore_errors=True)
-                self._folder = None
 
     def _start(self) -> str:
         program = installed()

@@ -14,20 +14,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from devtools.airflow_stack.postgres import PostgresServer
 from devtools.airflow_stack.stack import AirflowStack
 from devtools.airflow_stack.topology import SCHEDULER
-from devtools.benchmarks.cloud import running_cloud
 from devtools.benchmarks.figures import Figure
-from devtools.emulator_process import CONN_ID
+from devtools.benchmarks.stack import running_airflow
 from devtools.waits import wait_until
 
 PART = "tasks"
-ROOT = Path(__file__).parents[2]
-DAGS = {"benchmarks": Path(__file__).parent / "dags"}
 MANY = 1_000
 """Jobs from which on the two are compared with a goal."""
 
@@ -54,21 +48,10 @@ class _Run:
 def measure(*, quick: bool) -> Iterator[Figure]:
     """Yield the part's figures."""
     jobs = int(os.environ.get("BENCH_JOBS", "20" if quick else str(JOBS)))
-    with TemporaryDirectory(prefix="bench-stack-") as folder, running_cloud() as cloud:
-        home = Path(folder)
-        (home / "airflow").mkdir()
-        with PostgresServer(home / "postgres.log") as postgres:
-            stack = AirflowStack(
-                home / "airflow",
-                dags=DAGS,
-                database=postgres.create_database("bench"),
-                connections={CONN_ID: cloud.address.connection()},
-                env={"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests")))},
-            )
-            with stack:
-                # The first wait of a triggerer makes the clients that all others share.
-                _run(stack, "many_in_one_task", 1)
-                one, each = _run(stack, "many_in_one_task", jobs), _run(stack, "many_mapped_tasks", jobs)
+    with running_airflow() as (stack, _, _):
+        # The first wait of a triggerer makes the clients that all others share.
+        _run(stack, "many_in_one_task", 1)
+        one, each = _run(stack, "many_in_one_task", jobs), _run(stack, "many_mapped_tasks", jobs)
     name = f"{jobs:,} jobs of 1 s in one task"
     beside = "a mapped task for each job"
     yield Figure(PART, f"{name}: from the order to the end of the run", one.seconds, "s", (each.seconds, beside))

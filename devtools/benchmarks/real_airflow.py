@@ -17,19 +17,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from airflow_batch_events.protocol.cmq import CmqClient
-from devtools.airflow_stack.postgres import PostgresServer
 from devtools.airflow_stack.stack import AirflowStack
-from devtools.benchmarks.cloud import TOPIC, Cloud, running_cloud, success_event
+from devtools.benchmarks.cloud import TOPIC, Cloud, success_event
 from devtools.benchmarks.figures import Figure
-from devtools.emulator_process import CONN_ID, CloudAddress
+from devtools.benchmarks.stack import running_airflow
+from devtools.emulator_process import CloudAddress
 from devtools.waits import wait_until
 
 PART = "airflow"
-ROOT = Path(__file__).parents[2]
-DAGS = {"benchmarks": Path(__file__).parent / "dags"}
 MANY = 1_000
 """Tasks from which on the two ways to end are compared with a goal."""
 
@@ -53,18 +50,8 @@ LIMIT = 900.0
 def measure(*, quick: bool) -> Iterator[Figure]:
     """Yield the part's figures."""
     tasks = int(os.environ.get("BENCH_TASKS", "20" if quick else str(TASKS)))
-    with TemporaryDirectory(prefix="bench-stack-") as folder, running_cloud() as cloud:
-        home = Path(folder)
-        with PostgresServer(home / "postgres.log") as postgres:
-            stack = AirflowStack(
-                _folder(home / "airflow"),
-                dags=DAGS,
-                database=postgres.create_database("bench"),
-                connections={CONN_ID: cloud.address.connection()},
-                env={"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests")))},
-            )
-            with stack:
-                yield from _compare(stack, cloud, home, tasks)
+    with running_airflow() as (stack, cloud, home):
+        yield from _compare(stack, cloud, home, tasks)
 
 
 def _compare(stack: AirflowStack, cloud: Cloud, home: Path, tasks: int) -> Iterator[Figure]:
@@ -168,8 +155,3 @@ def _wait_for(stack: AirflowStack, dag_id: str, run_id: str, state: str, tasks: 
 async def _publish(address: CloudAddress, job_ids: list[str]) -> None:
     async with CmqClient(address.access()) as client:
         await client.publish_batch(TOPIC, [success_event(job_id) for job_id in job_ids])
-
-
-def _folder(path: Path) -> Path:
-    path.mkdir()
-    return path

@@ -22,20 +22,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from devtools.airflow_stack.postgres import PostgresServer
 from devtools.airflow_stack.stack import AirflowStack
 from devtools.airflow_stack.topology import TRIGGERER
-from devtools.benchmarks.cloud import Cloud, running_cloud
+from devtools.benchmarks.cloud import Cloud
 from devtools.benchmarks.figures import Figure, median
+from devtools.benchmarks.stack import running_airflow
 from devtools.emulator_process import CONN_ID
 from devtools.waits import wait_until
 
 PART = "start"
-ROOT = Path(__file__).parents[2]
-DAGS = {"benchmarks": Path(__file__).parent / "dags"}
 STORED = "stored_in_the_database"
 """A connection that is in no environment."""
 
@@ -72,20 +69,9 @@ class Start:
 def measure(*, quick: bool) -> Iterator[Figure]:
     """Yield the part's figures."""
     times = int(os.environ.get("BENCH_STARTS", "1" if quick else "3"))
-    with TemporaryDirectory(prefix="bench-stack-") as folder, running_cloud() as cloud:
-        home = Path(folder)
-        (home / "airflow").mkdir()
-        with PostgresServer(home / "postgres.log") as postgres:
-            stack = AirflowStack(
-                home / "airflow",
-                dags=DAGS,
-                database=postgres.create_database("bench"),
-                connections={CONN_ID: cloud.address.connection()},
-                env={"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests"))), **SOON_MISSED},
-            )
-            with stack:
-                stack.run("connections", "add", STORED, "--conn-json", json.dumps(cloud.address.connection()))
-                yield from _Bench(stack, cloud, home, times).figures()
+    with running_airflow(**SOON_MISSED) as (stack, cloud, home):
+        stack.run("connections", "add", STORED, "--conn-json", json.dumps(cloud.address.connection()))
+        yield from _Bench(stack, cloud, home, times).figures()
 
 
 class _Bench:

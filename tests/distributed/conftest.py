@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.component_logs import pytest_runtest_makereport as pytest_runtest_makereport
 from support.processes import processes_in
 
 from devtools.airflow_stack.postgres import PostgresServer
@@ -38,16 +38,6 @@ SETTINGS = {
     "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
 }
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Put the end of each component's log under a failed test."""
-    outcome: Any = yield
-    report = outcome.get_result()
-    stack = getattr(item, "funcargs", {}).get("stack")
-    if report.failed and isinstance(stack, AirflowStack):
-        report.sections += [(f"log of {part.name}", part.tail()) for part in stack.components()]
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.component_logs import pytest_runtest_makereport as pytest_runtest_makereport
 from support.statsd import StatsdServer
 
 from devtools.airflow_stack.airflow_api import AirflowApi
@@ -49,16 +50,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.integration)
             item.add_marker(pytest.mark.xdist_group(GROUPS.get(item.path.name, "airflow")))
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Put the end of each component's log under a failed test."""
-    outcome: Any = yield
-    report = outcome.get_result()
-    stack = getattr(item, "funcargs", {}).get("stack")
-    if report.failed and isinstance(stack, AirflowStack):
-        report.sections += [(f"log of {part.name}", part.tail()) for part in stack.components()]
 
 
 def wait_until_begun(airflow: AirflowApi, dag_id: str, run_id: str, task_id: str) -> None:

@@ -50,8 +50,18 @@ async def submit_jobs(client: AsyncSdkClient, job: dict[str, Any], count: int) -
 
 async def first_payload(trigger: BaseTrigger) -> Any:
     """Return what a trigger fires."""
+    return (await first_fired(trigger)).payload
+
+
+async def first_fired(trigger: BaseTrigger, limit: float | None = None) -> TriggerEvent:
+    """
+    Return the event that a trigger fires, and end it.
+
+    :param trigger: The trigger.
+    :param limit: Seconds that it may take.
+    """
     events = cast("AsyncGenerator[TriggerEvent, None]", trigger.run())
     try:
-        return (await events.__anext__()).payload
+        return await asyncio.wait_for(events.__anext__(), limit)
     finally:
         await events.aclose()

@@ -7,7 +7,6 @@ The files below ``tests/stored`` are never changed; a version adds a folder when
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
@@ -18,9 +17,9 @@ from typing import Any
 import pytest
 from airflow.models.trigger import Trigger
 from airflow.sdk.execution_time.xcom import XCom
-from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
+from airflow.triggers.base import TaskSuccessEvent
 from support.airflow_names import import_string
-from support.emulator_helpers import PLACEMENT, address_of, announced_job
+from support.emulator_helpers import PLACEMENT, address_of, announced_job, first_fired
 
 from airflow_batch_events.airflow_compat.exceptions import AirflowSensorTimeout
 from airflow_batch_events.events.environment import EnvOutcome
@@ -92,15 +91,6 @@ def remade(stored: dict[str, Any], **present: Any) -> Any:
     return trigger
 
 
-async def fired(trigger: Any) -> TriggerEvent:
-    events = trigger.run()
-    try:
-        event: TriggerEvent = await asyncio.wait_for(events.__anext__(), 30)
-        return event
-    finally:
-        await events.aclose()
-
-
 @pytest.fixture
 def pushed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The XComs that triggers have pushed."""
@@ -128,7 +118,7 @@ async def test_a_stored_wait_for_jobs_runs_to_its_right_end(
     trigger = remade(stored, job_id=jobs[0] if of_one else jobs, deadline=soon, start_deadline=soon)
     trigger.task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1, id="1")
 
-    event = await fired(trigger)
+    event = await first_fired(trigger, 30)
 
     if stored["kwargs"].get("end"):
         assert isinstance(event, TaskSuccessEvent)
@@ -146,7 +136,9 @@ async def test_a_stored_deadline_that_both_clocks_passed_ends_it(cloud: Cloud, v
     job_id = await cloud.client.send(batch.submit_job(announced_job("scripted: outcome=hang", "t"), PLACEMENT))
     now = time.time()
 
-    event = await fired(remade(stored, job_id=[job_id], deadline=now + 1, start_deadline=None, not_before=now))
+    event = await first_fired(
+        remade(stored, job_id=[job_id], deadline=now + 1, start_deadline=None, not_before=now), 30
+    )
 
     assert event.payload["outcomes"][0]["state"] == "TIMEOUT"
 
@@ -157,7 +149,7 @@ async def test_a_stored_wait_for_events_runs_to_its_right_end(cloud: Cloud, vers
     job_id = await cloud.submit()
     wanted = {**stored["kwargs"]["wanted"], "job_id": job_id}
 
-    event = await fired(remade(stored, wanted=wanted, deadline=time.time() + 600))
+    event = await first_fired(remade(stored, wanted=wanted, deadline=time.time() + 600), 30)
 
     assert event.payload["status"] == "ended"
 
@@ -177,7 +169,7 @@ async def test_a_stored_watcher_fires(cloud: Cloud, version: str, name: str) -> 
     }
     await cloud.emulator.broker.send(QUEUE, [json.dumps(body)])
 
-    event = await fired(remade(stored))
+    event = await first_fired(remade(stored), 30)
 
     assert "job-1" in json.dumps(event.payload)
 
@@ -190,7 +182,7 @@ async def test_a_stored_wait_for_an_environment_runs_to_its_right_end(
     stored = read(version, "triggers")[name]
     env_id = await cloud.create_env()
 
-    event = await fired(remade(stored, env_id=env_id, deadline=time.time() + 600, poll_interval=0.2))
+    event = await first_fired(remade(stored, env_id=env_id, deadline=time.time() + 600, poll_interval=0.2), 30)
 
     assert event.payload["outcome"]["state"] == state
 
@@ -199,7 +191,7 @@ async def test_a_stored_wait_for_an_environment_runs_to_its_right_end(
 async def test_a_stored_wait_for_many_jobs_runs_to_its_right_end(cloud: Cloud, version: str) -> None:
     trigger = remade(read(version, "many_jobs")["trigger"], deadline=time.time() + 600)
 
-    event = await fired(trigger)
+    event = await first_fired(trigger, 30)
 
     assert (event.payload["status"], event.payload["stopped"]) == ("ended", None)
     items = unpack_notes(dict(enumerate(event.payload["notes"])), 3)

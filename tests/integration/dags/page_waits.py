@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from airflow.sdk import dag
 
+from airflow_batch_events.events.job_builder import build_job
 from airflow_batch_events.operators.batch import BatchSubmitJobOperator
 
 
@@ -13,22 +14,12 @@ def page_waits() -> None:
     for number, task_id in enumerate(("arrives", "is_lost")):
         BatchSubmitJobOperator(
             task_id=task_id,
-            job={
-                "JobName": task_id,
-                "Tasks": [
-                    {
-                        "TaskName": "main",
-                        "Application": {
-                            "DeliveryForm": "LOCAL",
-                            "Command": "while [ ! -e {{ params.gate }} ]; do sleep 0.5; done",
-                        },
-                        "ComputeEnv": {
-                            "EnvType": "MANAGED",
-                            "EnvData": {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89"},
-                        },
-                    }
-                ],
-            },
+            job=build_job(
+                task_id,
+                "while [ ! -e {{ params.gate }} ]; do sleep 0.5; done",
+                image="img-eb30mz89",
+                instance_type="S5.MEDIUM2",
+            ),
             placement={"Zone": "ap-guangzhou-6"},
             topic_name="{{ params.topic }}",
             queue_name=f"{{{{ params.queues[{number}] }}}}",
