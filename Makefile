@@ -65,8 +65,8 @@ test-matrix: ## Run them on each version, and write the table of docs/compatibil
 	@.venv/bin/python -m devtools.airflow_matrix $(foreach v,3.1 3.2 3.3,$(v)=.test-output/airflow-$(v).xml)
 
 # More processes than cores, because these tests mostly wait.
-test-fast: $(READY) ## Run the tests that start no Airflow and are not slow: about two minutes.
-	@$(BIN)/python -m pytest -n 6 --dist loadgroup -m 'not integration and not slow' $(ARGS)
+test-fast: $(READY) ## Run the tests that start no Airflow and are not slow: under two minutes.
+	@$(BIN)/python -m pytest -n 5 --dist worksteal -m 'not integration and not slow' $(ARGS)
 
 check: $(READY) ## Lint, format and types; changes nothing.
 	@$(BIN)/ruff check .

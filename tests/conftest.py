@@ -29,22 +29,31 @@ HERE = Path(__file__).parent
 
 # What 'make test-fast' leaves out, and why it cannot be made fast: files, and whatever uses a fixture.
 SLOW_FILES = {
+    "emulator/tests/console/test_browser.py": "a browser",
+    "emulator/tests/test_cli.py": "emulators in processes of their own",
     "emulator/tests/test_odd_inputs.py": "hundreds of strange requests to every action",
+    "emulator/tests/test_pytest_plugin.py": "a run of pytest in a process of its own",
     "tests/chaos/test_chaos.py": "jobs, faults and kills in real time, in processes of their own",
     "tests/chaos/test_strange_answers.py": "thousands of answers",
     "tests/cli/test_common.py": "many processes, each of which imports Airflow",
     "tests/devtools/airflow_stack/test_session_guard.py": "processes that start and end",
     "tests/devtools/test_emulator_process.py": "emulators in processes of their own",
     "tests/dispatch/many/test_account_limits.py": "thousands of jobs at the pace of an account, in real time",
+    "tests/operators/test_job_actions.py": "jobs that run twice, in real time",
+    "tests/plugins/test_batch_page.py": "processes, each of which imports Airflow",
+    "tests/protocol/test_loop_thread.py": "processes that start and end",
     "tests/test_packaging.py": "wheels are built",
     "tests/test_ways_to_end.py": "each end of each operator and sensor, by each way, in real time",
     "tests/triggers/test_clocks.py": "deadlines by two clocks, in real time",
     "tests/triggers/test_keys.py": "keys that expire in real time",
     "tests/triggers/test_many_jobs.py": "triggerers that die and go on, in real time",
     "tests/triggers/test_poison_messages.py": "messages that come back, in real time",
+    "tests/triggers/test_queue_consumer.py": "a process that imports Airflow",
     "tests/triggers/test_shared_stream.py": "messages that come back, in real time",
+    "tests/triggers/test_stored.py": "deadlines by two clocks, in real time",
     "tests/triggers/test_without_stream.py": "messages that come back, in real time",
     "tests/waiting/test_airflow_metrics.py": "jobs that run in real time",
+    "tests/waiting/test_task_completion.py": "waits that time out, in real time",
 }
 SLOW_FIXTURES = {"dag_run": "a run of real Airflow"}
 
