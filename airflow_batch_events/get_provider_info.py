@@ -81,6 +81,7 @@ def get_provider_info() -> dict[str, Any]:
                 "factory": "airflow_batch_events.assets.batch.create_asset",
             }
         ],
+        "cli": ["airflow_batch_events.cli.definition.get_batch_events_commands"],
         "queues": ["airflow_batch_events.queues.cmq.CmqMessageQueueProvider"],
         "task-decorators": [
             {"name": "batch_job", "class-name": "airflow_batch_events.decorators.batch.batch_job_task"},

@@ -111,6 +111,7 @@ OUTSIDE_COMPAT = [path for path in PACKAGE.rglob("*.py") if not path.is_relative
 
 # What every supported version of Airflow has in the same place, and a package of its own.
 IN_EVERY_VERSION = {
+    "airflow.cli.cli_config",
     "airflow.sdk",
     "airflow.sdk.bases.decorator",
     "airflow.triggers.base",

@@ -44,6 +44,9 @@ Whether a mapped task that has a ``map_index_template`` is named by it as soon a
 Since: 3.2 (``sdk/execution_time/task_runner.py``, line 1151). Before, it is named when it ends on a worker.
 """
 
+HAS_PROVIDER_COMMANDS: bool
+"""Whether Airflow's command line has what providers bring. Since: 3.2 (``providers_manager.py``, line 1193)."""
+
 
 def _has_module(name: str) -> Callable[[], bool]:
     return lambda: find_spec(name) is not None
@@ -69,6 +72,16 @@ def _tasks_can_send(message: str) -> Callable[[], bool]:
     return probe
 
 
+def _providers_bring(what: str) -> Callable[[], bool]:
+    def probe() -> bool:
+        # The module brings Airflow's server side.
+        from airflow.providers_manager import ProvidersManager
+
+        return hasattr(ProvidersManager, what)
+
+    return probe
+
+
 def _scheduler_says(words: str) -> Callable[[], bool]:
     def probe() -> bool:
         # Read and not imported: a worker must not pay for the scheduler.
@@ -84,6 +97,7 @@ _PROBES = {
     "HAS_TRIGGER_ON_KILL": _triggers_have("on_kill"),
     "HAS_START_FROM_TRIGGER": _triggers_have("render_template_fields"),
     "HAS_EARLY_MAP_INDEX": _tasks_can_send("SetRenderedMapIndex"),
+    "HAS_PROVIDER_COMMANDS": _providers_bring("cli_command_functions"),
     "HAS_EARLY_RESUME": _scheduler_says("and ti.next_method is not None"),
 }
 

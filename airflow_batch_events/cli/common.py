@@ -26,12 +26,6 @@ from rich.text import Text
 from airflow_batch_events.exceptions import BatchEventsError, ConfigurationError
 from airflow_batch_events.protocol.credentials.access import CloudAccess
 from airflow_batch_events.text import MAX_TEXT, printable, printable_lines
-from airflow_batch_events.waiting.local_queue import queue_name_here
-
-DEFAULT_TOPIC = "batch-events"
-DEFAULT_QUEUE = "airflow-batch-events"
-
-JSON_HELP = "print one JSON object on standard output, and nothing else there, for scripts"
 
 ENDED_BY_USER = 130
 """The exit status after Ctrl-C, as shells have it."""
@@ -72,43 +66,6 @@ class Output:
 
 
 Work = Callable[[CloudAccess, Output], tuple[bool, dict[str, Any]]]
-
-
-def add_account_arguments(parser: argparse.ArgumentParser, *, json_help: str = JSON_HELP) -> None:
-    """
-    Add the options that say whose cloud, and ``--json``.
-
-    :param parser: The subcommand's parser.
-    :param json_help: What ``--json`` prints.
-    """
-    parser.add_argument(
-        "--conn-id",
-        default="tencentcloud_default",
-        metavar="ID",
-        help="the Airflow connection with the key, region and endpoints (default: %(default)s)",
-    )
-    parser.add_argument("--region", help="instead of the connection's region, for example ap-guangzhou")
-    parser.add_argument("--json", action="store_true", help=json_help)
-
-
-def add_name_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name the topic and the queue."""
-    parser.add_argument("--topic", default=DEFAULT_TOPIC, help="the topic that jobs notify (default: %(default)s)")
-    parser.add_argument(
-        "--queue",
-        type=queue_name,
-        default=DEFAULT_QUEUE,
-        help="the queue that waits read; {hostname} stands for this host's name (default: %(default)s)",
-    )
-
-
-def queue_name(name: str) -> str:
-    try:
-        # For a name with {hostname} Airflow is asked, which may print.
-        with own_stdout():
-            return queue_name_here(name)
-    except ConfigurationError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def find_access(conn_id: str, region: str | None) -> CloudAccess:

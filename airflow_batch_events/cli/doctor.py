@@ -20,7 +20,7 @@ from typing import Any
 
 import pendulum
 
-from airflow_batch_events.cli.common import Output, add_account_arguments, add_name_arguments, run_reporting
+from airflow_batch_events.cli.common import Output, run_reporting
 from airflow_batch_events.cli.temporary_queue import temporary_queue
 from airflow_batch_events.exceptions import ApiNotFoundError, BatchEventsError, CmqQueueNotFoundError
 from airflow_batch_events.protocol.apis import batch, tdmq
@@ -53,13 +53,6 @@ class Finding:
     check: str
     is_well: bool
     text: str
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``doctor``."""
-    add_name_arguments(parser)
-    parser.add_argument("--no-probe", action="store_true", help="do not publish a test event")
-    add_account_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,8 +2,8 @@
 """
 The command ``airflow-batch-events``.
 
-A subcommand is a module with ``add_arguments(parser)`` and ``run(args) -> int``. Only the chosen one is imported,
-because ``--help`` must not wait for Airflow, and one broken subcommand must not break the others.
+Of the subcommands in ``cli/commands.py`` only the chosen one is imported, because ``--help`` must not wait for Airflow,
+and one broken subcommand must not break the others.
 """
 
 from __future__ import annotations
@@ -13,25 +13,14 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
 
 from airflow_batch_events import __version__
+from airflow_batch_events.cli.commands import COMMANDS, DESCRIPTION
 from airflow_batch_events.text import printable
-
-# One line adds a subcommand: its name, its module, what it does.
-COMMANDS = {
-    "doctor": ("airflow_batch_events.cli.doctor", "check the connection, topic and queue, and send a test event"),
-    "emulate": ("airflow_batch_events.cli.emulate", "run an emulator of Tencent Cloud on this machine"),
-    "provision": (
-        "airflow_batch_events.cli.provision",
-        "create the topic, the queue and the subscription that events need",
-    ),
-    "rewind": ("airflow_batch_events.cli.rewind", "deliver again what was deleted from a queue since a given time"),
-    "tail": ("airflow_batch_events.cli.tail", "show events as they arrive; every other reader still gets them"),
-}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -49,8 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is not None:
         return _run(arguments)
     _open_missing_streams()
+    return run_to_end(lambda: _run(sys.argv[1:]))
+
+
+def run_to_end(work: Callable[[], int]) -> int:
+    """Do what this process was started for, and return its exit status."""
     try:
-        return _run(sys.argv[1:])
+        return work()
     except KeyboardInterrupt:
         # The status that shells use. Once its imports are done, a subcommand says more.
         return 128 + signal.SIGINT
@@ -60,20 +54,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: Sequence[str]) -> int:
     chosen = given[0] if given and given[0] in COMMANDS else None
-    parser = _Parser(
-        prog="airflow-batch-events",
-        description="Run Tencent Cloud Batch jobs from Apache Airflow and wait for them by event.",
-    )
+    parser = _Parser(prog="airflow-batch-events", description=DESCRIPTION)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, (module_name, summary) in COMMANDS.items():
-        subparser = subparsers.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-        if name == chosen:
-            module = import_module(module_name)
-            module.add_arguments(subparser)
-            subparser.set_defaults(run=module.run)
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=command.summary, description=command.description)
+        if name != chosen:
+            continue
+        if command.arguments is None:
+            import_module(command.module).add_arguments(subparser)
+        for flags, settings in command.arguments or ():
+            subparser.add_argument(*flags, **settings)
     args = parser.parse_args(_with_values_joined(given))
-    return int(args.run(args))
+    return int(COMMANDS[args.command].run(args))
 
 
 def _open_missing_streams() -> None:

@@ -7,48 +7,11 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
-from airflow_batch_events.cli.common import Output, add_account_arguments, add_name_arguments, run_reporting
+from airflow_batch_events.cli.common import Output, run_reporting
 from airflow_batch_events.protocol.credentials.access import CloudAccess
 from airflow_batch_events.protocol.sdk import SdkClient
 from airflow_batch_events.provisioning import provision
 from airflow_batch_events.provisioning.provision import QUEUE_DEFAULTS, DesiredState
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``provision``."""
-    add_name_arguments(parser)
-    parser.add_argument("--subscription", default="", help="the subscription's name (default: to-QUEUE)")
-    parser.add_argument(
-        "--visibility-timeout",
-        type=int,
-        default=QUEUE_DEFAULTS.visibility_timeout,
-        metavar="S",
-        help="seconds until a message that was received but not deleted is delivered again; where several triggerers "
-        "read one queue, also the delay of a message that the wrong one received (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--retention",
-        type=int,
-        default=QUEUE_DEFAULTS.msg_retention_seconds,
-        metavar="S",
-        help="seconds for which the queue keeps a message that nobody deletes: the longest time for which "
-        "all triggerers may be down (default and maximum: %(default)s)",
-    )
-    parser.add_argument(
-        "--rewind-seconds",
-        type=int,
-        default=0,
-        metavar="S",
-        help="seconds for which the queue keeps deleted messages, so that `rewind` can deliver them again; at most "
-        "1,296,000; costs storage (default: off)",
-    )
-    parser.add_argument(
-        "--no-dead-letters",
-        action="store_true",
-        help="create no dead-letter queue: messages that are not events then stay until their retention ends",
-    )
-    parser.add_argument("--dry-run", action="store_true", help="show what would be created, and create nothing")
-    add_account_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,29 +6,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from airflow_batch_events.cli.common import Output, add_account_arguments, queue_name, run_reporting
+from airflow_batch_events.cli.common import Output, run_reporting
 from airflow_batch_events.protocol.credentials.access import CloudAccess
 from airflow_batch_events.protocol.sdk import SdkClient
 from airflow_batch_events.provisioning.rewind import Rewind, apply_rewind, plan_rewind_of
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``rewind``."""
-    # No default: a rewind of the wrong queue would show every watcher its past events again.
-    parser.add_argument(
-        "--queue",
-        required=True,
-        type=queue_name,
-        help="the queue; message rewind must have been on for it at that time",
-    )
-    parser.add_argument(
-        "--to",
-        required=True,
-        metavar="TIME",
-        help="deliver again what arrived since then: -2h, -1d12h, -90m, or ISO 8601 (UTC unless it has an offset)",
-    )
-    parser.add_argument("--dry-run", action="store_true", help="show what would be delivered again, and do nothing")
-    add_account_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,26 +9,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from airflow_batch_events.cli.common import DEFAULT_TOPIC, Output, add_account_arguments, run_reporting
+from airflow_batch_events.cli.common import Output, run_reporting
 from airflow_batch_events.cli.temporary_queue import temporary_queue
 from airflow_batch_events.events.message import BatchEvent, parse_message
 from airflow_batch_events.protocol.cmq import CmqClient
 from airflow_batch_events.protocol.credentials.access import CloudAccess
 from airflow_batch_events.protocol.sdk import SdkClient
 from airflow_batch_events.text import printable
-
-JSON_HELP = (
-    "print only JSON on standard output, for scripts: one object per line for each event as it arrives, and a last one "
-    "that says how the command ended"
-)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``tail``."""
-    parser.add_argument("--topic", default=DEFAULT_TOPIC, help="the topic to listen to (default: %(default)s)")
-    parser.add_argument("--count", type=int, default=None, metavar="N", help="stop after N events")
-    parser.add_argument("--seconds", type=float, default=None, metavar="S", help="stop after S seconds")
-    add_account_arguments(parser, json_help=JSON_HELP)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_batch_events.events.notifications import check_topic_name
 from airflow_batch_events.exceptions import ApiNotFoundError, ConfigurationError
-from airflow_batch_events.limits import MAX_NAME, MAX_RETENTION
+from airflow_batch_events.limits import MAX_NAME
 from airflow_batch_events.protocol.apis import tdmq
+from airflow_batch_events.provisioning.defaults import RETENTION, VISIBILITY_TIMEOUT
 from airflow_batch_events.provisioning.queue_names import check_queue_name
 
 if TYPE_CHECKING:
@@ -31,11 +32,7 @@ RESERVED_SUFFIXES = ("-dlq", "-retry")
 """What no queue's name may end in."""
 
 QUEUE_DEFAULTS = tdmq.QueueSettings(
-    # A reader deletes within a second; half a minute bounds the delay when the wrong triggerer received a message.
-    visibility_timeout=30,
-    polling_wait_seconds=3,
-    # The longest that TDMQ keeps a message: how long all triggerers may be down before events are lost to polls.
-    msg_retention_seconds=MAX_RETENTION,
+    visibility_timeout=VISIBILITY_TIMEOUT, polling_wait_seconds=3, msg_retention_seconds=RETENTION
 )
 
 DEAD_LETTER_RECEIVES = 100

@@ -23,7 +23,8 @@ from types import ModuleType
 from unittest import mock
 
 import airflow_batch_events
-from airflow_batch_events.cli.main import COMMANDS, main
+from airflow_batch_events.cli.commands import COMMANDS
+from airflow_batch_events.cli.main import main
 from airflow_batch_events.get_provider_info import get_provider_info
 
 NAME = airflow_batch_events.__name__

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_batch_events.cli.main import COMMANDS, main
+from airflow_batch_events.cli.commands import COMMANDS
+from airflow_batch_events.cli.main import main
 from airflow_batch_events.text import printable
 
 
@@ -50,8 +51,9 @@ def test_what_makes_no_sense_is_quoted_as_printable_text(capsys: pytest.CaptureF
 def test_ctrl_c_while_a_command_loads_shows_no_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
     code = (
-        "from airflow_batch_events.cli import main as cli; cli.COMMANDS['tail'] = ('slow', 'x'); "
-        "raise SystemExit(cli.main())"
+        "from airflow_batch_events.cli.main import COMMANDS, main; "
+        "COMMANDS['tail'] = COMMANDS['tail']._replace(module='slow'); "
+        "raise SystemExit(main())"
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
 

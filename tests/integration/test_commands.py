@@ -35,6 +35,17 @@ def test_airflow_lists_the_provider(stack: AirflowStack) -> None:
     assert "Tencent Cloud Batch" in ours["description"]
 
 
+@pytest.mark.needs("HAS_PROVIDER_COMMANDS")
+@pytest.mark.usefixtures("topic_and_queue")
+def test_airflow_s_command_line_has_ours(stack: AirflowStack) -> None:
+    done = stack.run("batch-events", "doctor", "--json")
+    (line,) = done.stdout.splitlines()
+    assert json.loads(line)["ok"] is True
+    refused = stack.run("batch-events", "rewind", "--queue", "airflow-batch-events", "--to=-1h", check=False)
+    assert refused.returncode == 1
+    assert "cannot be rewound" in refused.stdout
+
+
 def test_airflow_tests_the_connection(stack: AirflowStack) -> None:
     assert "Connection success!" in stack.run("connections", "test", "tencentcloud_default").stdout
 

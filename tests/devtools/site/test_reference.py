@@ -8,7 +8,7 @@ import re
 import pytest
 from support.operators import public_operators
 
-from airflow_batch_events.cli.main import COMMANDS
+from airflow_batch_events.cli.commands import COMMANDS
 from airflow_batch_events.get_provider_info import get_provider_info
 from devtools.site import reference
 from devtools.site.pages import ROOT
