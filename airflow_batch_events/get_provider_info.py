@@ -79,7 +79,12 @@ def get_provider_info() -> dict[str, Any]:
                 "schemes": ["tencent-batch"],
                 "handler": "airflow_batch_events.assets.batch.sanitize_uri",
                 "factory": "airflow_batch_events.assets.batch.create_asset",
-            }
+            },
+            {
+                "schemes": ["cos"],
+                "handler": None,
+                "to_openlineage_converter": "airflow_batch_events.assets.cos.convert_to_openlineage",
+            },
         ],
         "cli": ["airflow_batch_events.cli.definition.get_batch_events_commands"],
         "queues": ["airflow_batch_events.queues.cmq.CmqMessageQueueProvider"],

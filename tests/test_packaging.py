@@ -178,11 +178,15 @@ def test_exactly_what_is_imported_is_declared(built: dict[str, Path]) -> None:
     def sources(module: str) -> set[str]:
         if module.startswith("airflow.providers.common.messaging"):
             return {"apache-airflow-providers-common-messaging"}
+        if module.startswith("airflow.providers.openlineage"):
+            return {"apache-airflow-providers-openlineage"}
         if module.partition(".")[0] == "airflow":
             return {"apache-airflow"}
         return set(map(normalized, providers.get(module, [module.replace("_", "-")])))
 
-    in_extras = declared_in(metadata, extra="messaging") | declared_in(metadata, extra="emulator")
+    in_extras = {
+        name for extra in ("emulator", "messaging", "openlineage") for name in declared_in(metadata, extra=extra)
+    }
     needed = [sources(module) for module in imported]
     assert [names for names in needed if names.isdisjoint(declared | in_extras)] == []
     assert [name for name in declared | in_extras if not any(name in names for names in needed)] == []
@@ -316,9 +320,12 @@ def test_importing_the_package_costs_nothing(installed: Installation) -> None:
 
 
 @pytest.mark.integration
-def test_the_extra_messaging_is_optional(installed: Installation, built: dict[str, Path]) -> None:
+def test_extras_are_optional(installed: Installation, built: dict[str, Path]) -> None:
     missing = json.loads(installed.run("python", "-c", IMPORT_ALL, "airflow_batch_events").splitlines()[-1])
-    assert missing == {"airflow_batch_events.queues.cmq": "airflow.providers.common.messaging"}
+    assert missing == {
+        "airflow_batch_events.lineage.facets": "airflow.providers.openlineage",
+        "airflow_batch_events.queues.cmq": "airflow.providers.common.messaging",
+    }
     assert "Traceback" not in installed.run("airflow", "providers", "queues")
 
     installed.install(f"airflow-batch-events[messaging] @ {built['.whl'].as_uri()}")

@@ -38,7 +38,7 @@ FLOORS = (
     {"airflow_compat"},
     {"hooks"},
     {"links"},
-    {"waiting"},
+    {"waiting", "lineage"},
     {"triggers"},
     {"operators"},
     {"sensors", "decorators", "queues", "assets", "plugins", "cli"},
@@ -115,6 +115,8 @@ IN_EVERY_VERSION = {
     "airflow.sdk",
     "airflow.sdk.bases.decorator",
     "airflow.triggers.base",
+    "airflow.providers.openlineage.extractors",
+    "airflow.providers.openlineage.extractors.manager",
     "airflow.providers.common.messaging.providers.base_provider",
 }
 

@@ -122,6 +122,7 @@ class BatchSubmitJobOperator(NotifyingOperator, TaggingOperator, JobEndOperator,
     operator_extra_links = (BatchJobLink(), CmqTopicLink(), CmqQueueLink())
     ui_color = "#dcebfb"
     submits_job = True
+    described_by = "job"
     allowed_events = JOB_EVENTS
     default_events = DEFAULT_JOB_EVENTS
 

@@ -21,6 +21,7 @@ from airflow_batch_events.events.outcomes.durations import JobTimes
 from airflow_batch_events.events.outcomes.exit_codes import ExitCodes
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
 from airflow_batch_events.operators.base import WaitingOperator
+from airflow_batch_events.operators.lineage import LineageMixin
 from airflow_batch_events.waiting.task_result import (
     BATCH_OUTCOME_XCOM,
     NO_CODES,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
 
 
-class JobWaitOperator(WaitingOperator):
+class JobWaitOperator(LineageMixin, WaitingOperator):
     """
     An operator that waits for jobs.
 
@@ -174,7 +175,9 @@ class JobWaitOperator(WaitingOperator):
         except Exception:
             # Why the task fails is known, and must not be hidden by another error.
             self.log.warning("Cannot push the outcome as XCom %s", BATCH_OUTCOME_XCOM, exc_info=True)
-        self.count_ends(context, with_facts(outcomes, explained.outcomes))
+        told = with_facts(outcomes, explained.outcomes)
+        self.note_ends(told)
+        self.count_ends(context, told)
         return explained
 
     def count_ends(self, context: Context, outcomes: Sequence[Outcome]) -> None:
@@ -188,3 +191,4 @@ class JobWaitOperator(WaitingOperator):
         """Log how the jobs ended."""
         for line in end_lines(outcomes):
             self.log.info("%s", line)
+        self.note_ends(outcomes)

@@ -44,6 +44,7 @@ from airflow_batch_events.exceptions import (
 )
 from airflow_batch_events.links.console import CmqQueueLink, CmqTopicLink
 from airflow_batch_events.operators.base import PollingOperator
+from airflow_batch_events.operators.lineage import LineageMixin
 from airflow_batch_events.operators.notifying import NOTIFYING, NotifyingOperator
 from airflow_batch_events.operators.tagging import TaggingOperator
 from airflow_batch_events.submission.cost_tags import with_cost_tags
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
 ResultKind = Literal["outcomes", "summary"]
 
 
-class BatchSubmitJobsOperator(NotifyingOperator, TaggingOperator, PollingOperator):
+class BatchSubmitJobsOperator(LineageMixin, NotifyingOperator, TaggingOperator, PollingOperator):
     """
     Submit up to 10,000 Tencent Cloud Batch jobs, at the pace and within the quota of the account, and wait for all.
 
@@ -117,6 +118,7 @@ class BatchSubmitJobsOperator(NotifyingOperator, TaggingOperator, PollingOperato
     }
     operator_extra_links = (CmqTopicLink(), CmqQueueLink())
     ui_color = "#dcebfb"
+    described_by = "jobs"
     allowed_events = JOB_EVENTS
     default_events = DEFAULT_JOB_EVENTS
 
@@ -342,6 +344,7 @@ class BatchSubmitJobsOperator(NotifyingOperator, TaggingOperator, PollingOperato
     def _conclude(self, context: Context, items: Sequence[Item], stopped: str | None) -> Any:
         failed = len(failures_in(items))
         self.log.info("%d of %d jobs have succeeded", len(items) - failed, len(items))
+        self.note_ends(outcomes_of(items))
         is_cut_off = any(item.state in (None, TIMEOUT) for item in items)
         if is_cut_off or failed > failures_allowed(self.max_failures, len(items)):
             text = failure_text(items, stopped)
