@@ -47,6 +47,9 @@ Since: 3.2 (``sdk/execution_time/task_runner.py``, line 1151). Before, it is nam
 HAS_PROVIDER_COMMANDS: bool
 """Whether Airflow's command line has what providers bring. Since: 3.2 (``providers_manager.py``, line 1193)."""
 
+HAS_TASK_SPANS: bool
+"""Whether each run of a task, and each trigger, has a span of its own. Since: 3.2 (``sdk/observability``)."""
+
 
 def _has_module(name: str) -> Callable[[], bool]:
     return lambda: find_spec(name) is not None
@@ -98,6 +101,7 @@ _PROBES = {
     "HAS_START_FROM_TRIGGER": _triggers_have("render_template_fields"),
     "HAS_EARLY_MAP_INDEX": _tasks_can_send("SetRenderedMapIndex"),
     "HAS_PROVIDER_COMMANDS": _providers_bring("cli_command_functions"),
+    "HAS_TASK_SPANS": _has_module("airflow.sdk.observability"),
     "HAS_EARLY_RESUME": _scheduler_says("and ti.next_method is not None"),
 }
 

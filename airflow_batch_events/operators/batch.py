@@ -48,6 +48,7 @@ from airflow_batch_events.waiting.parameters import CONNECTION, Reader, choice_o
 from airflow_batch_events.waiting.submit_checks import check_description, check_queue, check_wait
 from airflow_batch_events.waiting.submit_once import JobSubmission, submit_once
 from airflow_batch_events.waiting.task_result import JOB_ID_XCOM
+from airflow_batch_events.waiting.traces import SUBMIT, traced
 from airflow_batch_events.waiting.trigger_start import refuse_callbacks
 
 if TYPE_CHECKING:
@@ -176,14 +177,20 @@ class BatchSubmitJobOperator(NotifyingOperator, TaggingOperator, JobEndOperator,
         steps = self._steps(context, store)
         description = self._prepared(self.job) if steps is None else steps.description(1, None)
         try:
-            submission, job_id = submit_once(
-                JobSubmission(self.hook, description, self.placement, steps),
-                store,
-                on_changed=self.on_changed_job,
-                check=partial(check_queue, self, reads_queue=self._reads_queue),
-                on_id=partial(setattr, self, "_job_id"),
-                tags=partial(self._tags_of, context, store),
-            )
+            with traced(SUBMIT, job_name=description.get("JobName")) as span:
+                submission, job_id = submit_once(
+                    JobSubmission(self.hook, description, self.placement, steps),
+                    store,
+                    on_changed=self.on_changed_job,
+                    check=partial(check_queue, self, reads_queue=self._reads_queue),
+                    on_id=partial(setattr, self, "_job_id"),
+                    tags=partial(self._tags_of, context, store),
+                    traceparent=span.traceparent,
+                )
+                span.set(job_id=job_id, submission=submission.number)
+                # Where no trace is recorded, the job's parent is a span that nobody writes.
+                self.traceparent = submission.traceparent if store.keeps_identity else span.traceparent
+                span.link(self.traceparent)
             outcomes = self._wait(context, store, submission, job_id)
         except AirflowTaskTimeout:
             if self._job_id is None or not self.wait_for_completion:

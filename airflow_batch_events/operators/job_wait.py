@@ -32,6 +32,7 @@ from airflow_batch_events.waiting.task_result import (
     outcomes_of,
     with_facts,
 )
+from airflow_batch_events.waiting.traces import WAIT, traced
 from airflow_batch_events.waiting.trigger_start import deadline_of, deferral_timeout, end_in_trigger, needs_worker
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ class JobWaitOperator(LineageMixin, WaitingOperator):
     instances: int | None = None
     """How many task instances the job has that the task has submitted."""
 
+    traceparent: str | None = None
+    """The trace that it was sent with."""
+
     def __init__(self, *, reconcile_interval: float | str | timedelta = RECONCILE_INTERVAL, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.reconcile_interval = self.read_interval("reconcile_interval", reconcile_interval)
@@ -80,9 +84,11 @@ class JobWaitOperator(LineageMixin, WaitingOperator):
         """
         if self.deferrable:
             self._defer_for_jobs(job_ids, timeout)
-        outcomes = self.hook.wait_for_jobs(
-            job_ids, poll_interval=self.poll_interval, timeout=timeout, start_timeout=self.start_timeout
-        )
+        with traced(WAIT, link=self.traceparent, job_ids=job_ids) as span:
+            outcomes = self.hook.wait_for_jobs(
+                job_ids, poll_interval=self.poll_interval, timeout=timeout, start_timeout=self.start_timeout
+            )
+            span.ended(outcomes)
         return [outcome.with_times(JobTimes(instances=self.instances)) for outcome in outcomes]
 
     def _defer_for_jobs(self, job_ids: Sequence[str], timeout: float | None) -> NoReturn:
@@ -111,6 +117,7 @@ class JobWaitOperator(LineageMixin, WaitingOperator):
                 cancel_on_kill=self.cancel_on_kill,
                 end=self._end_in_trigger(),
                 instances=self.instances,
+                traceparent=self.traceparent,
             ),
             method_name="execute_complete",
             timeout=deferral_timeout(timeout),

@@ -49,7 +49,7 @@ from airflow_batch_events.operators.notifying import NOTIFYING, NotifyingOperato
 from airflow_batch_events.operators.tagging import TaggingOperator
 from airflow_batch_events.submission.cost_tags import with_cost_tags
 from airflow_batch_events.submission.decision import OnChangedJob, digest_of
-from airflow_batch_events.submission.many import JOBS_KEY, handover_name
+from airflow_batch_events.submission.many import JOBS_KEY, JobsSubmission, handover_name
 from airflow_batch_events.waiting.many_jobs import JobsRecord, carried, unpack_notes
 from airflow_batch_events.waiting.parameters import (
     CONNECTION,
@@ -61,6 +61,7 @@ from airflow_batch_events.waiting.parameters import (
 )
 from airflow_batch_events.waiting.submit_checks import check_description, check_queue, check_wait
 from airflow_batch_events.waiting.task_result import end_in
+from airflow_batch_events.waiting.traces import SUBMIT, traced
 from airflow_batch_events.waiting.trigger_start import deadline_of, deferral_timeout
 
 if TYPE_CHECKING:
@@ -197,12 +198,14 @@ class BatchSubmitJobsOperator(LineageMixin, NotifyingOperator, TaggingOperator, 
                 record.end(items)
             return self._conclude(context, items, None)
         check_queue(self, reads_queue=True)
-        submission = record.begin(submission, items)
+        with traced(SUBMIT, jobs=len(items)) as span:
+            submission = record.begin(submission, items, span.traceparent)
+            span.link(submission.traceparent)
         self._write_links(context)
         seed = record.seed(submission)
         # By it the trigger of an earlier try sees that the task does not wait for its jobs any more.
         context["ti"].xcom_push(key=JOBS_KEY, value=seed)
-        self._defer(context, packed, items, seed=seed, wait=submission.waits)
+        self._defer(context, packed, items, submission, seed=seed)
         return None
 
     def execute_complete(self, context: Context, event: object = None) -> Any:
@@ -265,7 +268,9 @@ class BatchSubmitJobsOperator(LineageMixin, NotifyingOperator, TaggingOperator, 
             CmqQueueLink.persist(context, self.hook.access, self.queue_name)
         keep_links(self)
 
-    def _defer(self, context: Context, packed: str, items: Sequence[Item], *, seed: str, wait: int) -> None:
+    def _defer(
+        self, context: Context, packed: str, items: Sequence[Item], submission: JobsSubmission, *, seed: str
+    ) -> None:
         # The trigger's module brings the clients; a DAG file that imports an operator must not pay for them.
         from airflow_batch_events.triggers.many_jobs import BatchJobsTrigger
 
@@ -278,6 +283,7 @@ class BatchSubmitJobsOperator(LineageMixin, NotifyingOperator, TaggingOperator, 
         how = "by polling the API" if self.queue_name is None else f"by event on queue {self.queue_name!r}"
         done = len(items) - len(failures_in(items))
         self.log.info("The triggerer submits %d jobs (%d are done), waiting %s", len(items) - done, done, how)
+        wait = submission.waits
         jobs, notes = carried(context["ti"], handover_name(seed, wait), packed, items, is_stored=stores_triggers())
         self.defer(
             trigger=BatchJobsTrigger(
@@ -297,6 +303,7 @@ class BatchSubmitJobsOperator(LineageMixin, NotifyingOperator, TaggingOperator, 
                 hold=handover_seconds(),
                 cancel_on_kill=self.cancel_on_kill,
                 cancel_on_timeout=self.cancel_on_timeout,
+                traceparent=submission.traceparent,
             ),
             method_name="execute_complete",
             timeout=deferral_timeout(self.time_allowed),

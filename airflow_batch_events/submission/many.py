@@ -48,6 +48,7 @@ class JobsSubmission(msgspec.Struct, frozen=True):
     :param waited_under: The task instance's ``max_tries`` while it waits for jobs that are to be ended with the wait.
         Airflow raises that number when a user clears the task, and at no other time.
     :param identity: Where and as whom they were submitted.
+    :param traceparent: The trace that they are sent with; see ``submission/trace_context.py``.
     :param version: The schema of the record.
     """
 
@@ -58,6 +59,7 @@ class JobsSubmission(msgspec.Struct, frozen=True):
     is_noted: bool = False
     waited_under: int | None = None
     identity: Identity | None = None
+    traceparent: str | None = None
     version: int = VERSION
 
 

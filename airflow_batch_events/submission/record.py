@@ -50,6 +50,7 @@ class Submission(msgspec.Struct, frozen=True):
     :param identity: Where and as whom it was submitted; None in a record of version 0.1.0, which has not noted it.
     :param after: The facts of the failure that led to this submission, where its description was made from them.
     :param failure: The facts of how its own job failed, where they were noted.
+    :param traceparent: The trace that it was sent with; see ``submission/trace_context.py``.
     :param version: The schema of the record.
     """
 
@@ -62,6 +63,7 @@ class Submission(msgspec.Struct, frozen=True):
     identity: Identity | None = None
     after: dict[str, Any] | None = None
     failure: dict[str, Any] | None = None
+    traceparent: str | None = None
     version: int = VERSION
 
     @property

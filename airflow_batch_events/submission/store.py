@@ -58,6 +58,10 @@ class SubmissionStore:
         """Return what is kept of a description's digest."""
         return digest
 
+    def kept_trace(self, traceparent: str | None, token: str) -> str | None:
+        """Return the trace that each try sends a submission with; it is recorded."""
+        return traceparent
+
     def tags_of(self, submission: Submission) -> dict[str, str]:
         """Return the tags by which a later try finds a submission: none, it is recorded."""
         return {}
@@ -102,17 +106,26 @@ class SubmissionStore:
         return submission
 
     def intend(
-        self, number: int, digest: str, identity: Identity | None = None, *, after: Failure | None = None
+        self,
+        number: int,
+        digest: str,
+        identity: Identity | None = None,
+        *,
+        after: Failure | None = None,
+        traceparent: str | None = None,
     ) -> Submission:
         """
         Record that a submission is about to be sent.
 
         :param after: The facts of the failure that its description was made from.
+        :param traceparent: The span that submits it.
         :raises SubmissionRecordError: When that cannot be recorded.
         """
         self._stored = {}
         facts = None if after is None else after.to_dict()
-        self._intended = self._save(Submission(number, self._token(number), digest, identity=identity, after=facts))
+        token = self._token(number)
+        intent = Submission(number, token, digest, identity=identity, after=facts)
+        self._intended = self._save(replace(intent, traceparent=self.kept_trace(traceparent, token)))
         return self._intended
 
     def submitted(self, submission: Submission, job_id: str) -> Submission:

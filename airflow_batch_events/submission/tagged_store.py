@@ -33,6 +33,7 @@ from airflow_batch_events.submission.tags import (
     record_tags,
     short_digest,
 )
+from airflow_batch_events.submission.trace_context import from_token
 
 if TYPE_CHECKING:
     from airflow_batch_events.protocol.apis.tagged_answers import Tagged
@@ -77,6 +78,10 @@ class TaggedSubmissionStore(SubmissionStore):
     def kept_digest(self, digest: str) -> str:
         """Return what is kept of a description's digest."""
         return short_digest(digest)
+
+    def kept_trace(self, traceparent: str | None, token: str) -> str | None:
+        """Return the trace that each try sends a submission with; it is made from what each try knows."""
+        return from_token(traceparent, token)
 
     def tags_of(self, submission: Submission) -> dict[str, str]:
         """Return the tags by which a later try finds a submission."""

@@ -42,6 +42,7 @@ from airflow_batch_events.text import MAX_TEXT, printable
 from airflow_batch_events.triggers.base import StoredTrigger
 from airflow_batch_events.triggers.queue_consumer import queue_consumer
 from airflow_batch_events.waiting.storable import fire
+from airflow_batch_events.waiting.traces import WAIT, traced
 
 _TO_END = ("airflow_batch_events.waiting.task_completion", "airflow_batch_events.waiting.job_termination")
 """What the end of a task needs, and not its wait."""
@@ -103,6 +104,7 @@ class BatchJobTrigger(StoredTrigger):
     :param hold: Seconds from the trigger's beginning before which nothing is fired for a worker; ten at the most.
     :param begins_here: Whether no worker has begun the task, so that the job's link is written here.
     :param instances: How many task instances the job has, where the task knows it.
+    :param traceparent: The trace that the job was sent with, where it has one.
     """
 
     def __init__(
@@ -124,6 +126,7 @@ class BatchJobTrigger(StoredTrigger):
         hold: float | None = None,
         begins_here: bool = False,
         instances: int | None = None,
+        traceparent: str | None = None,
     ) -> None:
         super().__init__()
         self.job_id = job_id
@@ -143,6 +146,7 @@ class BatchJobTrigger(StoredTrigger):
         self.hold = hold
         self.begins_here = begins_here
         self.instances = instances
+        self.traceparent = traceparent
         self.timeout_after: datetime | None = None
         self._has_fired = False
 
@@ -226,16 +230,18 @@ class BatchJobTrigger(StoredTrigger):
         async with queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name) as consumer:
             if self.end is not None and self.task_instance is not None:
                 _preparations.get(None, lambda: asyncio.ensure_future(self._prepare_end()), lambda _: True)
-            outcomes = await consumer.wait_for(
-                job_ids,
-                timeout=self.seconds("timeout"),
-                deadline=self._deadline,
-                start_timeout=self.seconds("start_timeout"),
-                start_deadline=self.moment("start_deadline"),
-                grace=DEFAULT_GRACE if grace is None else grace,
-                reconcile_interval=RECONCILE_INTERVAL if interval is None else interval,
-                listener=self._progress_logger(),
-            )
+            with traced(WAIT, link=self.traceparent, job_ids=job_ids, queue=self.queue_name) as span:
+                outcomes = await consumer.wait_for(
+                    job_ids,
+                    timeout=self.seconds("timeout"),
+                    deadline=self._deadline,
+                    start_timeout=self.seconds("start_timeout"),
+                    start_deadline=self.moment("start_deadline"),
+                    grace=DEFAULT_GRACE if grace is None else grace,
+                    reconcile_interval=RECONCILE_INTERVAL if interval is None else interval,
+                    listener=self._progress_logger(),
+                )
+                span.ended(outcomes)
         return [outcome.with_times(JobTimes(instances=count_of(self.instances))) for outcome in outcomes]
 
     async def _prepare_end(self) -> None:

@@ -29,6 +29,7 @@ from airflow_batch_events.airflow_compat.triggerer import calls_on_kill, finish_
 from airflow_batch_events.airflow_compat.xcom import pull_in_trigger, push_from_trigger
 from airflow_batch_events.dispatch.deadline import Deadline
 from airflow_batch_events.events.many.items import chunks_of, unpack_descriptions
+from airflow_batch_events.events.many.result import failures_in
 from airflow_batch_events.events.many.rules import RunRules
 from airflow_batch_events.events.many.run import JobsRun, Save
 from airflow_batch_events.events.outcome import RECONCILE_INTERVAL
@@ -40,10 +41,12 @@ from airflow_batch_events.protocol.retry import NO_RETRY
 from airflow_batch_events.protocol.sdk import AsyncSdkClient
 from airflow_batch_events.protocol.time_limit import within
 from airflow_batch_events.submission.many import JOBS_KEY, descriptions_key, handover_name, job_token
+from airflow_batch_events.submission.trace_context import with_traceparent
 from airflow_batch_events.triggers.base import StoredTrigger
 from airflow_batch_events.triggers.queue_consumer import queue_consumer
 from airflow_batch_events.waiting.many_jobs import pack_notes, unpack_notes
 from airflow_batch_events.waiting.storable import fire
+from airflow_batch_events.waiting.traces import WAIT, traced
 
 if TYPE_CHECKING:
     from airflow_batch_events.dispatch.many.engine import JobsEngine, ManyJobsApi
@@ -87,6 +90,7 @@ class BatchJobsTrigger(StoredTrigger):
     :param hold: Seconds from the trigger's beginning before which nothing is fired; ten at the most.
     :param cancel_on_kill: Whether the jobs are ended when a user marks the task or clears it.
     :param cancel_on_timeout: Whether they are ended when the time is over.
+    :param traceparent: The trace that they are sent with, where they have one.
     """
 
     def __init__(
@@ -107,6 +111,7 @@ class BatchJobsTrigger(StoredTrigger):
         hold: float | None = None,
         cancel_on_kill: bool = True,
         cancel_on_timeout: bool = True,
+        traceparent: str | None = None,
     ) -> None:
         super().__init__()
         self.jobs = jobs
@@ -125,6 +130,7 @@ class BatchJobsTrigger(StoredTrigger):
         self.hold = hold
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
+        self.traceparent = traceparent
         self.timeout_after: datetime | None = None
         self._run: JobsRun | None = None
         self._engine: JobsEngine | None = None
@@ -189,7 +195,9 @@ class BatchJobsTrigger(StoredTrigger):
                 self.log.info,
                 RECONCILE_INTERVAL if interval is None else interval,
             )
-            await engine.finish(deadline, ends_on_timeout=bool(self.cancel_on_timeout))
+            with traced(WAIT, link=self.traceparent, jobs=total, queue=self.queue_name) as span:
+                await engine.finish(deadline, ends_on_timeout=bool(self.cancel_on_timeout))
+                span.set(stopped=run.stopped, succeeded=total - len(failures_in(run.items)))
         return {"status": "ended", "stopped": run.stopped}
 
     @asynccontextmanager
@@ -206,7 +214,8 @@ class BatchJobsTrigger(StoredTrigger):
         turns = itertools.cycle(clients)
 
         async def submit(job: Mapping[str, Any], token: str) -> str:
-            return await next(turns).send(batch.submit_job(job, self.placement or {}, token))
+            sent = with_traceparent(job, self.traceparent)
+            return await next(turns).send(batch.submit_job(sent, self.placement or {}, token))
 
         async def delete(job_id: str) -> None:
             await next(turns).send(batch.delete_job(job_id))

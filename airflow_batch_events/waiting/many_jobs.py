@@ -33,6 +33,7 @@ from airflow_batch_events.submission.many import (
     renew,
     token_seed,
 )
+from airflow_batch_events.submission.trace_context import from_token
 
 log = logging.getLogger(__name__)
 
@@ -163,14 +164,21 @@ class JobsRecord:
         renewed = renew(items, is_noted=is_noted, waits=last.waits, were_ended=were_ended)
         return replace(last, identity=identity), renewed
 
-    def begin(self, record: JobsSubmission, items: Sequence[Item]) -> JobsSubmission:
+    def begin(self, record: JobsSubmission, items: Sequence[Item], traceparent: str | None = None) -> JobsSubmission:
         """
         Note that a wait begins; it is that of the record that is returned.
 
+        :param record: What :meth:`plan` has returned.
+        :param items: The jobs.
+        :param traceparent: The span that submits them; a job that an earlier try has sent keeps its own.
         :raises SubmissionRecordError: When that cannot be noted.
         """
         waited_under = self._max_tries if self._ends_when_cleared else None
-        record = replace(record, waits=record.waits + 1, is_noted=False, waited_under=waited_under)
+        if self._store is None:
+            trace = from_token(traceparent, self.seed(record))
+        else:
+            trace = record.traceparent if record.waits else traceparent
+        record = replace(record, waits=record.waits + 1, is_noted=False, waited_under=waited_under, traceparent=trace)
         self._save(record, items)
         if self._last is not None and self._last.waits and not self._last.is_noted:
             # What it has left for this try is stored now, or does not count any more.

@@ -34,6 +34,7 @@ from airflow_batch_events.submission.decision import OnChangedJob, SubmitDecisio
 from airflow_batch_events.submission.record import Submission
 from airflow_batch_events.submission.store import SubmissionStore
 from airflow_batch_events.submission.tags import with_tags
+from airflow_batch_events.submission.trace_context import with_traceparent
 from airflow_batch_events.text import printable
 from airflow_batch_events.waiting.job_steps import JobSteps
 
@@ -212,6 +213,7 @@ def submit_once(
     check: Callable[[], None] = lambda: None,
     on_id: Callable[[str], None] = lambda job_id: None,
     tags: Callable[[Submission], Mapping[str, str]] = lambda submission: {},
+    traceparent: str | None = None,
 ) -> tuple[Submission, str]:
     """
     Submit it, or find what an earlier try has submitted.
@@ -223,6 +225,7 @@ def submit_once(
     :param check: Called when something is about to be submitted; raises what must keep it from being.
     :param on_id: Called with the id as soon as it is known, before it is noted.
     :param tags: Returns further tags of a submission, which no later try needs.
+    :param traceparent: The span that submits.
     :return: The record, and the id.
     :raises ConfigurationError: When there is no room for the tags that a later try needs.
     :raises IdentityChangedError: When an earlier try has submitted elsewhere, or as somebody else.
@@ -257,9 +260,10 @@ def submit_once(
         after = what.failure_of(last) if last else None
         number = last.number + 1 if last else 1
         what.choose(number, after)
-        last = store.intend(number, store.kept_digest(what.digest), identity, after=after)
+        last = store.intend(number, store.kept_digest(what.digest), identity, after=after, traceparent=traceparent)
     elif last.was_refused:
-        last = store.intend(last.number, digest, identity, after=Failure.from_dict(last.after))
+        after = Failure.from_dict(last.after)
+        last = store.intend(last.number, digest, identity, after=after, traceparent=traceparent)
     new_id = _send(what, store, last, on_id, tags(last))
     while store.may_be_gone(last) and _is_gone(what, last.with_job(new_id)):
         hook.log.info("%s %s of an earlier try does not exist any more", what.noun, new_id)
@@ -277,7 +281,8 @@ def _send(
     on_id: Callable[[str], None],
     tags: Mapping[str, str],
 ) -> str:
-    description = with_cost_tags(with_tags(what.description, store.tags_of(submission)), tags)
+    tagged = with_cost_tags(with_tags(what.description, store.tags_of(submission)), tags)
+    description = with_traceparent(tagged, submission.traceparent)
     name = printable(what.description.get(what.name_field), 200)
     what.hook.log.info("Submitting %s '%s', submission %d of this task", what.noun, name, submission.number)
     try:
