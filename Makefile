@@ -48,7 +48,7 @@ test: $(READY) ## Run all tests, those on real Airflow and PostgreSQL included.
 	@$(BIN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
 
 # What differs between versions of Airflow: our Airflow surface, and real Airflow.
-SURFACE := tests/airflow_compat tests/assets tests/decorators tests/hooks tests/links tests/operators tests/plugins tests/protocol \
+SURFACE := tests/airflow_compat tests/assets tests/decorators tests/hooks tests/lineage tests/links tests/operators tests/plugins tests/protocol \
     tests/queues tests/sensors tests/triggers tests/waiting tests/test_get_provider_info.py tests/test_templating.py \
     tests/test_ways_to_end.py $(if $(filter 3.1 3.2,$(AIRFLOW)),,tests/test_retry_policy.py)
 REAL := $(addprefix tests/integration/test_,commands.py endings.py ends.py exactly_once.py examples.py main_job.py many_jobs.py pages.py \

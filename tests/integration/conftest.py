@@ -32,13 +32,14 @@ SETTINGS = {
 }
 
 # Tests of a group share one Airflow and run in one process, one after the other. They mostly wait, so there are two
-# such groups, of about the same length; the demo brings its own Airflow.
+# such groups, of about the same length. The demo brings its own Airflow, and so do tests of one with other settings.
 GROUPS = {
     "test_demo.py": "demo",
     "test_commands.py": "second airflow",
     "test_endings.py": "second airflow",
     "test_exactly_once.py": "second airflow",
     "test_main_job.py": "second airflow",
+    "test_observed.py": "demo",
     "test_watchers.py": "second airflow",
 }
 
