@@ -114,6 +114,33 @@ def test_a_refused_id_is_asked_for_alone_soon():
     assert [batches.take(), batches.take()] == [[JOBS[0], JOBS[2]], [JOBS[1]]]
 
 
+def test_each_refused_id_is_asked_for_alone():
+    schedule = schedule_of(3)
+    polled(schedule, 0.0)
+    for job_id in JOBS[1:3]:
+        schedule.on_refusal(job_id, 0.0)
+    schedule.ask(JOBS[:3], 1.0)
+    batches = schedule.take(2.0)
+    assert [batches.take(), batches.take(), batches.take()] == [[JOBS[0]], [JOBS[1]], [JOBS[2]]]
+    assert [schedule.is_apart(job_id) for job_id in JOBS[:3]] == [False, True, True]
+
+
+def test_a_job_that_is_waited_for_anew_has_a_clean_record():
+    schedule = schedule_of(1)
+    for _ in range(5):
+        polled(schedule, 0.0)
+        schedule.on_unread(JOBS[:1], 0.0)
+        schedule.ask(JOBS[:1], 0.0)
+    schedule.forget(JOBS[0])
+    assert JOBS[0] not in schedule
+    schedule.add(JOBS[:1], 0.0)
+    assert JOBS[0] in schedule
+    assert not schedule.is_apart(JOBS[0])
+    polled(schedule, 0.0)
+    schedule.on_unread(JOBS[:1], 0.0)
+    assert due(schedule, JOBS[0]) <= 2
+
+
 def test_an_unread_job_is_polled_later_in_smaller_batches():
     schedule = schedule_of(8)
     now = 0.0
@@ -145,6 +172,15 @@ def test_an_outage_delays_every_poll_until_an_answer():
 @pytest.mark.parametrize(("jobs", "seconds"), [(99, COALESCE), (100, 0.0), (250, 0.0)])
 def test_a_poll_waits_for_others_unless_its_call_is_full(jobs, seconds):
     assert schedule_of(jobs).gather_for(0.0) == seconds
+
+
+def test_many_waits_make_no_full_call_while_few_are_due():
+    schedule = schedule_of(150)
+    for _ in range(2):
+        for job_id in polled(schedule, 0.0):
+            schedule.on_poll(job_id, interval=300.0, is_missing=False, now=0.0)
+    schedule.ask(JOBS[:3], 1.0)
+    assert schedule.gather_for(1.0) == COALESCE
 
 
 class Schedule(RuleBasedStateMachine):

@@ -5,12 +5,21 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_batch_events.events.duration import seconds_of
+from airflow_batch_events.events.duration import MAX_SECONDS, seconds_of
 from airflow_batch_events.exceptions import ConfigurationError
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"), [(5, 5.0), (1.5, 1.5), ("60", 60.0), (" 1.5 ", 1.5), (timedelta(minutes=5), 300.0), (0, 0.0)]
+    ("value", "seconds"),
+    [
+        (5, 5.0),
+        (1.5, 1.5),
+        ("60", 60.0),
+        (" 1.5 ", 1.5),
+        (timedelta(minutes=5), 300.0),
+        (0, 0.0),
+        (MAX_SECONDS, 31_622_400.0),
+    ],
 )
 def test_numbers_their_text_and_timedeltas_are_seconds(value, seconds):
     assert seconds_of("timeout", value) == seconds
@@ -21,6 +30,15 @@ def test_numbers_their_text_and_timedeltas_are_seconds(value, seconds):
 )
 def test_anything_else_is_refused_by_name(value):
     with pytest.raises(ConfigurationError, match=r"^timeout is .*must be"):
+        seconds_of("timeout", value)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("soon", "'soon'"), ("x" * 49, "'x+'"), ("x" * 50, "a str"), (None, "a NoneType"), ([5], "a list")],
+)
+def test_a_value_is_shown_if_it_is_a_short_text(value, shown):
+    with pytest.raises(ConfigurationError, match=f"^timeout is {shown}, must be seconds: a finite number"):
         seconds_of("timeout", value)
 
 

@@ -53,7 +53,16 @@ def test_a_refusal_is_retried_and_named_at_the_deadline():
     removal.on_deadline()
     assert removal.outcome is not None
     assert isinstance(removal.outcome.error, ComputeEnvTimeoutError)
-    assert code in str(removal.outcome.error)
+    assert f"; last refused with {code}: nodes are being created" in str(removal.outcome.error)
+
+
+def test_a_removal_that_takes_too_long_says_how_far_it_came():
+    removal = Removal(ENV, drain=True)
+    removal.on_poll(Env(0, nodes("DELETING")))
+    removal.on_deadline()
+    assert removal.outcome == EnvOutcome(
+        ENV, "TIMEOUT", False, reason="it was not gone in time; it has 1 nodes, 1 DELETING"
+    )
 
 
 def test_a_removal_that_may_not_be_done_is_not_tried_again():

@@ -49,6 +49,10 @@ def test_the_deadline_ends_it(decision):
     assert outcome.state == "TIMEOUT"
 
 
+def test_a_second_before_the_deadline_the_wait_goes_on():
+    assert EnvTurns(NodeWait(ENV, 1), INTERVAL).after_turn(1.0) == Pause(1.0, "it has not been seen yet")
+
+
 def test_what_was_found_out_at_the_deadline_counts():
     removal = Removal(ENV, drain=True)
     removal.on_error(missing())

@@ -99,3 +99,10 @@ def test_an_empty_or_odd_value_never_widens_a_filter(wanted, words):
 def test_an_event_name_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match="unknown event 'JOB_DONE'"):
         EventFilter(events=["JOB_DONE"])
+
+
+def test_one_event_of_several_is_enough():
+    wanted = EventFilter(task_name="load")
+    assert wanted.matches_any([BatchEvent("JOB_FAILED"), EVENT])
+    assert not wanted.matches_any([BatchEvent("JOB_FAILED")])
+    assert not wanted.matches_any([])

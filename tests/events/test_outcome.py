@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import JobWait, Outcome, WaitDecision
+from airflow_batch_events.events.outcomes.failure import Failure
 
 JOB = "job-12345678"
 START = 1_767_225_600.0
@@ -153,8 +154,14 @@ def test_the_deadline_ends_the_wait_and_says_what_was_last_seen():
     job.on_poll("STARTING", START + 1)
     job.on_deadline()
     assert job.outcome is not None
-    assert (job.outcome.state, job.outcome.source) == ("TIMEOUT", "deadline")
-    assert "last seen STARTING" in (job.outcome.reason or "")
+    assert job.outcome == Outcome(
+        JOB,
+        "TIMEOUT",
+        False,
+        reason="the deadline passed before the job ended; last seen STARTING",
+        source="deadline",
+        failure=Failure(JOB, "TIMEOUT", "timeout"),
+    )
 
 
 def test_a_job_not_begun_by_its_start_deadline_ends_the_wait():
@@ -163,7 +170,9 @@ def test_a_job_not_begun_by_its_start_deadline_ends_the_wait():
     assert job.on_start_deadline() is WaitDecision.DONE
     assert job.outcome is not None
     assert job.outcome.state == "NOT_STARTED"
+    assert job.outcome.failure == Failure(JOB, "NOT_STARTED", "unknown")
     assert "last seen RUNNABLE" in (job.outcome.reason or "")
+    assert job.on_start_deadline() is WaitDecision.DONE
 
 
 @pytest.mark.parametrize(
@@ -252,6 +261,64 @@ def test_a_clock_jump_makes_earlier_dates_incomparable():
     assert job.on_event(event(at=START + 86_500), START + 86_501) is WaitDecision.DONE
 
 
+def test_each_answer_counts_as_a_poll():
+    job = wait()
+    job.on_poll("RUNNING", START + 1)
+    job.on_refusal("no", START + 2)
+    job.on_refusal("no", START + 3)
+    job.on_poll("RUNNING", START + 4)
+    assert job.polls == 4
+
+
+FULL = {
+    "job_id": "job-1",
+    "state": "FAILED",
+    "succeeded": False,
+    "event_name": "JOB_FAILED",
+    "event_time": "2026-01-01T00:00:10Z",
+    "event_vars": {"k": "v"},
+    "reason": "why",
+    "source": "event",
+    "failure": {
+        "job_id": "job-1",
+        "state": "FAILED",
+        "cause": "exit_code",
+        "task_name": "main",
+        "instance": 3,
+        "exit_code": 7,
+        "stdout": "out",
+        "stderr": "err",
+    },
+    "queued_seconds": 1.5,
+    "running_seconds": 60.0,
+    "instances": 4,
+}
+
+
+def test_the_fields_of_an_outcome_are_those_that_dags_read():
+    assert Outcome.from_dict(FULL).to_dict() == FULL
+
+
+@pytest.mark.parametrize(
+    ("field", "odd", "read"),
+    [
+        ("source", "look", "api"),
+        ("source", None, "api"),
+        ("source", "moon", "moon"),
+        ("queued_seconds", 3, 3.0),
+        ("queued_seconds", True, None),
+        ("running_seconds", "60", None),
+        ("instances", True, None),
+        ("instances", "4", None),
+        ("instances", 4.0, None),
+        ("failure", None, None),
+        ("succeeded", 1, False),
+    ],
+)
+def test_a_field_of_another_version_is_read_or_defaulted(field, odd, read):
+    assert Outcome.from_dict({**FULL, field: odd}).to_dict() == {**FULL, field: read}
+
+
 def test_an_outcome_survives_being_stored_as_json():
     job = wait()
     job.on_event(event(), START + 11)
@@ -263,7 +330,7 @@ def test_an_outcome_survives_being_stored_as_json():
     "data", [{"status": "done"}, {"job_id": "job-1"}, {"job_id": 7, "state": "SUCCEED"}, "x", None]
 )
 def test_what_is_not_an_outcome_is_refused(data):
-    with pytest.raises(ValueError, match="not the outcome of a wait"):
+    with pytest.raises(ValueError, match=r"not the outcome of a wait(: a (str|NoneType)$|, which has a job_id)"):
         Outcome.from_dict(data)
 
 

@@ -16,16 +16,18 @@ from airflow_batch_events.exceptions import (
 
 def test_a_job_is_asked_for_once_and_polled_until_it_has_ended():
     ending = Termination("job-1")
-    assert not ending.was_asked
+    assert ending.was_asked is False
+    assert ending.report == "job job-1: nothing was done"
     ending.on_asked()
     assert ending.was_asked
     ending.on_state("RUNNING")
-    assert not ending.is_over
+    assert ending.is_over is False
     assert "had not done so" in ending.report
     assert ending.may_still_run
     ending.on_state("FAILED")
     assert ending.is_over
-    assert not ending.may_still_run
+    assert ending.may_still_run is False
+    assert ending.error is None
     assert ending.report == "job job-1 has ended: FAILED"
 
 
@@ -45,7 +47,7 @@ def test_a_job_that_is_gone_is_over_once_that_is_confirmed():
     ending.on_error(ApiNotFoundError("TerminateJob", "ResourceNotFound.Job", "no such job"))
     assert ending.is_over
     assert "does not exist any more" in ending.report
-    assert not ending.may_still_run
+    assert ending.may_still_run is False
 
 
 def test_a_job_that_was_asked_for_and_is_gone_has_ended():
@@ -96,10 +98,29 @@ def test_a_passing_error_is_retried_and_reported_if_it_stays(error):
     ending.on_error(error)
     assert not ending.is_over
     assert not ending.was_asked
-    assert "may still run" in ending.report
+    assert ending.report == f"job job-1 could not be ended and may still run: {error}"
 
 
 def test_keys_that_are_refused_end_the_tries():
     ending = Termination("job-1")
-    ending.on_error(ApiCredentialsError("TerminateJob", "AuthFailure.SecretIdNotFound", "no such key"))
+    error = ApiCredentialsError("TerminateJob", "AuthFailure.SecretIdNotFound", "no such key")
+    ending.on_error(error)
     assert ending.is_over
+    assert ending.error is error
+
+
+def test_giving_up_says_that_the_job_may_still_run():
+    ending = Termination("job-1")
+    ending.give_up("after 25 s")
+    assert ending.is_over is True
+    assert ending.may_still_run
+    assert ending.report == "job job-1 could not be ended and may still run: after 25 s"
+
+
+def test_giving_up_on_a_job_that_was_asked_to_end_says_so():
+    ending = Termination("job-1")
+    ending.on_asked()
+    ending.give_up("after 25 s")
+    assert ending.is_over is True
+    assert ending.may_still_run
+    assert ending.report == "job job-1: the cloud was asked to end it, and had not done so at the last poll"

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from airflow_batch_events.submission.decision import SubmitDecision, decide, digest_of, moved_from
@@ -33,6 +35,8 @@ SUBMITTED = INTENT.with_job("job-1")
         (SUBMITTED, "FAILED", SubmitDecision.SUBMIT_ANEW),
         (SUBMITTED, "FAILED_INTERRUPTED", SubmitDecision.SUBMIT_ANEW),
         (SUBMITTED, None, SubmitDecision.SUBMIT_ANEW),
+        # The API has refused an earlier description, so nothing of it can run.
+        (Submission(1, "token", ""), None, SubmitDecision.SUBMIT),
     ],
 )
 def test_what_a_starting_try_does(submission, job_state, step):
@@ -58,6 +62,16 @@ def test_a_changed_description_never_gets_the_old_job_s_result(submission, job_s
 def test_the_digest_does_not_depend_on_the_order_of_keys():
     assert digest_of({"a": 1, "b": [2]}) == digest_of({"b": [2], "a": 1})
     assert digest_of({"a": 1}) != digest_of({"a": 2})
+
+
+def test_the_digest_of_a_description_stays_what_it_is():
+    # With another digest each task would find its description changed after an upgrade.
+    stays = "0b384488a37844afa13d2b7405b69e4e59ecb7533b2cdd027c5ccd0d044b21b9"
+    assert digest_of({"b": [2, "\u00e9"], "a": {"c": None, "d": 1.5}}) == stays
+
+
+def test_a_description_with_something_that_is_no_json_has_a_digest():
+    assert digest_of({"a": date(2026, 1, 1)}) == digest_of({"a": "2026-01-01"})
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,11 @@ def test_another_identity_is_named_with_what_it_was(now, words):
     assert words in difference
 
 
+def test_an_earlier_endpoint_is_named():
+    (difference,) = Identity("r", "http://10.0.0.1", "AKID").differences(Identity("r", "", "AKID"))
+    assert difference == "the Batch API's endpoint was 'http://10.0.0.1' and is the public one"
+
+
 def test_all_differences_are_named():
     assert len(HERE.differences(Identity("ap-shanghai", "http://10.0.0.1", "AKIDsecond", "1250000002"))) == 3
 
@@ -76,6 +81,8 @@ def test_no_message_shows_a_whole_key_id():
         ("http://127.0.0.1:8700", "http://127.0.0.1:8700"),
         ("http://127.0.0.1:8700/", "http://127.0.0.1:8700"),
         ("http://Emulator.Example:80", "http://emulator.example"),
+        ("http://emulator.example.:80", "http://emulator.example"),
+        ("http://x.example", "http://x.example"),
         ("https://emulator.example:443", "https://emulator.example"),
         ("https://emulator.example:80", "https://emulator.example:80"),
         ("http://[::1]:8700", "http://[::1]:8700"),
@@ -104,3 +111,21 @@ def test_a_role_is_known_without_asking():
     arn = "qcs::cam::uin/1250000001:roleName/airflow"
     assert Identity.of(access(role_arn=arn)).account == arn
     assert Identity.of(access()).account == ""
+
+
+def test_an_identity_is_that_of_the_connection():
+    private = access(batch_endpoint="http://127.0.0.1:8700/")
+    assert Identity.of(private) == Identity("ap-guangzhou", "http://127.0.0.1:8700", "AKIDa")
+
+
+@pytest.mark.parametrize(
+    ("other", "is_same"),
+    [
+        (Identity(HERE.region, "", "AKIDsecond", "1250000002"), True),
+        (Identity("ap-shanghai", "", HERE.key_id, HERE.account), False),
+        (Identity(HERE.region, "http://10.0.0.1", HERE.key_id, HERE.account), False),
+    ],
+    ids=["another user", "another region", "another endpoint"],
+)
+def test_a_place_is_one_api_in_one_region(other, is_same):
+    assert HERE.is_same_place(other) is is_same

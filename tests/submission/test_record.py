@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from submission.state_store import stored
 
 from airflow_batch_events.exceptions import SubmissionRecordError
-from airflow_batch_events.submission.record import VERSION, client_token, read_record
+from airflow_batch_events.submission.identity import Identity
+from airflow_batch_events.submission.record import (
+    VERSION,
+    Submission,
+    client_token,
+    read_record,
+    with_unknown_fields,
+)
 
 
 @given(st.text(max_size=250), st.text(max_size=250), st.text(max_size=250), st.integers(-1, 10_000), st.integers(1, 99))
@@ -15,6 +22,12 @@ def test_a_token_is_what_the_api_takes(dag_id, task_id, run_id, map_index, numbe
     token = client_token(dag_id, task_id, run_id, map_index, number)
     assert token.isascii()
     assert len(token) <= 64
+
+
+def test_a_token_stays_what_it_is():
+    # Under another token a job that runs is submitted a second time.
+    token = client_token("dag", "task", "run", -1, 1)
+    assert token == "8028014d9fa952fb344ac29477b87c2d2e30080b8b4c43a19ef0cfcf13b735e9"
 
 
 def test_no_two_instances_share_a_token():
@@ -80,3 +93,36 @@ def test_a_record_that_cannot_be_read_is_not_quoted():
 def test_a_schema_of_another_version_is_named():
     with pytest.raises(SubmissionRecordError, match=rf"schema {VERSION + 1}; this one reads {VERSION}"):
         read_record(stored(version=VERSION + 1))
+
+
+def test_a_record_is_read_as_it_was_stored():
+    record = Submission(2, "t", "d", identity=Identity("r", "", "AKID"), failure={"cause": "exit_code"})
+    assert read_record(stored(number=2, token="t", digest="d", **FACTS)) == record
+    assert record.with_job("job-1") == Submission(
+        2, "t", "d", "job-1", identity=record.identity, failure=record.failure
+    )
+
+
+FACTS = {"identity": {"region": "r", "endpoint": "", "key_id": "AKID"}, "failure": {"cause": "exit_code"}}
+
+
+def test_a_record_of_the_first_version_has_no_number_of_its_schema():
+    data = stored()
+    data.pop("version", None)
+    assert read_record(data).version == VERSION
+
+
+def test_what_another_version_has_added_is_kept():
+    old = {"number": 1, "job_id": "job-1", "mood": "good", "identity": {"region": "r", "planet": "earth"}}
+    new = {"number": 2, "job_id": None, "identity": {"region": "s"}}
+    assert with_unknown_fields(old, new) == {
+        "number": 2,
+        "job_id": None,
+        "mood": "good",
+        "identity": {"region": "s", "planet": "earth"},
+    }
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, {"region": "s"}), ({"region": "r"}, None)])
+def test_an_identity_that_only_one_record_has_stays_as_it_is(before, after):
+    assert with_unknown_fields({"identity": before}, {"identity": after}) == {"identity": after}

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import pytest
+
 from airflow_batch_events.events.many.progress import Progress
 from airflow_batch_events.events.many.run import RunCounts
 
@@ -32,6 +34,27 @@ def test_the_line_tells_rate_and_time_left():
     assert progress.text(counts(10), 5.0).endswith("2 a second, about 8 min left")
     assert progress.text(counts(1), 100.0).endswith("about 27.8 h left")
     assert progress.text(counts(1_000, running=0), 100.0).endswith("10 a second")
+
+
+def test_the_rate_counts_from_where_the_process_began():
+    progress = Progress(counts(0), 1_000.0)
+    assert "10 a second" in progress.text(counts(10), 1_001.0)
+    assert "a second" not in progress.text(counts(10), 1_000.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(99, "99 s"), (100, "2 min"), (5_999, "100 min"), (6_000, "1.7 h"), (3_000, "50 min")],
+)
+def test_the_time_left_is_told_in_a_unit_that_fits(seconds, words):
+    # One job in a second, and so many are left.
+    progress = Progress(counts(0, total=seconds + 1, running=0), 0.0)
+    assert progress.text(counts(1, total=seconds + 1, running=0), 1.0).endswith(f"about {words} left")
+
+
+def test_a_single_job_is_told_when_it_has_ended():
+    progress = Progress(counts(0, total=1), 0.0)
+    assert progress.line(counts(1, total=1), 1.0) is not None
 
 
 def test_what_has_ended_before_is_no_part_of_the_rate():

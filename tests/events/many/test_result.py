@@ -46,3 +46,14 @@ def test_an_error_names_counts_and_the_first_failures():
     assert text.startswith("1 of 5 jobs succeeded; 1 FAILED, 1 NOT_SUBMITTED, 1 REFUSED, 1 RUNNING (2 jobs have")
     assert "jobs[2] job-3 FAILED; jobs[3] was not submitted REFUSED: bad image" in text
     assert failure_text([Item(1, "job-1", "FAILED")] * 7, None).endswith("FAILED; and 2 more")
+
+
+def test_an_error_tells_all_failures_that_it_names():
+    failed = [Item(1, "job-1", "FAILED")] * 5
+    assert failure_text(failed, None) == "0 of 5 jobs succeeded; 5 FAILED. " + "; ".join(
+        f"jobs[{number}] job-1 FAILED" for number in range(5)
+    )
+
+
+def test_a_long_reason_of_the_run_is_cut():
+    assert len(failure_text([Item(1, "job-1", "SUCCEED")], "x" * 1_000)) == len("1 of 1 jobs succeeded;  ()") + 500

@@ -180,3 +180,43 @@ def test_a_job_that_cannot_be_deleted_is_kept():
     assert run.take_deletable() == 0
     run.keep(0)
     assert run.deletions_left == 0
+
+
+def test_a_job_that_the_api_never_takes_has_ended():
+    run = JobsRun([Item(), Item()], RunRules())
+    run.take_next()
+    run.on_refused(0, "InvalidParameter: no such image")
+    assert (run.items[0].state, run.items[0].reason) == ("REFUSED", "InvalidParameter: no such image")
+    assert run.counts.failed == 1
+    assert run.submitting == []
+    assert run.take_next() == 1
+
+
+def test_a_job_that_was_not_submitted_comes_next_again():
+    run = JobsRun([Item(), Item()], RunRules())
+    assert run.take_next() == 0
+    run.put_back(0)
+    assert run.submitting == []
+    assert (run.take_next(), run.take_next()) == (0, 1)
+
+
+def test_a_job_that_may_have_been_submitted_is_asked_for_although_the_run_was_stopped():
+    run = JobsRun([Item(), Item()], RunRules())
+    run.take_next()
+    run.put_back_unsure(0)
+    run.stop("enough")
+    for _ in range(2):
+        assert run.submitting == [0]
+        assert run.take_next() == 0
+        run.put_back(0)
+    run.take_next()
+    run.on_submitted(0, "job-1")
+    run.on_outcome("job-1", "SUCCEED")
+    assert run.is_over
+
+
+def test_a_job_that_is_asked_for_again_to_be_deleted_is_one_deletion():
+    run = JobsRun([Item(1, "job-1", "SUCCEED")], RunRules(on_finish_action="delete"))
+    run.take_deletable()
+    run.put_back_deletable(0)
+    assert run.deletions_left == 1

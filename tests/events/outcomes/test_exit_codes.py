@@ -36,6 +36,13 @@ def test_what_no_failed_command_ends_with_is_refused(given):
         exit_codes_of("skip_on_exit_code", given)
 
 
+def test_a_wrong_code_is_named_with_its_parameter():
+    with pytest.raises(ParameterError, match=r"^skip_on_exit_code has 256, must be an exit code of a failed command"):
+        read_exit_codes(256, None)
+    with pytest.raises(ParameterError, match=r"^fail_on_exit_code has a text, must be"):
+        read_exit_codes(None, ["99"])
+
+
 def test_a_code_cannot_mean_both():
     with pytest.raises(ParameterError, match="exit code 3 is in skip_on_exit_code and in fail_on_exit_code"):
         read_exit_codes(range(1, 4), [3, 9])

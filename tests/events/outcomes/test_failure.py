@@ -150,3 +150,8 @@ def test_the_end_of_an_output_can_be_stored(text):
     assert "\0" not in tail
     tail.encode()
     assert len(tail) <= 2048
+
+
+def test_the_facts_alone_are_the_same_whenever_they_are_read():
+    read = Failure("job-1", "FAILED", "exit_code", "main", 0, 7, stdout="10:01 begun", stderr="10:02 failed")
+    assert read.without_output() == Failure("job-1", "FAILED", "exit_code", "main", 0, 7)
