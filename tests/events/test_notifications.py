@@ -14,6 +14,10 @@ def configs(notifications):
     }
 
 
+def in_full(config):
+    return {"TopicName": "t", "EventConfigs": [config]}
+
+
 def test_the_events_that_settle_a_wait_are_published_by_default():
     (entry,) = build_notifications("job-message")
     assert entry["TopicName"] == "job-message"
@@ -32,6 +36,15 @@ def test_parameters_may_differ_by_event():
         "JOB_FAILED": {},
         "JOB_FAILED_INTERRUPTED": {},
     }
+
+
+def test_an_event_without_parameters_may_be_named_among_others():
+    built = build_notifications("t", ["JOB_FAILED", "JOB_SUCCEED"], {"JOB_FAILED": {"a": 1}, "JOB_SUCCEED": {}})
+    assert configs(built) == {"JOB_FAILED": {"a": "1"}, "JOB_SUCCEED": {}}
+
+
+def test_a_topic_s_name_may_be_as_long_as_the_cloud_takes_it():
+    assert build_notifications("t" * 64)[0]["TopicName"] == "t" * 64
 
 
 def test_the_guides_sample_is_brought_into_the_apis_form():
@@ -76,29 +89,58 @@ def test_a_number_goes_out_as_its_text(value, text):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: build_notifications("t" * 65), "at most 64 characters"),
+        (lambda: build_notifications("t" * 65), "^topic_name: 't+' cannot be a topic's name: at most 64 characters"),
         (lambda: build_notifications("1topic"), "a letter first"),
-        (lambda: build_notifications("t", []), "at least one event name"),
+        (lambda: build_notifications("t", []), "^events is empty: a notification needs at least one event name$"),
         (lambda: build_notifications("t", ["JOB_DONE"]), "allowed here: JOB_RUNNING"),
         (lambda: build_notifications("t", ["COMPUTE_ENV_CREATED"]), "unknown event 'COMPUTE_ENV_CREATED'"),
-        (lambda: build_notifications("t", event_vars={"a": 1, "JOB_FAILED": {}}), "mixes"),
-        (lambda: build_notifications("t", event_vars={"cfg": {"a": 1}}), r"event_vars\['cfg'\] is a mapping: .*text"),
+        (lambda: build_notifications("t", event_vars={"a": 1, "b": 2, "JOB_FAILED": {}}), r"mixes .*\(a, b\)"),
+        (
+            lambda: build_notifications("t", event_vars={"cfg": {"a": 1}}),
+            r"event_vars\['cfg'\] is a mapping: .*text.* one of JOB_RUNNING, JOB_",
+        ),
         (lambda: build_notifications("t", event_vars={"a": None}), r"event_vars\['a'\] is None"),
         (lambda: build_notifications("t", event_vars={"JOB_FAILED": {"a": [1]}}), r"\['JOB_FAILED'\]\['a'\] is a list"),
         (lambda: build_notifications("t", event_vars="x"), "event_vars is text"),
         (lambda: normalize_notifications("x"), "notifications is text"),
         (lambda: normalize_notifications([]), "notifications is an empty list"),
         (lambda: normalize_notifications(["x"]), r"notifications\[0\] is text"),
-        (lambda: normalize_notifications([{"TopicName": "t", "EventConfigs": "x"}]), "EventConfigs is a text"),
+        (
+            lambda: normalize_notifications([{"TopicName": "t", "EventConfigs": "x"}]),
+            r"^notifications\[0\].EventConfigs is a text",
+        ),
         (
             lambda: normalize_notifications(
                 {"topic_name": "t", "event_configs": [{"event_name": "JobFailed", "event_vars": [{"name": "a"}]}]}
             ),
-            r"EventVars\['a'\] is None",
+            r"^notifications\[0\].EventVars\['a'\] is None",
         ),
-        (lambda: build_notifications("t", ["JOB_FAILED"], {"JOB_SUCCEED": {"a": 1}}), "allowed here: JOB_FAILED"),
-        (lambda: normalize_notifications([{"TopicName": "t"}]), "has no EventConfigs"),
-        (lambda: normalize_notifications([{"EventConfigs": [{"EventName": "JOB_FAILED"}]}]), "None cannot be"),
+        (
+            lambda: build_notifications("t", ["JOB_FAILED"], {"JOB_SUCCEED": {"a": 1}}),
+            "^event_vars.* allowed here: JOB_FAILED",
+        ),
+        (
+            lambda: normalize_notifications([{"TopicName": "t"}]),
+            r"^notifications\[0\], for topic 't', has no EventConfigs",
+        ),
+        (
+            lambda: normalize_notifications([{"EventConfigs": [{"EventName": "JOB_FAILED"}]}]),
+            r"^notifications\[0\].TopicName: None cannot be",
+        ),
+        (lambda: normalize_notifications([in_full("x")]), r"^notifications\[0\].EventConfigs is text"),
+        (lambda: normalize_notifications([in_full({"EventName": "JOB_DONE"})]), r"^notifications\[0\].*'JOB_DONE'"),
+        (
+            lambda: normalize_notifications([in_full({"EventName": "JOB_FAILED", "EventVars": 7})]),
+            r"^notifications\[0\].EventVars is an int",
+        ),
+        (
+            lambda: normalize_notifications([in_full({"EventName": "JOB_FAILED", "EventVars": ["x"]})]),
+            r"^notifications\[0\].EventVars is text",
+        ),
+        (
+            lambda: normalize_notifications([in_full({"EventName": "JOB_FAILED", "EventVars": [{"Value": "x"}]})]),
+            r"^a Name in notifications\[0\].EventVars is None",
+        ),
     ],
 )
 def test_what_the_cloud_would_refuse_is_refused_here(call, words):

@@ -112,8 +112,9 @@ def test_an_unknown_job_is_not_visible_yet_for_the_grace_period():
     assert job.on_poll(None, START + 60) is WaitDecision.WAIT
     assert job.on_poll(None, START + 61) is WaitDecision.DONE
     assert job.outcome is not None
-    assert job.outcome.state == "NOT_FOUND"
-    assert "the id is wrong" in (job.outcome.reason or "")
+    why = "the API has not known the job for 60 s: the id is wrong, or the job was deleted"
+    failure = Failure(JOB, "NOT_FOUND", "unknown")
+    assert job.outcome == Outcome(JOB, "NOT_FOUND", False, reason=why, source="api", failure=failure)
 
 
 def test_a_job_that_becomes_visible_in_time_is_waited_for():
@@ -129,7 +130,8 @@ def test_a_job_that_vanishes_is_reported_as_deleted():
     job.on_poll(None, START + 20)
     job.on_poll(None, START + 30)
     assert job.outcome is not None
-    assert "was deleted" in (job.outcome.reason or "")
+    assert job.outcome.reason == "the API has not known the job for 10 s: the job was deleted"
+    assert job.outcome.failure == Failure(JOB, "NOT_FOUND", "deleted")
 
 
 def test_a_deleted_job_ended_as_the_last_event_about_it_said():

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import collections
 import json
+import re
 
 import pytest
 
 from airflow_batch_events.events.values import (
     event_var_of,
     event_vars_of,
+    flag_of,
+    items_of,
     job_id_of,
     job_ids_of,
     mapping_of,
@@ -180,3 +183,36 @@ def test_an_empty_list_or_a_list_with_a_gap_is_refused(value):
         texts_of("instance_types", value)
     with pytest.raises(ParameterError, match=r"^notifications"):
         objects_of("notifications", value)
+
+
+@pytest.mark.parametrize(
+    ("value", "read"), [(True, True), (False, False), ("True", True), (" false ", False), ("TRUE", True)]
+)
+def test_a_switch_is_taken_as_its_text_too(value, read):
+    assert flag_of("durable", value) is read
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [("no way", "'no way'"), (1, "1"), (0.5, "0.5"), (None, "None"), ([True], "a list")]
+)
+def test_what_is_no_switch_is_refused(value, shown):
+    with pytest.raises(ParameterError, match=rf"^durable is {re.escape(shown)}, must be True or False$"):
+        flag_of("durable", value)
+
+
+def test_none_is_explained_and_nothing_else_is():
+    for read in (text_of, mapping_of, event_var_of):
+        with pytest.raises(ParameterError, match=r"the task that it comes from was skipped, or has pushed nothing$"):
+            read("x", None)
+        with pytest.raises(ParameterError) as caught:
+            read("x", [1])
+        assert "pushed" not in str(caught.value)
+
+
+def test_several_ids_have_one_order_however_they_are_mixed():
+    assert items_of({"b", "a", 1}) == [1, "a", "b"]
+
+
+def test_ids_that_are_named_twice_are_all_named():
+    with pytest.raises(ParameterError, match=r"job_id names a job twice: job-1, job-2$"):
+        job_ids_of("job_id", ["job-1", "job-2", "job-3", "job-2", "job-1"])

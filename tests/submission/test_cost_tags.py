@@ -68,3 +68,15 @@ def test_they_take_only_room_that_is_left(own: int, added: int) -> None:
 def test_what_the_api_will_refuse_is_left_to_it(odd: object) -> None:
     described = with_cost_tags({"Tags": odd}, TAGS)
     assert described["Tags"] == odd or pairs(described) == TAGS
+
+
+def test_what_a_tag_cannot_have_is_replaced() -> None:
+    assert cost_tags("my dag", "", SCHEDULED) == {
+        "airflow-dag": "my_dag",
+        "airflow-task": "_",
+        "airflow-run": "scheduled__2026-01-01",
+    }
+
+
+def test_a_description_without_room_stays_as_it_is() -> None:
+    assert with_cost_tags({"JobName": "a"}, TAGS, room=0) == {"JobName": "a"}

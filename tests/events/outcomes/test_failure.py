@@ -155,3 +155,8 @@ def test_the_end_of_an_output_can_be_stored(text):
 def test_the_facts_alone_are_the_same_whenever_they_are_read():
     read = Failure("job-1", "FAILED", "exit_code", "main", 0, 7, stdout="10:01 begun", stderr="10:02 failed")
     assert read.without_output() == Failure("job-1", "FAILED", "exit_code", "main", 0, 7)
+
+
+def test_the_end_of_an_output_keeps_its_last_lines():
+    assert tail_of("loading\nno data\n") == "loading\nno data"
+    assert tail_of("x" * 3_000 + "\nend").endswith("\nend")
