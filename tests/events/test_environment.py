@@ -103,6 +103,23 @@ def test_a_creation_that_is_under_way_is_never_final():
     assert wait.outcome is None
 
 
+def test_a_creation_that_was_just_asked_for_is_never_final():
+    wait = NodeWait(ENV, 1, creation_retries=0)
+    (node,) = nodes("CREATION_FAILED")
+    wait.on_poll(Env(1, [node]))
+    wait.on_activities([failure(node, 100_000), Activity(node.node_id, state="SUBMITTED")], NOW)
+    assert wait.outcome is None
+
+
+@pytest.mark.parametrize(("failures", "is_final"), [(2, False), (3, True)])
+def test_a_node_is_given_up_after_the_last_retry_has_failed(failures, is_final):
+    wait = NodeWait(ENV, 1, creation_retries=2)
+    (node,) = nodes("CREATION_FAILED")
+    wait.on_poll(Env(1, [node]))
+    wait.on_activities([failure(node, seconds) for seconds in range(failures)], NOW)
+    assert wait.is_done is is_final
+
+
 def test_only_creations_that_failed_count_as_failures():
     wait = NodeWait(ENV, 1, creation_retries=0)
     (node,) = nodes("CREATION_FAILED")
@@ -252,12 +269,20 @@ def test_a_wait_ends_once(polls, wanted):
 def test_an_outcome_comes_back_from_a_trigger_as_it_was():
     outcome = EnvOutcome(ENV, "TIMEOUT", False, 2, "the deadline passed first")
     assert EnvOutcome.from_dict(outcome.to_dict()) == outcome
+    assert outcome.to_dict() == {
+        "env_id": ENV,
+        "state": "TIMEOUT",
+        "succeeded": False,
+        "running_nodes": 2,
+        "reason": "the deadline passed first",
+    }
     for data in ({"job_id": "job-12345678"}, {"env_id": ENV}, "x", None):
-        with pytest.raises(ValueError, match="not the outcome"):
+        with pytest.raises(ValueError, match=r"not the outcome of a wait(: a (str|NoneType)$|, which has an env_id)"):
             EnvOutcome.from_dict(data)
 
 
 def test_an_outcome_of_another_version_is_read():
+    assert not EnvOutcome.from_dict({"env_id": ENV, "state": "READY", "succeeded": False}).succeeded
     assert EnvOutcome.from_dict({"env_id": ENV, "state": "READY", "later": 1}) == EnvOutcome(ENV, "READY", True)
     odd = {"env_id": ENV, "state": "TIMEOUT", "succeeded": None, "running_nodes": "2", "reason": 7}
     assert EnvOutcome.from_dict(odd) == EnvOutcome(ENV, "TIMEOUT", False, 0, "7")
@@ -276,3 +301,13 @@ def test_pauses_between_creations_are_the_documented_ones(failures, seconds):
 )
 def test_creation_retries_are_read_from_the_description(compute_env, retries):
     assert creation_retries_of(compute_env) == retries
+
+
+def test_an_unknown_environment_is_not_found_after_the_grace_period():
+    wait = NodeWait(ENV, 1, grace=60)
+    wait.on_error(missing(), 100.0)
+    wait.on_error(missing(), 159.0)
+    assert wait.outcome is None
+    wait.on_error(missing(), 160.0)
+    assert wait.outcome is not None
+    assert wait.outcome.reason == "the API has not known it for 60 s: the id is wrong, or it is deleted"

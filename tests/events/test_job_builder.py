@@ -139,6 +139,40 @@ def test_what_the_api_would_refuse_is_refused_by_name(change, words):
         build_job(**{"name": "render", "command": "true", **SERVER, **change})
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"task_name": ""}, "task_name is ''"),
+        ({"task_name": "x" * 61}, "task_name has 61 characters, at most 60"),
+        ({"docker_image": " "}, "docker_image is ' '"),
+        ({"image": None, "instance_type": None, "env_id": ""}, "env_id is ''"),
+        ({"image": None, "instance_type": None}, "where shall the job run"),
+        ({"image": ""}, "image is ''"),
+        ({"instance_type": ""}, "instance_type is ''"),
+        ({"instance_type": 5}, "instance_type is an int, must be a type or a list of them"),
+        ({"instance_type": [""]}, "an entry of instance_type is ''"),
+        ({"failed_action": ""}, "failed_action is ''"),
+        ({"env_data": ["x"]}, "env_data is a list, must be a mapping"),
+        ({"log_path": ""}, "log_path is ''"),
+        ({"env_data": {"ImageId": "i", "InstanceType": "t"}}, "env_data repeats .*: ImageId, InstanceType$"),
+        ({"env_data": {"InstanceTypes": ["S5.A"]}}, ".*, not InstanceType and InstanceTypes$"),
+        ({"instance_type": None, "env_id": "env-1"}, "env_id and a server of its own .* their image and type already$"),
+        ({"image": None, "env_id": "env-1"}, "env_id and a server of its own"),
+        ({"image": None, "instance_type": None, "env_data": {"Zones": []}, "env_id": "env-1"}, "env_id and a server"),
+    ],
+)
+def test_a_refusal_begins_with_the_name_of_the_parameter(change, words):
+    with pytest.raises(ValueError, match=f"^{words}"):
+        build_job(**{"name": "render", "command": "true", **SERVER, **change})
+
+
+@pytest.mark.parametrize("count", [1, 10])
+def test_as_many_types_as_the_api_takes_can_be_tried(count):
+    types = [f"S5.{number}" for number in range(count)]
+    job = build_job("j", "c", instance_type=types)
+    assert job["Tasks"][0]["ComputeEnv"]["EnvData"] == {"InstanceTypes": types}
+
+
 def test_a_template_is_left_for_the_api_to_judge():
     job = build_job(
         "{{ dag.dag_id }}-{{ run_id | replace(':', '-') }}-and-so-on-until-it-is-long",
@@ -224,10 +258,17 @@ def test_a_machine_may_be_fields_of_its_own() -> None:
 
 @pytest.mark.parametrize("machines", [[], "S5.LARGE8"])
 def test_a_ladder_needs_machines(machines: Any) -> None:
-    with pytest.raises(ValueError, match="machines"):
+    with pytest.raises(
+        ValueError, match=r"^machines must be a list of at least one type of server, or of fields of EnvD"
+    ):
         build_ladder(LADDER, machines)
 
 
+def test_a_job_whose_server_is_not_described_gets_one() -> None:
+    job = {"Tasks": [{"TaskName": "main", "ComputeEnv": {"EnvType": "MANAGED"}}]}
+    assert build_ladder(job, ["S5.LARGE8"])[0]["Tasks"][0]["ComputeEnv"]["EnvData"] == {"InstanceType": "S5.LARGE8"}
+
+
 def test_the_machines_of_an_environment_are_its_own() -> None:
-    with pytest.raises(ValueError, match="ComputeEnv"):
+    with pytest.raises(ValueError, match="^task 'main' has no ComputeEnv"):
         build_ladder(build_job("j", "true", env_id="env-ptoxdb1t"), ["S5.LARGE8"])
