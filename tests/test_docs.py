@@ -15,6 +15,8 @@ from airflow_batch_events.dispatch import metrics
 ROOT = Path(__file__).parents[1]
 ABOUT = [ROOT / f"{name}.md" for name in ("CHANGELOG", "CODE_OF_CONDUCT", "CONTRIBUTING", "SECURITY")]
 GUIDES = [*ABOUT, *sorted((ROOT / "docs").rglob("*.md"))]
+MAX_PICTURE = 200_000
+"""Bytes."""
 INCLUDED = re.compile(r"(<!-- (?P<file>dags/\w+\.py) (?P<mark>\w+) -->\n```python\n)(?P<code>.*?)(```)", re.DOTALL)
 PATH = re.compile(r"`((?:airflow_batch_events|dags|devtools|docs|emulator|tests)/[\w./-]*)`")
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]*)(?:#(?P<anchor>[^)]+))?\)")
@@ -65,6 +67,18 @@ def test_the_guide_lists_the_metrics() -> None:
     listed = set(re.findall(r"^\| `([\w.]+)` \| (?:gauge|counter|timing) \|", guide, re.MULTILINE))
     explained = set(re.findall(r"^``([\w.]+)`` ", metrics.__doc__ or "", re.MULTILINE))
     assert sent == listed == explained
+
+
+def test_each_picture_is_shown_and_loads_fast() -> None:
+    shown = "".join(page.read_text() for page in [ROOT / "README.md", *GUIDES])
+    pictures = [path for path in (ROOT / "docs").rglob("*") if path.suffix in (".png", ".svg")]
+    assert len(pictures) >= 6
+    # The logo is shown by Airflow and by the site.
+    assert [path.name for path in pictures if path.name not in shown and path.name != "logo.svg"] == []
+    assert [path.name for path in pictures if path.stat().st_size > MAX_PICTURE] == []
+    # A drawing that fetched something would look different in the repository, and tell who reads it.
+    for drawing in (path for path in pictures if path.suffix == ".svg"):
+        assert re.findall(r"(?:href|src|url)[=(]\W*https?:", drawing.read_text()) == []
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *GUIDES], ids=lambda page: page.name)

@@ -7,11 +7,12 @@ Starting Airflow takes longer than most tests; so tests share it, name their run
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.browser import Browser, open_browser
 from support.component_logs import pytest_runtest_makereport as pytest_runtest_makereport
 from support.statsd import StatsdServer
 
@@ -121,3 +122,9 @@ def airflow(stack: AirflowStack) -> AirflowApi:
     """The REST API of ``stack``, after a check that all its components run."""
     stack.check_alive()
     return stack.api
+
+
+@pytest.fixture
+async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
+    async with open_browser(tmp_path / "browser") as running:
+        yield running

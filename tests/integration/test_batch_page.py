@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
-from helpers.browser import Browser, Page, open_browser
+from helpers.browser import Browser, Page
+from helpers.pictures import picture, show_in_guides
 
 from airflow_batch_events.plugins.health import FIRST_POLL
 from airflow_batch_events.protocol.apis.tdmq import delete_queue, delete_topic
@@ -28,11 +28,6 @@ from devtools.waits import LIMIT, wait_until
 DAG = "page_waits"
 TOPIC, FINE, LOST = "page-topic", "page-fine", "page-lost"
 ROUTES = ("queues", "waits", "ended", "watchers", "page.js")
-
-ROOT = Path(__file__).parents[2]
-# Kept for people to look at; with WRITE_DOCS=1 the guide shows them from then on.
-PICTURES = ROOT / ".test-output" / "pages"
-DOCS = ROOT / "docs" / "images"
 
 
 @pytest.fixture
@@ -48,18 +43,6 @@ def queues(emulator: CloudAddress) -> Iterator[None]:
         for name in (FINE, LOST):
             client.send(delete_queue(name))
         client.send(delete_topic(TOPIC))
-
-
-@pytest.fixture
-async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
-    async with open_browser(tmp_path / "browser") as running:
-        yield running
-
-
-def picture(name: str) -> Path:
-    path = PICTURES / f"{name}.png"
-    path.unlink(missing_ok=True)
-    return path
 
 
 def rows(airflow: AirflowApi, path: str) -> list[dict[str, Any]]:
@@ -108,6 +91,15 @@ async def test_the_page_shows_waits_and_that_a_queue_is_broken(
             "location.pathname.endsWith('/tasks/arrives') && document.body.innerText.includes('arrives')"
         )
 
+        # The task's own page has links to the job and the queue in the console.
+        page = await browser.page(height=800)
+        await page.open(f"{airflow.address}/dags/{DAG}/runs/{quote(run_id)}/tasks/arrives/details")
+        job_id = airflow.xcom(DAG, run_id, "arrives", key="job_id")
+        for link in (f"jobs/{job_id}", f"queues/{FINE}"):
+            await page.wait_for(f"document.querySelector('a[href=\"{emulator.endpoint}/console/{link}\"]')")
+        await page.wait_for("['Extra Links', 'Details'].every((text) => document.body.innerText.includes(text))")
+        await page.photograph(picture("links.png"))
+
         def have_lasted() -> bool | None:
             return all(row["age"] > FIRST_POLL for row in rows(airflow, "waits")) or None
 
@@ -121,7 +113,7 @@ async def test_the_page_shows_waits_and_that_a_queue_is_broken(
             await page.wait_for(f"document.documentElement.className.includes('{scheme}')")
             await page.wait_for(f"document.querySelector('[data-queue={LOST}][data-sign=broken]')")
             await page.wait_for("document.querySelectorAll('[data-testid=ended] tbody tr').length >= 2")
-            await page.photograph(picture(f"batch-{scheme}"))
+            await page.photograph(picture(f"batch-{scheme}.png"))
     finally:
         for gate in gates.values():
             gate.touch()
@@ -134,8 +126,7 @@ async def test_the_page_shows_waits_and_that_a_queue_is_broken(
     assert ended[f"{DAG} / arrives\n{run_id}"][2:5] == ["SUCCEED", "event", FINE]
     assert ended[f"{DAG} / is_lost\n{run_id}"][2:5] == ["SUCCEED", "API", LOST]
     assert [text for text in page.complaints if "batch" in text.lower()] == []
-    if os.environ.get("WRITE_DOCS"):
-        shutil.copytree(PICTURES, DOCS, dirs_exist_ok=True)
+    show_in_guides("batch-dark.png", "batch-light.png", "links.png")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from helpers.browser import Browser
+from helpers.pictures import picture, show_in_guides
 
+from airflow_batch_events.get_provider_info import get_provider_info
 from airflow_batch_events.protocol.apis.tdmq import delete_queue, delete_topic
 from airflow_batch_events.protocol.sdk import SdkClient
 from devtools.airflow_stack.airflow_api import AirflowApi, TokenAuth
@@ -37,6 +41,55 @@ def topic_and_queue(emulator: CloudAddress) -> Iterator[None]:
     with SdkClient(emulator.access()) as client:
         client.send(delete_queue(QUEUE))
         client.send(delete_topic(TOPIC))
+
+
+FILLED_IN: dict[str, Any] = {
+    "conn_type": "tencentcloud",
+    "login": "AKIDexample",
+    "password": "of no account",
+    "extra": {"region": "ap-guangzhou", "cmq_endpoint": "https://cmq-gz.public.tencenttdmq.com"},
+}
+
+
+# Fields of the form that most connections leave as they are; it shows those that a connection has.
+LEFT_OUT = ("token", "role_session_name", "role_duration_seconds", "role_external_id", "proxy")
+
+
+@pytest.fixture
+def filled_in(pages: httpx.Client) -> Iterator[str]:
+    """A connection as it is stored after somebody has filled in the form."""
+    (form,) = (one for one in get_provider_info()["connection-types"] if one["connection-type"] == "tencentcloud")
+    fields = {name: of["schema"] for name, of in form["conn-fields"].items() if name not in LEFT_OUT}
+    extra = {name: schema.get("default", "") for name, schema in fields.items()}
+    conn_id = "tencentcloud_batch"
+    body = {**FILLED_IN, "connection_id": conn_id, "extra": json.dumps({**extra, **FILLED_IN["extra"]})}
+    pages.post("/api/v2/connections", json=body).raise_for_status()
+    yield conn_id
+    pages.delete(f"/api/v2/connections/{conn_id}").raise_for_status()
+
+
+@pytest.mark.browser
+async def test_the_form_shows_what_was_filled_in(airflow: AirflowApi, filled_in: str, browser: Browser) -> None:
+    page = await browser.page(height=2000)
+    await page.open(f"{airflow.address}/connections")
+    await page.wait_for(f"document.body.innerText.includes('{filled_in}')")
+    await page.evaluate("document.querySelector('[aria-label=\"Edit Connection\"]').click()")
+    text = "document.querySelector('[role=dialog]').innerText"
+    await page.wait_for(f"['SecretId', 'SecretKey'].every((label) => {text}.includes(label))")
+    # A part of the form opens for the key that the focus is on.
+    part = """[...document.querySelectorAll('[role=dialog] button[aria-expanded=false]')]
+        .find((one) => one.innerText.trim() === 'Extra Fields')"""
+    await page.wait_for(f"{part} && ({part}.focus(), true)")
+    await page.evaluate("document.activeElement.click()")
+    labels = ["Region", "CMQ endpoint", "Batch endpoint", "Console URL", "Role to assume"]
+    await page.wait_for(f"{json.dumps(labels)}.every((label) => {text}.includes(label))")
+    await page.wait_for("document.querySelector('[role=dialog]').getAnimations({subtree: true}).length === 0")
+    await page.photograph(picture("connection.png"), of="[role=dialog]")
+    assert FILLED_IN["extra"]["cmq_endpoint"] in await page.evaluate(
+        "[...document.querySelectorAll('[role=dialog] input')].map((field) => field.value)"
+    )
+    assert page.complaints == []
+    show_in_guides("connection.png")
 
 
 def test_the_connection_form(pages: httpx.Client) -> None:

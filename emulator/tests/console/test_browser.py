@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 from helpers.browser import Browser, open_browser
 from helpers.emulator_calls import PLACEMENT, ended, provision, submit
+from helpers.pictures import picture, show_in_guides
 from helpers.signed_client import SignedClient
 
 from tencent_batch_emulator.emulator import Emulator
 
 PNG = b"\x89PNG"
-# Kept for people to look at.
-PICTURES = Path(__file__).parents[3] / ".test-output" / "console"
 
 pytestmark = pytest.mark.browser
 
@@ -53,15 +52,15 @@ async def test_pages_give_the_browser_no_cause_for_complaint(
     }
     complaints = {}
     for name, path in pages.items():
-        page = await browser.page()
+        page = await browser.page(height=750)
         await page.open(f"{emulator.endpoint}{path}")
-        picture = PICTURES / f"{name}.png"
-        picture.unlink(missing_ok=True)
-        await page.photograph(picture)
-        assert picture.read_bytes().startswith(PNG)
-        print(f"screenshot of {path}: {picture}")
+        taken = picture(f"console-{name}.png")
+        await page.photograph(taken)
+        assert taken.read_bytes().startswith(PNG)
+        print(f"screenshot of {path}: {taken}")
         complaints[name] = page.complaints
     assert complaints == {name: [] for name in pages}
+    show_in_guides("console-job.png")
 
 
 async def test_an_open_page_renews_itself(emulator: Emulator, client: SignedClient, browser: Browser) -> None:

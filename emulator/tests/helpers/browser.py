@@ -99,9 +99,20 @@ class Page:
         """Let the page be seen by a user who prefers the ``dark`` or the ``light`` color scheme."""
         await self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
-    async def photograph(self, picture: Path) -> None:
-        """Write what is seen as a PNG file."""
-        answer = await self._call("Page.captureScreenshot", format="png")
+    async def photograph(self, picture: Path, *, of: str | None = None) -> None:
+        """
+        Write what is seen as a PNG file.
+
+        :param picture: The file.
+        :param of: A selector in CSS of the part of the page that is wanted; None for all of it.
+        """
+        options: dict[str, Any] = {"format": "png"}
+        if of is not None:
+            script = (
+                f"(({{x, y, width, height}}) => ({{x, y, width, height}}))(document.querySelector({json.dumps(of)})"
+            )
+            options["clip"] = {**await self.evaluate(f"{script}.getBoundingClientRect())"), "scale": 1}
+        answer = await self._call("Page.captureScreenshot", **options)
         await asyncio.to_thread(_write, picture, base64.b64decode(answer["data"]))
 
     def on_event(self, method: str, params: dict[str, Any]) -> None:
