@@ -40,12 +40,13 @@ def test_airflow_finds_it_under_the_distribution_s_name():
     assert INFO["versions"] == [version(INFO["package-name"])]
 
 
-def test_each_integration_is_named_once_and_has_a_guide():
+def test_each_integration_is_named_once_and_has_a_guide_and_a_logo():
     names = [one["integration-name"] for one in INFO["integrations"]]
     used = {one["integration-name"] for kind in ("operators", "sensors", "hooks", "triggers") for one in INFO[kind]}
     assert sorted(names) == sorted(used)
     for one in INFO["integrations"]:
-        assert [path for path in one["how-to-guide"] if not (ROOT / path.removeprefix("/")).exists()] == []
+        shown = [*one["how-to-guide"], one["logo"]]
+        assert [path for path in shown if not (ROOT / path.removeprefix("/")).exists()] == []
         assert one["external-doc-url"].startswith("https://")
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import airflow_batch_events
 
 project = "airflow-batch-events"
@@ -31,6 +33,7 @@ toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
 html_title = f"airflow-batch-events {version}"
+html_logo = html_favicon = str(Path(__file__).parents[2] / "docs" / "images" / "logo.svg")
 html_show_sphinx = False
 html_copy_source = False
 pygments_style = "friendly"
