@@ -72,3 +72,13 @@ def test_what_is_no_event_name_is_refused_by_parameter(names):
 def test_an_event_that_is_named_twice_is_refused():
     with pytest.raises(ValueError, match="JOB_FAILED is named twice"):
         parse_event_names(["JOB_FAILED", "JobFailed"])
+
+
+def test_events_of_a_set_have_the_order_of_the_catalog():
+    # JOB_SUCCEED comes first there, and JOB_FAILED in the alphabet.
+    assert parse_event_names({"JOB_FAILED", "JOB_SUCCEED"}) == [EventName.JOB_SUCCEED, EventName.JOB_FAILED]
+
+
+def test_an_event_that_is_no_text_is_told_by_its_type():
+    with pytest.raises(ParameterError, match="^events: an int is no event name; allowed here: JOB_RUNNING$"):
+        parse_event_names([7], [EventName.JOB_RUNNING])

@@ -311,3 +311,39 @@ def test_an_unknown_environment_is_not_found_after_the_grace_period():
     wait.on_error(missing(), 160.0)
     assert wait.outcome is not None
     assert wait.outcome.reason == "the API has not known it for 60 s: the id is wrong, or it is deleted"
+
+
+def test_a_wait_that_saw_nothing_says_so_at_the_deadline():
+    wait = NodeWait(ENV, 2)
+    wait.on_activities([], None)
+    wait.on_deadline()
+    reason = "the deadline passed first; it has not been seen yet"
+    assert wait.outcome == EnvOutcome(ENV, "TIMEOUT", False, 0, reason)
+
+
+def test_a_wait_that_ends_badly_tells_how_many_nodes_run():
+    wait = NodeWait(ENV, 3)
+    assert wait.on_poll(Env(3, nodes("RUNNING", "CREATING", "CREATING"), next_action="DELETING")) == ()
+    reason = "it is being deleted; 1 of 3 nodes run, 2 CREATING"
+    assert wait.outcome == EnvOutcome(ENV, "DELETING", False, 1, reason)
+
+
+def test_no_node_is_explained_after_the_wait_has_ended():
+    wait = NodeWait(ENV, 1)
+    wait.on_poll(Env(2, nodes("RUNNING")))
+    assert wait.on_poll(Env(2, nodes("RUNNING", "CREATION_FAILED"))) == ()
+
+
+def test_a_failure_without_a_reason_or_a_time_is_told_as_that():
+    wait = NodeWait(ENV, 1, max_failed_nodes=0)
+    (node,) = nodes("CREATION_FAILED")
+    wait.on_poll(Env(1, [node]))
+    wait.on_activities([Activity(node.node_id, state_reason="")], NOW)
+    assert wait.outcome == EnvOutcome(
+        ENV,
+        "CREATION_FAILED",
+        False,
+        0,
+        "too many nodes could not be created (1, where 0 may fail); 0 of 1 nodes run, 1 CREATION_FAILED; "
+        "node-00000000: no reason given",
+    )

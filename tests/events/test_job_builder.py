@@ -146,7 +146,7 @@ def test_what_the_api_would_refuse_is_refused_by_name(change, words):
         ({"task_name": "x" * 61}, "task_name has 61 characters, at most 60"),
         ({"docker_image": " "}, "docker_image is ' '"),
         ({"image": None, "instance_type": None, "env_id": ""}, "env_id is ''"),
-        ({"image": None, "instance_type": None}, "where shall the job run"),
+        ({"image": None, "instance_type": None}, r"where shall the job run\? Set instance_type"),
         ({"image": ""}, "image is ''"),
         ({"instance_type": ""}, "instance_type is ''"),
         ({"instance_type": 5}, "instance_type is an int, must be a type or a list of them"),
@@ -154,6 +154,15 @@ def test_what_the_api_would_refuse_is_refused_by_name(change, words):
         ({"failed_action": ""}, "failed_action is ''"),
         ({"env_data": ["x"]}, "env_data is a list, must be a mapping"),
         ({"log_path": ""}, "log_path is ''"),
+        ({"log_path": None, "package_path": 5}, "package_path is an int"),
+        ({"max_concurrent": 0}, "max_concurrent is 0"),
+        ({"description": ""}, "description is ''"),
+        ({"priority": -1}, "priority is -1"),
+        ({"input_mappings": ["x"]}, "input_mappings is a list, must be a mapping"),
+        ({"output_mappings": ["x"]}, "output_mappings is a list, must be a mapping"),
+        ({"output_mappings": {"": "cos://b/out/"}}, "a source in output_mappings is ''"),
+        ({"output_mappings": {"/data/": ""}}, "a destination in output_mappings is ''"),
+        ({"output_mappings": {"/data/": "out"}}, "a destination in output_mappings is 'out'"),
         ({"env_data": {"ImageId": "i", "InstanceType": "t"}}, "env_data repeats .*: ImageId, InstanceType$"),
         ({"env_data": {"InstanceTypes": ["S5.A"]}}, ".*, not InstanceType and InstanceTypes$"),
         ({"instance_type": None, "env_id": "env-1"}, "env_id and a server of its own .* their image and type already$"),
@@ -164,6 +173,13 @@ def test_what_the_api_would_refuse_is_refused_by_name(change, words):
 def test_a_refusal_begins_with_the_name_of_the_parameter(change, words):
     with pytest.raises(ValueError, match=f"^{words}"):
         build_job(**{"name": "render", "command": "true", **SERVER, **change})
+
+
+def test_what_is_just_within_the_limits_is_taken():
+    tags = {str(number): "x" for number in range(10)}
+    job = build_job("n" * 60, "c", **SERVER, timeout=1, tags=tags, description="d" * 200)
+    assert not refused_by_the_api(job)
+    assert job["Tasks"][0]["Timeout"] == 1
 
 
 @pytest.mark.parametrize("count", [1, 10])
@@ -270,5 +286,5 @@ def test_a_job_whose_server_is_not_described_gets_one() -> None:
 
 
 def test_the_machines_of_an_environment_are_its_own() -> None:
-    with pytest.raises(ValueError, match="^task 'main' has no ComputeEnv"):
+    with pytest.raises(ValueError, match=r"^task 'main' has no ComputeEnv"):
         build_ladder(build_job("j", "true", env_id="env-ptoxdb1t"), ["S5.LARGE8"])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import JobWait, Outcome, WaitDecision
+from airflow_batch_events.events.outcomes.durations import JobTimes
 from airflow_batch_events.events.outcomes.failure import Failure
 
 JOB = "job-12345678"
@@ -263,6 +264,39 @@ def test_a_clock_jump_makes_earlier_dates_incomparable():
     assert job.on_event(event(at=START + 86_500), START + 86_501) is WaitDecision.DONE
 
 
+def test_an_answer_that_comes_late_turns_nothing_back():
+    job = wait(grace=10)
+    job.on_event(event(at=START + 15), START + 16)
+    assert job.is_done
+    job = wait(grace=10)
+    job.on_poll("RUNNING", START + 20)
+    job.on_poll("RUNNING", START + 5)
+    assert job.on_event(event("JOB_FAILED", at=START + 10), START + 21) is WaitDecision.POLL_SOON
+    job.on_poll(None, START + 30)
+    job.on_poll(None, START + 40)
+    assert job.outcome is not None
+    assert job.outcome.state == "NOT_FOUND"
+
+
+def test_the_event_of_another_end_is_not_shown():
+    job = wait()
+    job.on_event(event("JOB_FAILED", at=START - 5), START + 1)
+    job.on_poll("SUCCEED", START + 2)
+    assert job.outcome == Outcome(JOB, "SUCCEED", True, source="api")
+
+
+def test_an_event_of_the_very_moment_of_the_last_poll_is_not_believed():
+    job = wait()
+    job.on_poll("RUNNING", START + 10)
+    assert job.on_event(event(at=START + 10), START + 11) is WaitDecision.POLL_SOON
+
+
+def test_times_that_are_known_are_not_taken_from_an_answer():
+    known = Outcome(JOB, "FAILED", False, queued_seconds=1.0, running_seconds=2.0, instances=3)
+    assert known.with_times(JobTimes(instances=9)) == known
+    assert Outcome(JOB, "FAILED", False).with_times(JobTimes(instances=9)).instances == 9
+
+
 def test_each_answer_counts_as_a_poll():
     job = wait()
     job.on_poll("RUNNING", START + 1)
@@ -341,6 +375,7 @@ def test_an_outcome_of_another_version_is_read():
     assert Outcome.from_dict({"job_id": "job-1", "state": "SUCCEED", "exit_code": 0}) == Outcome(
         "job-1", "SUCCEED", True
     )
+    assert not Outcome.from_dict({"job_id": "job-1", "state": "SUCCEED", "succeeded": False}).succeeded
     assert Outcome.from_dict({"job_id": "job-1", "state": "FAILED", "source": "api"}) == Outcome(
         "job-1", "FAILED", False, source="api"
     )

@@ -216,3 +216,41 @@ def test_several_ids_have_one_order_however_they_are_mixed():
 def test_ids_that_are_named_twice_are_all_named():
     with pytest.raises(ParameterError, match=r"job_id names a job twice: job-1, job-2$"):
         job_ids_of("job_id", ["job-1", "job-2", "job-3", "job-2", "job-1"])
+
+
+@pytest.mark.parametrize("text", ["x" * 98, "x" * 99])
+def test_a_wrong_value_is_shown_as_far_as_it_fits(text):
+    shown = repr(text) if len(repr(text)) <= 100 else repr(text)[:97] + "..."
+    with pytest.raises(ParameterError, match=rf"^count is {re.escape(shown)}, must be"):
+        whole_of("count", text, least=1)
+
+
+def test_what_is_wrong_is_named_and_shown():
+    for read, value, words in (
+        (name_of, "a b", "x is 'a b', must be a name or an id, without spaces and line breaks"),
+        (job_id_of, "a b", "x is 'a b', which cannot be a job id such as job-97zcl3wt"),
+        (
+            job_id_of,
+            None,
+            "x is None, must be a job id: the task that it comes from was skipped, or has pushed nothing",
+        ),
+        (job_id_of, "", "x is '', must be a job id: the task that it comes from was skipped, or has pushed nothing"),
+        (some_job_ids_of, "a b", "x is 'a b', which cannot be a job id such as job-97zcl3wt"),
+        (mapping_of, "a b", "x is text that is no JSON object, must be a dictionary, or its JSON text"),
+        (text_of, [], "x is a list, must be text"),
+        (text_of, Xylophone(), "x is a Xylophone, must be text"),
+    ):
+        with pytest.raises(ParameterError) as caught:
+            read("x", value)
+        assert str(caught.value) == words
+    with pytest.raises(ParameterError, match=r"^count is a list, must be a whole number, 1 or more$"):
+        whole_of("count", [1], least=1)
+
+
+class Xylophone:
+    """Something that nobody passes, whose name begins with a letter that is no vowel."""
+
+
+@pytest.mark.parametrize("value", ["job-1", ["job-1", "job-2"]])
+def test_ids_are_returned_as_they_were_read(value):
+    assert some_job_ids_of("job_id", value) == value

@@ -80,3 +80,9 @@ def test_what_a_tag_cannot_have_is_replaced() -> None:
 
 def test_a_description_without_room_stays_as_it_is() -> None:
     assert with_cost_tags({"JobName": "a"}, TAGS, room=0) == {"JobName": "a"}
+
+
+def test_a_try_beyond_what_is_told_apart_has_the_last_number() -> None:
+    many, more = (cost_tags("d", "t", SCHEDULED, number)["airflow-try"] for number in (10**6, 10**7))
+    assert many == more
+    assert many.isdigit()
