@@ -32,6 +32,7 @@ class FakeApi:
     error: Exception | None = None
     malformed: set[str] = field(default_factory=set)
     unreadable: set[str] = field(default_factory=set)
+    poll_errors: list[Exception] = field(default_factory=list)
     asked: Counter[str] = field(default_factory=Counter)
     taken: Counter[str] = field(default_factory=Counter)
     describes: int = 0
@@ -64,6 +65,8 @@ class FakeApi:
     async def describe(self, job_ids: Sequence[str]) -> JobStates:
         self.describes += 1
         await asyncio.sleep(self.latency)
+        if self.poll_errors:
+            raise self.poll_errors.pop(0)
         if self.malformed & set(job_ids):
             raise ApiParameterError("DescribeJobs", "InvalidParameter.JobIdMalformed", "JobId malformed")
         readable = {job_id: self.states[job_id] for job_id in job_ids if job_id not in self.unreadable}
@@ -320,3 +323,31 @@ def test_a_request_that_raises_is_made_again(run, monkeypatch):
         await terminator.finish()
 
     run(scenario())
+
+
+@pytest.mark.parametrize(
+    "error", [TransportError("cut"), ApiThrottledError("DescribeJobs", "RequestLimitExceeded", "slow down")]
+)
+def test_a_poll_that_fails_is_made_again(run, error):
+    async def scenario():
+        api = FakeApi({"job-1": "RUNNING"}, poll_errors=[error] * 3)
+        terminator = JobTerminator(api.open)
+        assert await terminator.end("job-1") == "job job-1 has ended: FAILED"
+        assert api.describes > 3
+        await terminator.finish()
+
+    run(scenario())
+
+
+def test_an_api_that_cannot_be_opened_is_the_reason_that_a_task_reads(run, caplog):
+    @asynccontextmanager
+    async def broken():
+        raise LookupError("no such module")
+        yield
+
+    async def scenario():
+        report = await JobTerminator(broken).end("job-1")
+        assert report == "job job-1 could not be ended and may still run: LookupError('no such module')"
+
+    run(scenario())
+    assert "The ending of jobs has failed" in caplog.text

@@ -53,3 +53,17 @@ def test_a_consumer_that_failed_is_replaced(run):
         assert outcome.succeeded
 
     run(scenario())
+
+
+def test_a_use_is_entered_once_and_left_as_often_as_one_likes(run):
+    async def scenario():
+        cloud = FakeCloud({JOB: "RUNNING"})
+        use = shared_consumer("q", cloud.consumer)
+        async with use:
+            await settle()
+        with pytest.raises(RuntimeError, match="can be entered once"):
+            await use.__aenter__()
+        await use.__aexit__(None, None, None)
+        assert (cloud.opened, cloud.closed) == (1, 1)
+
+    run(scenario())

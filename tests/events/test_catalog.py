@@ -80,5 +80,5 @@ def test_events_of_a_set_have_the_order_of_the_catalog():
 
 
 def test_an_event_that_is_no_text_is_told_by_its_type():
-    with pytest.raises(ParameterError, match="^events: an int is no event name; allowed here: JOB_RUNNING$"):
+    with pytest.raises(ParameterError, match=r"^events: an int is no event name; allowed here: JOB_RUNNING$"):
         parse_event_names([7], [EventName.JOB_RUNNING])

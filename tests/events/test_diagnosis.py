@@ -165,3 +165,17 @@ def test_reasons_and_lines_of_any_length_are_cut():
     assert (
         len(diagnose("job-1", "FAILED", "r" * 1_000_000, []).summary) == len("Batch job job-1 ended FAILED: ") + 1_000
     )
+
+
+def test_without_instances_the_cause_is_what_the_job_s_reason_says():
+    diagnosis = diagnose("job-1", "FAILED", "terminated by user", [])
+    assert diagnosis.failure.cause == "terminated"
+    assert diagnosis.detail == ()
+    assert diagnose("job-1", "FAILED_INTERRUPTED", None, []).failure.cause == "interrupted"
+    waiting = [FailedInstance("a", 0, "FAILED_INTERRUPTED")]
+    assert diagnose("job-1", "FAILED_INTERRUPTED", None, waiting).failure.cause == "interrupted"
+
+
+def test_the_output_tells_a_cause_that_the_reason_does_not():
+    instance = FailedInstance("a", 0, "FAILED", 1, stderr="MemoryError\n")
+    assert diagnose("job-1", "FAILED", None, [instance]).failure.cause == "out_of_memory"

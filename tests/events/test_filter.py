@@ -106,3 +106,8 @@ def test_one_event_of_several_is_enough():
     assert wanted.matches_any([BatchEvent("JOB_FAILED"), EVENT])
     assert not wanted.matches_any([BatchEvent("JOB_FAILED")])
     assert not wanted.matches_any([])
+
+
+def test_a_pattern_does_not_match_what_is_not_there():
+    assert not EventFilter(job_name="?*").matches(BatchEvent("JOB_FAILED"))
+    assert not EventFilter(task_name="?*").matches(BatchEvent("JOB_FAILED"))

@@ -11,12 +11,13 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from protocol.scripted_cloud import ScriptedCloud
 
-from airflow_batch_events.exceptions import CallTimeoutError, TransportError
+from airflow_batch_events.exceptions import CallTimeoutError, ConfigurationError, TransportError
 from airflow_batch_events.protocol import cmq as cmq_module
 from airflow_batch_events.protocol import http_line
 from airflow_batch_events.protocol.apis import batch
@@ -125,3 +126,17 @@ async def test_no_word_of_a_library_leaves(
         await use(cloud.access)
     assert "S3CRET" not in "".join(traceback.format_exception(caught.value)) + caplog.text
     assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+async def test_a_proxy_that_httpx_cannot_use_is_told_with_what_it_needs(
+    cloud: ScriptedCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_socks(**_: object) -> None:
+        raise ImportError("Using SOCKS proxy, but the 'socksio' package is not installed")
+
+    monkeypatch.setattr(http_line.httpx, "AsyncHTTPTransport", without_socks)
+    access = replace(cloud.access, proxy="socks5://me:S3CRET@127.0.0.1:1080")
+    with pytest.raises(ConfigurationError, match=r"a socks5:// or socks5h:// proxy needs httpx\[socks\]$") as caught:
+        async with AsyncSdkClient(access, retry=NO_RETRY) as client:
+            await client.send(POLL)
+    assert "S3CRET" not in str(caught.value)

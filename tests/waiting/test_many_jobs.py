@@ -10,9 +10,15 @@ from typing import Any
 
 import pytest
 from airflow.models.trigger import Trigger
+from msgspec import to_builtins
 
 from airflow_batch_events.events.many.items import CHUNK, Item, pack_descriptions
-from airflow_batch_events.exceptions import IdentityUnknownError, SubmissionRecordError
+from airflow_batch_events.exceptions import (
+    IdentityChangedError,
+    IdentityUnknownError,
+    SubmissionChangedError,
+    SubmissionRecordError,
+)
 from airflow_batch_events.submission.identity import Identity
 from airflow_batch_events.submission.many import JOBS_KEY, handover_name
 from airflow_batch_events.triggers.many_jobs import BatchJobsTrigger
@@ -165,3 +171,52 @@ def test_a_store_that_does_not_take_the_end_keeps_the_triggerer_s_notes(store, v
     one.end(ended())
     assert len(variables) == 1
     assert store[JOBS_KEY]["is_noted"] is False
+
+
+def test_jobs_elsewhere_and_other_descriptions_are_not_submitted_beside_the_old_ones(store):
+    one = record(store)
+    one.begin(*plan(one))
+    with pytest.raises(IdentityChangedError, match="region was 'ap-guangzhou' and is 'ap-shanghai'"):
+        plan(record(store, try_number=2), identity=Identity("ap-shanghai", "", "AKID1", "100"))
+    again = record(store, try_number=2)
+    with pytest.raises(SubmissionChangedError, match=f"submitted {TOTAL} jobs with other descriptions"):
+        again.plan("another digest", TOTAL, lambda earlier: HERE, on_changed="fail", were_ended=True)
+    submission, items = again.plan("another digest", TOTAL, lambda earlier: HERE, on_changed="submit", were_ended=True)
+    assert (submission.generation, items) == (2, [Item()] * TOTAL)
+
+
+def test_a_try_that_was_planned_and_never_waited_has_submitted_nothing(store):
+    one = record(store)
+    submission, items = plan(one)
+    store.set(JOBS_KEY, to_builtins(submission))
+    _, again = plan(record(store, try_number=2))
+    assert again == items == [Item()] * TOTAL
+
+
+def test_an_end_of_other_jobs_is_not_noted(store):
+    one = record(store)
+    one.begin(*plan(one))
+    before = dict(store)
+    one.end(ended()[1:])
+    assert store == before
+
+
+class AwayError(Exception):
+    """Airflow does not answer."""
+
+
+def test_nothing_is_submitted_while_airflow_does_not_say_what_was(store, monkeypatch):
+    def away(*_: object) -> None:
+        raise AwayError("S3CRET")
+
+    one = record(store)
+    one.begin(*plan(one))
+    monkeypatch.setattr(many_jobs, "handed_over", away)
+    with pytest.raises(SubmissionRecordError, match=r"\(AwayError\). Nothing was submitted"):
+        plan(record(store, try_number=2))
+    broken = SimpleNamespace(get=away, set=away)
+    with pytest.raises(SubmissionRecordError, match=r"does not say what .* \(AwayError\). Nothing was submitted"):
+        plan(record(broken, try_number=2))
+    with pytest.raises(SubmissionRecordError, match=r"does not take what a later try must know") as caught:
+        record(broken).begin(*plan(record(Store())))
+    assert "S3CRET" not in str(caught.value)

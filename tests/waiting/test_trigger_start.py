@@ -18,7 +18,13 @@ from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.operators.batch import BatchSubmitJobOperator
 from airflow_batch_events.protocol.clock import CloudClock
 from airflow_batch_events.sensors.batch import BatchJobSensor
-from airflow_batch_events.waiting.trigger_start import DEFERRAL_MARGIN, deadline_of, deferral_timeout, end_in_trigger
+from airflow_batch_events.waiting.trigger_start import (
+    DEFERRAL_MARGIN,
+    as_template,
+    deadline_of,
+    deferral_timeout,
+    end_in_trigger,
+)
 
 JOB = {"JobName": "j"}
 PLACE = {"Zone": "ap-guangzhou-6"}
@@ -248,3 +254,16 @@ def test_for_each_begins_on_workers_where_airflow_has_no_start(dag: Any, monkeyp
 
     assert sensor.partial_kwargs["start_from_trigger"] is False
     assert sensor.partial_kwargs["end_from_trigger"] is True
+
+
+def test_each_item_of_a_list_is_made_a_template(dag: Any) -> None:
+    output = submit().output
+    wait = BatchJobSensor(task_id="wait", job_id="job-1")
+    pulled = "{{ ti.xcom_pull(task_ids='submit', key='return_value', map_indexes=-1) }}"
+    assert as_template(wait, "job_id", ["job-1", output, None]) == ["job-1", pulled, None]
+
+
+def test_what_can_be_no_template_is_refused_with_its_parameter(dag: Any) -> None:
+    wait = BatchJobSensor(task_id="wait", job_id="job-1")
+    with pytest.raises(ValueError, match="task 'wait': job_id must be text, a template or a task's output, not 7"):
+        as_template(wait, "job_id", 7)
