@@ -27,13 +27,14 @@ $(DISTRIBUTED)/.ready: EXTRAS := dev,distributed
 TOOLS := .venv/.tools
 # Extra arguments: make test ARGS="-k queue", make demo ARGS="--plain".
 ARGS ?=
+PATHS ?=
 # make demo KEEP=1 leaves the UI up; KEEP=0 and KEEP= do not.
 KEEP ?=
 
 # Hundreds of Python processes start here, and each would compile what it imports, and each test's assertions.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-fast test-airflow test-distributed test-matrix check check-workflows coverage docs dist bench \
+.PHONY: help demo test test-fast test-airflow test-distributed test-matrix check check-workflows coverage mutants docs dist bench \
     chaos tccli constraints clean not-with-another-airflow
 
 help: ## Say what the targets do.
@@ -90,6 +91,10 @@ coverage: $(TOOLS) ## Measure branch coverage of the fast tests, and list what t
 	@.venv/bin/coverage combine --quiet
 	@.venv/bin/coverage report
 
+# All of it takes a quarter of an hour; PATHS names modules or folders of the core.
+mutants: $(TOOLS) ## Change the pure core in small ways, and list what no test notices: make mutants PATHS=airflow_batch_events/submission.
+	@.venv/bin/python -m devtools.mutants $(PATHS)
+
 bench: $(READY) ## Measure; prints one table.
 	@$(BIN)/python -m devtools.benchmarks $(ARGS)
 
@@ -138,7 +143,7 @@ constraints: .venv/.ready ## Pin the newest versions of everything; AIRFLOW=3.1 
 	       --python-version 3.10 --extra dev $(if $(AIRFLOW),,--extra distributed) $(NEWEST) \
 	       --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-package tencent-batch-emulator pyproject.toml -; } > constraints.new
 	@mv constraints.new $(CONSTRAINTS)
-	@$(if $(AIRFLOW),:,{ echo "# What 'make docs', 'make dist' and 'make coverage' need besides. Written by 'make constraints'."; \
+	@$(if $(AIRFLOW),:,{ echo "# What 'make docs', 'make dist', 'make coverage' and 'make mutants' need besides. Written by 'make constraints'."; \
 	   .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --group tools --constraint constraints.txt \
 	       --no-header --no-annotate --no-emit-index-url --no-emit-find-links; } > constraints-tools.txt)
 
