@@ -347,3 +347,8 @@ def test_a_failure_without_a_reason_or_a_time_is_told_as_that():
         "too many nodes could not be created (1, where 0 may fail); 0 of 1 nodes run, 1 CREATION_FAILED; "
         "node-00000000: no reason given",
     )
+
+
+def test_what_is_no_outcome_is_told_by_its_type():
+    with pytest.raises(ValueError, match=r"^not the outcome of a wait: a list$"):
+        EnvOutcome.from_dict([])

@@ -111,3 +111,8 @@ def test_one_event_of_several_is_enough():
 def test_a_pattern_does_not_match_what_is_not_there():
     assert not EventFilter(job_name="?*").matches(BatchEvent("JOB_FAILED"))
     assert not EventFilter(task_name="?*").matches(BatchEvent("JOB_FAILED"))
+
+
+def test_no_event_at_all_cannot_be_wanted():
+    with pytest.raises(ParameterError, match=r"^events is an empty list: name the events, or leave it out"):
+        EventFilter(events=[])

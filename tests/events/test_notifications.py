@@ -127,6 +127,10 @@ def test_a_number_goes_out_as_its_text(value, text):
             lambda: normalize_notifications([{"EventConfigs": [{"EventName": "JOB_FAILED"}]}]),
             r"^notifications\[0\].TopicName: None cannot be",
         ),
+        (
+            lambda: normalize_notifications([in_full({"EventName": "COMPUTE_ENV_CREATED"})]),
+            r"^notifications\[0\]: unknown event 'COMPUTE_ENV_CREATED'",
+        ),
         (lambda: normalize_notifications([in_full("x")]), r"^notifications\[0\].EventConfigs is text"),
         (lambda: normalize_notifications([in_full({"EventName": "JOB_DONE"})]), r"^notifications\[0\].*'JOB_DONE'"),
         (

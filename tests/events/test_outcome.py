@@ -278,6 +278,14 @@ def test_an_answer_that_comes_late_turns_nothing_back():
     assert job.outcome.state == "NOT_FOUND"
 
 
+def test_an_event_without_a_time_is_shown_without_one():
+    job = wait()
+    job.on_event(event(at=None), START + 1)
+    job.on_poll("SUCCEED", START + 2)
+    assert job.outcome is not None
+    assert (job.outcome.event_name, job.outcome.event_time) == ("JOB_SUCCEED", None)
+
+
 def test_the_event_of_another_end_is_not_shown():
     job = wait()
     job.on_event(event("JOB_FAILED", at=START - 5), START + 1)
@@ -421,3 +429,8 @@ def test_a_wait_ends_with_a_state_that_was_true(runs, ending, data):
     job.on_poll(state_at(end), end)
     assert job.outcome is not None
     assert job.outcome.state == ending
+
+
+def test_what_is_no_outcome_is_told_by_its_type():
+    with pytest.raises(ValueError, match=r"^not the outcome of a wait: a list$"):
+        Outcome.from_dict([])

@@ -35,6 +35,7 @@ def test_ten_thousand_outcomes_fit_an_xcom():
 
 def test_the_summary_names_the_first_that_did_not_succeed():
     summary = summary_of(ITEMS)
+    assert (summary["total"], summary["succeeded"]) == (5, 1)
     assert summary["states"] == {"FAILED": 1, "NOT_SUBMITTED": 1, "REFUSED": 1, "RUNNING": 1, "SUCCEED": 1}
     assert [one["index"] for one in summary["failed"]] == [2, 3, 1, 4]
     many = summary_of([Item(1, "job-1", "FAILED")] * 500)
