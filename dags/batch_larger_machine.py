@@ -4,13 +4,12 @@ Take another machine on the next try: a larger one, or one that the cloud does n
 
 What to set up once: see the example ``batch_branch_on_result``.
 
-Trigger it with ``{"command": "echo no memory >&2; exit 137"}`` to see both tasks go through their machines.
+Trigger it with ``{"command": "echo out of memory >&2; exit 137"}`` to see the first task go through its machines.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pendulum
 from airflow.sdk import DAG, Param
@@ -31,6 +30,7 @@ with DAG(
     params={
         "command": Param("echo done", type="string", description="The shell command that the jobs run."),
         "zone": Param("ap-guangzhou-6", type="string"),
+        "other_zone": Param("ap-guangzhou-7", type="string"),
         "image_id": Param("img-eb30mz89", type="string"),
     },
     tags=["tencent cloud", "batch", "example"],
@@ -48,26 +48,17 @@ with DAG(
     )
     # [END howto_operator_batch_machines]
 
-    # [START howto_operator_batch_next_job]
-    def next_job(attempt: int, failure: dict[str, Any] | None) -> dict[str, Any]:
-        """Begin on spot; go on demand when the machine was taken back, and take a larger one when memory was short."""
-        cause = failure["cause"] if failure else None
-        return build_job(
-            "train",
-            "echo done",
-            image="img-eb30mz89",
-            instance_type="S5.LARGE8" if cause == "out_of_memory" else "S5.MEDIUM4",
-            env_data={"InstanceChargeType": "SPOTPAID" if attempt == 1 else "POSTPAID_BY_HOUR"},
-        )
-
-    # [END howto_operator_batch_next_job]
-
+    # [START howto_operator_batch_on_demand]
+    spot = {"InstanceChargeType": "SPOTPAID"}
+    sure = {"InstanceChargeType": "POSTPAID_BY_HOUR", "Zone": "{{ params.other_zone }}"}
+    small = build_job("report", "echo done", image="{{ params.image_id }}", instance_type="S5.MEDIUM2")
     on_demand = BatchSubmitJobOperator(
         task_id="on_demand",
-        job=next_job,
+        job=build_ladder(small, machines=[spot, sure]),
         placement={"Zone": "{{ params.zone }}"},
         topic_name=TOPIC,
         queue_name=QUEUE,
         deferrable=True,
-        retries=2,
+        retries=1,
     )
+    # [END howto_operator_batch_on_demand]

@@ -263,22 +263,29 @@ def build_ladder(job: Mapping[str, Any], machines: Sequence[str | Mapping[str, A
     :param job: The API's ``Job`` object; its tasks have a ``ComputeEnv``, not an ``EnvId``.
     :param machines: For each try a type of server, for example ``S5.LARGE8``, or fields of the API's ``EnvData`` that
         take the place of those that the job has, for example ``{"InstanceChargeType": "POSTPAID_BY_HOUR"}``; None takes
-        a field away.
+        a field away. ``Zone`` among them is where the machine is, instead of the zone of the task's ``placement``; a
+        ``VirtualPrivateCloud`` belongs to one zone, and has to go with it.
+    :return: For ``BatchSubmitJobOperator(job=...)``.
     :raises ValueError: When there is no machine, or the job describes no servers.
     """
     if isinstance(machines, str) or not machines:
         raise ValueError("machines must be a list of at least one type of server, or of fields of EnvData")
-    return [{**job, "Tasks": [_on(task, machine) for task in job["Tasks"]]} for machine in machines]
+    return [_rung(job, {"InstanceType": one} if isinstance(one, str) else dict(one)) for one in machines]
 
 
-def _on(task: Mapping[str, Any], machine: str | Mapping[str, Any]) -> dict[str, Any]:
+def _rung(job: Mapping[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+    zone = fields.pop("Zone", None)
+    described = {**job, "Tasks": [_on(task, fields) for task in job["Tasks"]]}
+    return described if zone is None else {"Job": described, "Placement": {"Zone": _text("Zone", zone, None)}}
+
+
+def _on(task: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
     env = task.get("ComputeEnv")
     if not isinstance(env, Mapping):
         raise ValueError(
             f"task {task.get('TaskName')!r} has no ComputeEnv, so its machine cannot be chosen: a compute environment "
             f"has its own nodes"
         )
-    fields = {"InstanceType": machine} if isinstance(machine, str) else dict(machine)
     given = {name for name, value in fields.items() if value is not None}
     # Of fields that exclude each other the new one counts.
     excluded = {name for group in _ONE_OF if given & set(group) for name in group if name not in given}

@@ -43,7 +43,7 @@ from airflow_batch_events.submission.decision import OnChangedJob
 from airflow_batch_events.submission.record import Submission
 from airflow_batch_events.submission.store import SubmissionStore
 from airflow_batch_events.submission.tag_search import find_tagged
-from airflow_batch_events.waiting.job_steps import JobSteps, NextJob, job_of
+from airflow_batch_events.waiting.job_steps import JobSteps, NextJob, Step, job_of
 from airflow_batch_events.waiting.parameters import CONNECTION, Reader, choice_of, description_of
 from airflow_batch_events.waiting.submit_checks import check_description, check_queue, check_wait
 from airflow_batch_events.waiting.submit_once import JobSubmission, submit_once
@@ -81,7 +81,8 @@ class BatchSubmitJobOperator(NotifyingOperator, TaggingOperator, JobEndOperator,
         template shows it. Text and numbers become what the API takes. A list has one for each try, the last for all
         further ones. A function ``next_job(attempt, failure)`` returns the one of a try, always the same for the same
         arguments: 1 for the first, and the facts of the last failure as a dictionary, or None; templates in what it
-        returns are not rendered. (templated)
+        returns are not rendered. ``{"Job": ..., "Placement": ...}`` is a job in another zone than ``placement`` says.
+        (templated)
     :param placement: The API's ``Placement`` object, ``{"Zone": "ap-guangzhou-6"}`` at least, or its text. (templated)
     :param wait_for_completion: Whether to wait until the job has settled.
     :param start_timeout: Seconds after which a job that has not begun to run fails the task with the cloud's reason
@@ -175,11 +176,11 @@ class BatchSubmitJobOperator(NotifyingOperator, TaggingOperator, JobEndOperator,
         check_wait(self, reads_queue=self._reads_queue)
         store = self._store(context)
         steps = self._steps(context, store)
-        description = self._prepared(self.job) if steps is None else steps.description(1, None)
+        step = self._prepared(self.job, self.placement) if steps is None else steps.step(1, None)
         try:
-            with traced(SUBMIT, job_name=description.get("JobName")) as span:
+            with traced(SUBMIT, job_name=step.job.get("JobName")) as span:
                 submission, job_id = submit_once(
-                    JobSubmission(self.hook, description, self.placement, steps),
+                    JobSubmission(self.hook, step.job, step.placement, steps),
                     store,
                     on_changed=self.on_changed_job,
                     check=partial(check_queue, self, reads_queue=self._reads_queue),
@@ -253,13 +254,13 @@ class BatchSubmitJobOperator(NotifyingOperator, TaggingOperator, JobEndOperator,
                 f"3.3"
             )
         jobs = self.job or [] if self.next_job is None else self.next_job
-        return JobSteps(jobs, self._prepared, None if store.is_durable else context["ti"].try_number)
+        return JobSteps(jobs, self.placement, self._prepared, None if store.is_durable else context["ti"].try_number)
 
-    def _prepared(self, job: Any) -> dict[str, Any]:
+    def _prepared(self, job: Any, placement: Mapping[str, Any]) -> Step:
         description = self.with_notifications("job", job)
-        check_description(job=description, placement=self.placement)
+        check_description(job=description, placement=placement)
         self.instances = instances_in(description)
-        return description
+        return Step(description, placement)
 
     def _tags_of(self, context: Context, store: SubmissionStore, submission: Submission) -> Mapping[str, str]:
         # What is sent again under its token must be the same; without a record each try has its own token.

@@ -119,8 +119,8 @@ class JobSubmission(Submittable):
 
     :param hook: The Batch API.
     :param description: The API's object; that of the first submission, where each has its own.
-    :param placement: The API's ``Placement`` object.
-    :param steps: Returns the description of a submission by its number and the failure before it.
+    :param placement: The API's ``Placement`` object; that of the first submission, too.
+    :param steps: Returns both of a submission by its number and the failure before it.
     """
 
     noun = "job"
@@ -140,7 +140,7 @@ class JobSubmission(Submittable):
     def choose(self, number: int, failure: Failure | None) -> None:
         """Take the description of a submission, where each has its own."""
         if self.steps is not None:
-            self.description = self.steps.description(number, failure)
+            self.description, self.placement = self.steps.step(number, failure)
 
     def failure_of(self, submission: Submission) -> Failure | None:
         """Return how the job of an earlier try failed; it is read from the API where no try has noted it."""

@@ -272,6 +272,20 @@ def test_a_machine_may_be_fields_of_its_own() -> None:
     assert second == {"InstanceTypes": ["S5.LARGE8", "S5.LARGE16"]}
 
 
+def test_a_machine_may_be_in_another_zone() -> None:
+    here, there = build_ladder(LADDER, ["S5.MEDIUM4", {"InstanceChargeType": "SPOTPAID", "Zone": "ap-guangzhou-7"}])
+    assert here == LADDER
+    assert there["Placement"] == {"Zone": "ap-guangzhou-7"}
+    assert machines_of([there["Job"]])[0]["InstanceChargeType"] == "SPOTPAID"
+    assert "Zone" not in machines_of([there["Job"]])[0]
+
+
+@pytest.mark.parametrize("zone", ["", 7, ["ap-guangzhou-7"]])
+def test_a_zone_is_text(zone: Any) -> None:
+    with pytest.raises(ValueError, match="Zone is"):
+        build_ladder(LADDER, [{"Zone": zone}])
+
+
 @pytest.mark.parametrize("machines", [[], "S5.LARGE8"])
 def test_a_ladder_needs_machines(machines: Any) -> None:
     with pytest.raises(

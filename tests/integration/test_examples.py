@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from integration.conftest import DAGS
 
+from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.protocol.apis.tdmq import delete_queue, delete_topic, describe_queue
 from airflow_batch_events.protocol.cmq import CmqClient
@@ -40,8 +41,12 @@ STARTED: dict[str, dict[str, Any]] = {
     "batch_many_jobs": {"jobs": 8},
     "batch_wait_without_worker": {"jobs": 3, "seconds": 1},
 }
+if abilities.HAS_STATE_STORE:
+    STARTED["batch_machine_by_cause"] = {}
 MESSAGES = {"cmq_on_message", "cmq_wait_for_message"}
 ELSEWHERE = {"batch_on_job_end", "batch_on_nightly_failure"}
+NEW = {"batch_machine_by_cause"}
+"""Those that an Airflow without a state store refuses when they run."""
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +63,7 @@ def runs(stack: AirflowStack, emulator: CloudAddress) -> Iterator[dict[str, str]
 
 def test_every_example_is_tried() -> None:
     text = "\n".join(file.read_text() for file in DAGS["examples"].glob("*.py"))
-    assert set(re.findall(r'dag_id="(\w+)"', text)) == STARTED.keys() | MESSAGES | ELSEWHERE
+    assert set(re.findall(r'dag_id="(\w+)"', text)) == STARTED.keys() | MESSAGES | ELSEWHERE | NEW
 
 
 def test_a_result_is_branched_on(airflow: AirflowApi, runs: dict[str, str]) -> None:
@@ -94,6 +99,12 @@ def test_the_next_try_takes_a_larger_machine(airflow: AirflowApi, runs: dict[str
     with SdkClient(emulator.access()) as client:
         info = client.send(batch.describe_job(job_id)).raw
     assert {tag["Key"]: tag["Value"] for tag in info["Tags"]}["airflow-try"] == "2"
+
+
+@pytest.mark.needs("HAS_STATE_STORE")
+def test_the_machine_may_be_chosen_by_the_last_failure(airflow: AirflowApi, runs: dict[str, str]) -> None:
+    run = ("batch_machine_by_cause", runs["batch_machine_by_cause"])
+    assert airflow.wait_for_run(*run) == "success"
 
 
 def test_a_compute_environment_comes_and_goes(

@@ -26,7 +26,7 @@ from airflow_batch_events.exceptions import (
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.operators.batch import BatchSubmitJobOperator
 from airflow_batch_events.submission.record import STATE_KEY
-from airflow_batch_events.waiting.job_steps import MAX_STEPS, JobSteps, job_of
+from airflow_batch_events.waiting.job_steps import MAX_STEPS, JobSteps, Step, job_of
 from tencent_batch_emulator.testing import RunningEmulator
 
 SPOT = {"InstanceType": "S5.MEDIUM4", "InstanceChargeType": "SPOTPAID"}
@@ -59,7 +59,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     submit_job = BatchHook.submit_job
 
     def submit(hook: BatchHook, job: Any, placement: Any, token: str | None = None) -> str:
-        machines.append(job["Tasks"][0]["ComputeEnv"]["EnvData"])
+        machines.append({**job["Tasks"][0]["ComputeEnv"]["EnvData"], "Placement": placement})
         return submit_job(hook, job, placement, token)
 
     monkeypatch.setattr(BatchHook, "submit_job", submit)
@@ -117,6 +117,64 @@ def test_a_function_learns_how_the_last_job_failed(cloud: RunningEmulator, sent:
     assert [data.get("InstanceChargeType") for data in sent] == ["SPOTPAID", None]
     assert calls[-1] == (2, "interrupted")
     assert task.store[STATE_KEY]["after"]["cause"] == "interrupted"
+
+
+ELSEWHERE = {"InstanceChargeType": "POSTPAID_BY_HOUR", "Zone": "ap-guangzhou-7"}
+
+
+def elsewhere_after_no_capacity(attempt: int, failure: dict[str, Any] | None) -> dict[str, Any]:
+    if failure is None or failure["cause"] != "no_capacity":
+        return job("failure=no_capacity outcome=failed")  # type: ignore[no-any-return]
+    return {"Job": job("outcome=succeed"), "Placement": {"Zone": "ap-guangzhou-7"}}
+
+
+@pytest.mark.parametrize(
+    ("described", "settings"),
+    [
+        (elsewhere_after_no_capacity, {}),
+        (job("spot=reclaimed", {"InstanceChargeType": "SPOTPAID"}, ELSEWHERE), {}),
+        (job("spot=reclaimed", {"InstanceChargeType": "SPOTPAID"}, ELSEWHERE), {"has_store": False}),
+    ],
+    ids=["function", "ladder", "without a store"],
+)
+def test_the_next_try_goes_to_another_zone(
+    cloud: RunningEmulator, sent: list[Any], described: Any, settings: Any, monkeypatch: Any
+) -> None:
+    if not settings.get("has_store", True):
+        monkeypatch.setattr("airflow_batch_events.airflow_compat.abilities.HAS_STATE_STORE", False)
+    task = Runner(described, placement={**PLACEMENT, "ProjectId": 7}, **settings)
+    with pytest.raises(BatchJobFailedError):
+        task.run()
+    assert task.run()["succeeded"]
+    other = {"Zone": "ap-guangzhou-7", "ProjectId": 7}
+    assert [one["Placement"] for one in sent] == [{**PLACEMENT, "ProjectId": 7}, other]
+    # A further try compares it with the zone of its own.
+    assert task.run()["succeeded"] or settings
+    assert len(sent) == 2 or settings
+
+
+def test_a_job_in_another_zone_is_a_changed_job(cloud: RunningEmulator) -> None:
+    task = Runner(job("outcome=succeed", "S5.MEDIUM4"))
+    task.run()
+    task.job = job("outcome=succeed", {"InstanceType": "S5.MEDIUM4", "Zone": "ap-guangzhou-7"})
+    with pytest.raises(SubmissionChangedError):
+        task.run()
+
+
+def test_a_single_job_may_have_its_placement() -> None:
+    both = {"Job": {"JobName": 7}, "Placement": {"Zone": "{{ params.zone }}"}}
+    read = job_of("job", both)
+    assert read == [{"Job": {"JobName": "7"}, "Placement": {"Zone": "{{ params.zone }}"}}]
+    assert job_of("job", read) == read
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"Job": {}}, {"Job": "x"}, {"Job": {"JobName": "j"}, "Placement": 7}, {"Job": {"JobName": "j"}, "Zone": "z"}],
+)
+def test_a_job_with_a_placement_that_is_none_is_refused(value: Any) -> None:
+    with pytest.raises(ParameterError, match=r"job\[0\]"):
+        job_of("job", [value])
 
 
 def test_a_later_try_finds_the_job_of_its_own_description(
@@ -198,7 +256,7 @@ def test_a_function_is_told_the_facts_that_stay_the_same() -> None:
         told.append(failure)
         return {"JobName": "j"}
 
-    JobSteps(next_job, dict).description(2, Failure("job-1", "FAILED", "signal", "main", 0, 137, "out", "err"))
+    JobSteps(next_job, PLACEMENT, Step).step(2, Failure("job-1", "FAILED", "signal", "main", 0, 137, "out", "err"))
     assert told[0]["exit_code"] == 137
     assert (told[0]["stdout"], told[0]["stderr"]) == ("", "")
 
