@@ -61,6 +61,9 @@ One class per cause, so that a retry policy can tell them apart.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from airflow_batch_events.text import MAX_TEXT, printable
 
 _MAX_MESSAGE = 2000
@@ -200,12 +203,8 @@ class CmqError(CloudError):
     ) -> None:
         message, request_id = printable(message, _MAX_MESSAGE), _shown_id(request_id)
         super().__init__(action, code, module, message, name, request_id)
-        self.action = action
-        self.code = code
-        self.module = module
-        self.message = message
-        self.name = name
-        self.request_id = request_id
+        self.action, self.code, self.module = action, code, module
+        self.message, self.name, self.request_id = message, name, request_id
 
     def __str__(self) -> str:
         number = self.code if self.module is None else f"{self.code} ({self.module})"
@@ -300,14 +299,9 @@ class JobError(BatchEventsError):
     ) -> None:
         # What is given by name is kept beside the arguments when an exception is copied or goes to another process.
         super().__init__(message)
-        self.job_id = job_id
-        self.state = state
-        self.cause = cause
-        self.task_name = task_name
-        self.instance = instance
-        self.exit_code = exit_code
-        self.stdout = stdout
-        self.stderr = stderr
+        self.job_id, self.state, self.cause = job_id, state, cause
+        self.task_name, self.instance, self.exit_code = task_name, instance, exit_code
+        self.stdout, self.stderr = stdout, stderr
 
 
 class BatchJobFailedError(JobError):
@@ -331,7 +325,20 @@ class BatchJobInterruptedError(BatchJobFailedError):
 
 
 class BatchJobsFailedError(JobError):
-    """Of many jobs more have failed than may, or not all have ended; a retry submits what failed or is missing."""
+    """
+    Of many jobs more have failed than may, or not all have ended; a retry submits what failed or is missing.
+
+    :param message: What happened.
+    :param summary: What the task returns with ``result="summary"``. Its ``causes`` and ``failed`` are the attributes
+        ``causes`` and ``failures``; what every error of a job has is that of the first of these.
+    """
+
+    def __init__(self, message: object = "", *, summary: Mapping[str, Any] | None = None) -> None:
+        self.summary = dict(summary or {})
+        self.causes: dict[str, int] = dict(self.summary.get("causes") or {})
+        self.failures: list[Mapping[str, Any]] = list(self.summary.get("failed") or ())
+        first = dict(self.failures[0]) if self.failures else {}
+        super().__init__(message, **{name: value for name, value in first.items() if name not in ("index", "reason")})
 
 
 class BatchJobNotFoundError(JobError):

@@ -86,3 +86,18 @@ def test_a_dag_with_the_policy_can_be_stored_and_read_back(policy):
     for kind in [*MINUTES, *NEVER]:
         error = instance_of(kind)
         assert again.evaluate(error, 1, 4) == policy.evaluate(error, 1, 4)
+
+
+def test_the_policy_of_many_jobs_goes_by_what_most_have_died_of() -> None:
+    (section,) = re.findall(r"^### Of many jobs\n(.*?)^## ", GUIDE, re.DOTALL | re.MULTILINE)
+    (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    policy = names["UnlessTheInputIsBad"]()
+    for causes, action in (
+        ({"exit_code": 3, "no_capacity": 1}, RetryAction.FAIL),
+        ({"exit_code": 1, "no_capacity": 3}, RetryAction.DEFAULT),
+        ({}, RetryAction.DEFAULT),
+    ):
+        error = exceptions.BatchJobsFailedError("text", summary={"causes": causes})
+        assert policy.evaluate(error, 1, 3).action is action

@@ -8,17 +8,21 @@ worker ends the task. Two processes of Airflow, however many jobs there are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.sdk import Asset
 from msgspec import to_builtins
 
 from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.airflow_compat.deferral import handover_seconds
-from airflow_batch_events.airflow_compat.exceptions import TaskDeferralError, TaskDeferralTimeout
+from airflow_batch_events.airflow_compat.exceptions import (
+    AirflowFailException,
+    TaskDeferralError,
+    TaskDeferralTimeout,
+)
 from airflow_batch_events.airflow_compat.operators import keep_links
 from airflow_batch_events.airflow_compat.triggerer import stores_triggers
 from airflow_batch_events.events.catalog import JOB_EVENTS, OnFinishAction
@@ -34,6 +38,7 @@ from airflow_batch_events.events.many.rules import (
 )
 from airflow_batch_events.events.notifications import DEFAULT_JOB_EVENTS
 from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, TIMEOUT
+from airflow_batch_events.events.outcomes.exit_codes import exit_codes_of
 from airflow_batch_events.events.values import is_list
 from airflow_batch_events.exceptions import (
     BatchEventsError,
@@ -60,7 +65,7 @@ from airflow_batch_events.waiting.parameters import (
     has_template,
 )
 from airflow_batch_events.waiting.submit_checks import check_description, check_queue, check_wait
-from airflow_batch_events.waiting.task_result import end_in
+from airflow_batch_events.waiting.task_result import BATCH_OUTCOME_XCOM, end_in
 from airflow_batch_events.waiting.traces import SUBMIT, traced
 from airflow_batch_events.waiting.trigger_start import deadline_of, deferral_timeout
 
@@ -74,10 +79,11 @@ class BatchSubmitJobsOperator(LineageMixin, NotifyingOperator, TaggingOperator, 
     """
     Submit up to 10,000 Tencent Cloud Batch jobs, at the pace and within the quota of the account, and wait for all.
 
-    The return value is a list of outcomes in the order of the jobs, ``{"job_id", "state"}`` each, with a ``reason``
-    where there is one; or a summary. The task fails with
-    :class:`~airflow_batch_events.exceptions.BatchJobsFailedError` when more jobs have failed than may; a retry submits
-    only what has failed or is missing. The triggerer submits, so the wait is always deferred.
+    The return value is a list of outcomes in the order of the jobs, ``{"job_id", "state"}`` each; or a summary. One
+    that has ended badly also has its ``cause`` and, of the first hundred, ``task_name``, ``instance``, ``exit_code``
+    and ``reason``. When more jobs have failed than may, the task pushes this as XCom ``batch_outcome`` and fails with
+    :class:`~airflow_batch_events.exceptions.BatchJobsFailedError`, which has the same facts; a retry submits only what
+    has failed or is missing. The triggerer submits, so the wait is always deferred.
 
     The bases take what the jobs publish (``topic_name``, ``events``, ``event_vars``, ``notifications``), how the task
     waits (``queue_name``, ``poll_interval``), ``cost_tags`` (but for the try, which differs from job to job),
@@ -93,6 +99,8 @@ class BatchSubmitJobsOperator(LineageMixin, NotifyingOperator, TaggingOperator, 
     :param on_failure: What becomes of the other jobs once more than ``max_failures`` have failed: ``continue`` runs all
         of them, ``cancel_rest`` submits nothing more and ends those that run.
     :param fail_fast: Short for ``max_failures=0`` and ``on_failure="cancel_rest"``.
+    :param fail_on_exit_code: Exit codes (one, a list or a range) that fail the task without another try, where it fails
+        and any of the first hundred jobs that failed has one of them.
     :param on_finish_action: ``keep`` the jobs that have ended, ``delete_succeeded`` as they end, or ``delete`` also
         those that ended FAILED. With more jobs than the account may have, the succeeded ones must be deleted.
     :param cancel_on_kill: Whether the jobs are ended when a user ends the waiting task: marks it, or clears it.
@@ -132,6 +140,7 @@ class BatchSubmitJobsOperator(LineageMixin, NotifyingOperator, TaggingOperator, 
         max_failures: int | float | None = None,
         on_failure: OnFailure | None = None,
         fail_fast: bool = False,
+        fail_on_exit_code: int | Container[int] | None = None,
         on_finish_action: OnFinishAction = "keep",
         cancel_on_kill: bool = True,
         cancel_on_timeout: bool = True,
@@ -141,6 +150,12 @@ class BatchSubmitJobsOperator(LineageMixin, NotifyingOperator, TaggingOperator, 
         deferrable: bool = True,
         **kwargs: Any,
     ) -> None:
+        if "skip_on_exit_code" in kwargs:
+            raise ParameterError(
+                f"task {kwargs.get('task_id')!r}: skip_on_exit_code is not possible for many jobs, of which only some "
+                f"are read when they fail: let a command that has nothing to do exit with 0, allow max_failures, or "
+                f"expand BatchSubmitJobOperator over the jobs"
+            )
         super().__init__(deferrable=deferrable, **kwargs)
         self.jobs = jobs
         self.placement = placement
@@ -154,6 +169,7 @@ class BatchSubmitJobsOperator(LineageMixin, NotifyingOperator, TaggingOperator, 
         self.max_failures = self.read(max_failures_of, "max_failures", 0 if max_failures is None else max_failures)
         default = "cancel_rest" if self.fail_fast else "continue"
         self.on_failure = self.read(choice_of, "on_failure", on_failure or default, choices=OnFailure)
+        self.fail_on_exit_code = self.read(exit_codes_of, "fail_on_exit_code", fail_on_exit_code)
         self.on_finish_action = self.read(choice_of, "on_finish_action", on_finish_action, choices=OnFinishAction)
         self.cancel_on_kill = self.read_flag("cancel_on_kill", cancel_on_kill)
         self.cancel_on_timeout = self.read_flag("cancel_on_timeout", cancel_on_timeout)
@@ -353,12 +369,26 @@ class BatchSubmitJobsOperator(LineageMixin, NotifyingOperator, TaggingOperator, 
         self.log.info("%d of %d jobs have succeeded", len(items) - failed, len(items))
         self.note_ends(outcomes_of(items))
         is_cut_off = any(item.state in (None, TIMEOUT) for item in items)
+        result = outcomes_of(items) if self.result == "outcomes" else summary_of(items)
         if is_cut_off or failed > failures_allowed(self.max_failures, len(items)):
-            text = failure_text(items, stopped)
-            self.log.error("%s", text)
-            raise BatchJobsFailedError(text)
-        summary = summary_of(items)
+            self._fail(context, items, result, stopped)
         for outlet in self.outlets:
             if isinstance(outlet, Asset):
-                context["outlet_events"][outlet].extra.update({name: summary[name] for name in ("total", "succeeded")})
-        return outcomes_of(items) if self.result == "outcomes" else summary
+                extra = {"total": len(items), "succeeded": len(items) - failed}
+                context["outlet_events"][outlet].extra.update(extra)
+        return result
+
+    def _fail(self, context: Context, items: Sequence[Item], result: Any, stopped: str | None) -> NoReturn:
+        """Fail with what has failed and why, and push what the task would have returned."""
+        text = failure_text(items, stopped)
+        self.log.error("%s", text)
+        try:
+            context["ti"].xcom_push(key=BATCH_OUTCOME_XCOM, value=result)
+        except Exception:
+            # Why the task fails is known, and must not be hidden by another error.
+            self.log.warning("Cannot push the outcome as XCom %s", BATCH_OUTCOME_XCOM, exc_info=True)
+        error = BatchJobsFailedError(text, summary=summary_of(items))
+        codes = {code for item in items if item.facts is not None for code in item.facts.exit_codes}
+        if codes & set(self.fail_on_exit_code):
+            raise AirflowFailException(f"Failing without another try, because of fail_on_exit_code: {error}") from error
+        raise error

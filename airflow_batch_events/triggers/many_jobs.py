@@ -25,14 +25,19 @@ from airflow.triggers.base import TriggerEvent
 from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.airflow_compat.deferral import Handover
 from airflow_batch_events.airflow_compat.task_state import hand_over
-from airflow_batch_events.airflow_compat.triggerer import calls_on_kill, finish_although_cancelled, is_still_deferred
+from airflow_batch_events.airflow_compat.triggerer import (
+    calls_on_kill,
+    finish_although_cancelled,
+    in_thread,
+    is_still_deferred,
+)
 from airflow_batch_events.airflow_compat.xcom import pull_in_trigger, push_from_trigger
 from airflow_batch_events.dispatch.deadline import Deadline
 from airflow_batch_events.events.many.items import chunks_of, unpack_descriptions
 from airflow_batch_events.events.many.result import failures_in
 from airflow_batch_events.events.many.rules import RunRules
 from airflow_batch_events.events.many.run import JobsRun, Save
-from airflow_batch_events.events.outcome import RECONCILE_INTERVAL
+from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, Outcome
 from airflow_batch_events.exceptions import ConfigurationError
 from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
 from airflow_batch_events.protocol.apis import batch
@@ -50,8 +55,13 @@ from airflow_batch_events.waiting.traces import WAIT, traced
 
 if TYPE_CHECKING:
     from airflow_batch_events.dispatch.many.engine import JobsEngine, ManyJobsApi
+    from airflow_batch_events.events.diagnosis import Diagnosis
 
-_TO_RUN = ("airflow_batch_events.dispatch.many.engine", "airflow_batch_events.waiting.job_termination")
+_TO_RUN = (
+    "airflow_batch_events.dispatch.many.engine",
+    "airflow_batch_events.hooks.batch",
+    "airflow_batch_events.waiting.job_termination",
+)
 
 ENDING_BOUND = 60.0
 """Seconds that ending the jobs of a killed task may take altogether; the rest goes on without its trigger."""
@@ -64,6 +74,9 @@ with forty connections that is more than the call itself.
 
 CALL_TIMEOUT = 30.0
 """Seconds that a call may take; the client gives up to four times as long to an API that answers slowly."""
+
+READING_BOUND = 60.0
+"""Seconds that reading why a job has failed may take."""
 
 LEAVING_BOUND = 30.0
 """Seconds that leaving the notes for a later try may take."""
@@ -209,6 +222,7 @@ class BatchJobsTrigger(StoredTrigger):
 
     def _api(self, clients: Sequence[AsyncSdkClient]) -> ManyJobsApi:
         from airflow_batch_events.dispatch.many.engine import ManyJobsApi
+        from airflow_batch_events.hooks.batch import BatchHook
         from airflow_batch_events.waiting.job_termination import end_jobs
 
         turns = itertools.cycle(clients)
@@ -223,7 +237,17 @@ class BatchJobsTrigger(StoredTrigger):
         async def end(job_ids: Sequence[str]) -> Sequence[str]:
             return await end_jobs(self.tencentcloud_conn_id, self.region, job_ids)
 
-        return ManyJobsApi(submit, delete, end)
+        hooks: list[BatchHook] = []
+
+        async def read(job_id: str, state: str) -> Diagnosis:
+            # A client that blocks makes one call at a time, and one that was given up may still be at it.
+            hook = hooks.pop() if hooks else BatchHook(self.tencentcloud_conn_id, self.region)
+            explained = in_thread(hook.explain, Outcome(job_id, state, succeeded=False))
+            diagnosis: Diagnosis = await within(READING_BOUND, explained)
+            hooks.append(hook)
+            return diagnosis
+
+        return ManyJobsApi(submit, delete, end, read)
 
     # Notes.
 

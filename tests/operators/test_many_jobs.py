@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import pickle
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,11 @@ from support.emulator_helpers import PLACEMENT
 from support.tasks import TaskRunner
 
 from airflow_batch_events.airflow_compat import abilities
-from airflow_batch_events.airflow_compat.exceptions import TaskDeferralError, TaskDeferralTimeout
+from airflow_batch_events.airflow_compat.exceptions import (
+    AirflowFailException,
+    TaskDeferralError,
+    TaskDeferralTimeout,
+)
 from airflow_batch_events.events.job_builder import build_job
 from airflow_batch_events.events.many.items import Item
 from airflow_batch_events.exceptions import (
@@ -90,11 +95,68 @@ def test_all_jobs_are_submitted_and_waited_for_in_order(cloud):
 
 def test_a_retry_submits_only_what_has_failed(cloud):
     runner = Runner("outcome=succeed", "outcome=failed", "outcome=succeed")
-    with pytest.raises(BatchJobsFailedError, match=r"2 of 3 jobs succeeded; 1 FAILED. jobs\[1\] job-\w+ FAILED"):
+    with pytest.raises(BatchJobsFailedError, match=r"2 of 3 jobs succeeded; 1 FAILED.* jobs\[1\] job-\w+ FAILED"):
         runner.run()
     with pytest.raises(BatchJobsFailedError):
         runner.run()
     assert submitted(cloud, runner) == [f"{runner.name}-{n}" for n in (0, 1, 1, 2)]
+
+
+def failed_try(runner: Runner) -> BatchJobsFailedError:
+    with pytest.raises(BatchJobsFailedError) as caught:
+        runner.run()
+    return caught.value
+
+
+def test_the_error_and_the_outcomes_have_the_facts_of_each_failure(cloud):
+    runner = Runner(
+        "outcome=succeed",
+        "outcome=failed exit_code=3 stderr=no_table",
+        "outcome=failed failure=out_of_memory",
+        "outcome=failed failure=no_capacity",
+    )
+    error = failed_try(runner)
+    assert error.causes == {"exit_code": 1, "out_of_memory": 1, "no_capacity": 1}
+    assert (error.job_id, error.cause, error.task_name, error.instance, error.exit_code) == (
+        error.failures[0]["job_id"],
+        "exit_code",
+        "main",
+        0,
+        3,
+    )
+    assert [(one["index"], one["cause"]) for one in error.failures] == [
+        (1, "exit_code"),
+        (2, "out_of_memory"),
+        (3, "no_capacity"),
+    ]
+    assert "no_table" in error.failures[0]["reason"]
+    assert "Causes: exit_code 1, out_of_memory 1, no_capacity 1" in str(error)
+    pushed = runner.ti.xcoms["batch_outcome"]
+    assert pushed[0] == {"job_id": pushed[0]["job_id"], "state": "SUCCEED"}
+    assert [one.get("cause") for one in pushed] == [None, "exit_code", "out_of_memory", "no_capacity"]
+    copied = pickle.loads(pickle.dumps(error))
+    assert (copied.causes, copied.failures) == (error.causes, error.failures)
+
+
+def test_failed_jobs_are_read_before_they_are_deleted(cloud):
+    runner = Runner("outcome=failed exit_code=3", on_finish_action="delete", result="summary")
+    error = failed_try(runner)
+    assert submitted(cloud, runner) == []
+    assert error.causes == {"exit_code": 1}
+    assert runner.ti.xcoms["batch_outcome"] == error.summary
+
+
+@pytest.mark.parametrize(("code", "error"), [(3, AirflowFailException), ([1, 2], BatchJobsFailedError)])
+def test_an_exit_code_can_fail_the_task_without_another_try(cloud, code, error):
+    runner = Runner("outcome=succeed", "outcome=failed exit_code=3", fail_on_exit_code=code)
+    with pytest.raises(error) as caught:
+        runner.run()
+    assert isinstance(caught.value.__cause__ or caught.value, BatchJobsFailedError)
+
+
+def test_an_exit_code_of_a_failure_that_is_allowed_fails_nothing(cloud):
+    runner = Runner("outcome=succeed", "outcome=failed exit_code=3", fail_on_exit_code=3, max_failures=1)
+    assert [one.get("cause") for one in runner.run()] == [None, "exit_code"]
 
 
 def test_a_task_that_has_succeeded_submits_nothing_when_it_runs_again(cloud):
@@ -188,6 +250,8 @@ def test_descriptions_that_are_too_large_are_refused(cloud):
         ({"on_failure": "stop"}, "on_failure is 'stop'"),
         ({"on_finish_action": "burn"}, "on_finish_action is 'burn'"),
         ({"result": "all"}, "result is 'all'"),
+        ({"fail_on_exit_code": 0}, "fail_on_exit_code has 0, must be an exit code"),
+        ({"skip_on_exit_code": 99}, "skip_on_exit_code is not possible for many jobs"),
         ({"deferrable": False}, "deferrable=False is not possible"),
     ],
 )

@@ -17,6 +17,7 @@ from support.fake_cloud import FakeCloud, running
 
 from airflow_batch_events.dispatch.deadline import Deadline
 from airflow_batch_events.dispatch.many.engine import JobsEngine, ManyJobsApi
+from airflow_batch_events.events.diagnosis import Diagnosis, FailedInstance, diagnose
 from airflow_batch_events.events.many.items import (
     CHUNK,
     Item,
@@ -65,6 +66,7 @@ class ManyCloud(FakeCloud):
         self.calls: Counter[str] = Counter()
         self.most = 0
         self.submit_error: Exception | None = None
+        self.read_error: Exception | None = None
         self._ids = itertools.count(1)
         self.random = random.Random(seed)
 
@@ -107,9 +109,17 @@ class ManyCloud(FakeCloud):
             self._end(job_id, "FAILED")
         return [f"job {job_id} has ended" for job_id in job_ids]
 
+    async def read(self, job_id: str, state: str) -> Diagnosis:
+        self.calls["DescribeJob"] += 1
+        await asyncio.sleep(0.02)
+        assert job_id in self.states, "a job is read before it is deleted"
+        if self.read_error is not None:
+            raise self.read_error
+        return diagnose(job_id, state, None, [FailedInstance("main", 0, state, 2, "command failed", stderr="no input")])
+
     @property
     def api(self) -> ManyJobsApi:
-        return ManyJobsApi(self.submit, self.delete_job, self.end)
+        return ManyJobsApi(self.submit, self.delete_job, self.end, self.read)
 
 
 class Task:

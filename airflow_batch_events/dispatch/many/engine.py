@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Run many jobs of one task: submit them as fast as the account allows, wait for all by event, delete and end them.
+Run many jobs of one task: submit them as fast as the account allows, wait for all by event, end them.
 
 What to do next is decided by :class:`~airflow_batch_events.events.many.run.JobsRun`; here the calls are made. The rules
 that must not be relaxed: nothing blocks the loop, which thousands of other waits share; and an engine that is cut off
@@ -19,6 +19,8 @@ from typing import Any
 from airflow_batch_events.dispatch.consumer import Consumer
 from airflow_batch_events.dispatch.deadline import Deadline
 from airflow_batch_events.dispatch.many.call_loop import CallLoop
+from airflow_batch_events.dispatch.many.failure_reader import FailureReader, ReadFailure
+from airflow_batch_events.dispatch.many.job_deleter import JobDeleter
 from airflow_batch_events.dispatch.many.note_keeper import NoteKeeper, SaveNotes
 from airflow_batch_events.dispatch.many.open_wait import OpenWait
 from airflow_batch_events.events.many.progress import Progress
@@ -38,16 +40,13 @@ from airflow_batch_events.exceptions import (
     CredentialsError,
     TransportError,
 )
-from airflow_batch_events.limits import DELETE_JOB_RATE, SUBMIT_JOB_RATE
+from airflow_batch_events.limits import SUBMIT_JOB_RATE
 from airflow_batch_events.text import MAX_TEXT, printable
 
 log = logging.getLogger(__name__)
 
 SUBMISSIONS = 40
 """SubmitJob calls under way at once at the most."""
-
-DELETIONS = 20
-"""DeleteJob calls under way at once at the most."""
 
 QUOTA_PAUSE = 2.0
 """Seconds after which a submission is tried again that the account had no room for."""
@@ -56,7 +55,9 @@ GIVE_UP_AFTER = 600.0
 """Seconds without any success, while calls fail and no job runs that could end, after which the run fails."""
 
 TIDY_BOUND = 120.0
-"""Seconds that storing and deleting may take when all jobs have ended; what is left then is kept."""
+"""
+Seconds without progress that reading, storing and deleting may take when all jobs have ended; what is left is kept.
+"""
 
 END_BOUND = 180.0
 """Seconds for which a run that was stopped waits for the jobs that it has ended."""
@@ -66,9 +67,6 @@ FIND_TRIES = 10
 
 FIND_PAUSE = 1.5
 """Seconds between these."""
-
-MAX_ATTEMPTS = 5
-"""Times that deleting a job is tried while the API says that it is in use."""
 
 DRIFT = 2.0
 """Seconds by which an event of a new job may be dated before the call that has submitted it."""
@@ -87,11 +85,13 @@ class ManyJobsApi:
     :param submit: Submits a job with a client token, and returns its id.
     :param delete: Deletes a job.
     :param end: Ends jobs at the pace that the API allows, and says what became of each.
+    :param read: Says why a job has failed that ended in a state.
     """
 
     submit: Callable[[Mapping[str, Any], str], Coroutine[Any, Any, str]]
     delete: Callable[[str], Coroutine[Any, Any, None]]
     end: Callable[[Sequence[str]], Coroutine[Any, Any, Sequence[str]]]
+    read: ReadFailure
 
 
 class JobsEngine:
@@ -137,7 +137,6 @@ class JobsEngine:
         self._ends_rest = True
         self._endings: set[asyncio.Future[Sequence[str]]] = set()
         self._asked_to_end: set[str] = set()
-        self._attempts: dict[int, int] = {}
         self._since: dict[int, float | None] = {}
         self._submitting: CallLoop[int, str] = CallLoop(
             "SubmitJob",
@@ -150,17 +149,8 @@ class JobsEngine:
             again=run.put_back,
             metrics=consumer.metrics,
         )
-        self._deleting: CallLoop[int, None] = CallLoop(
-            "DeleteJob",
-            DELETE_JOB_RATE,
-            DELETIONS,
-            take=run.take_deletable,
-            call=self._delete,
-            on_result=self._on_deleted,
-            on_error=self._on_delete_error,
-            again=run.put_back_deletable,
-            metrics=consumer.metrics,
-        )
+        self._deleter = JobDeleter(run, api.delete, say, self._note_change, consumer.metrics)
+        self._reader = FailureReader(run, api.read, say, self._note_change, consumer.metrics)
         self._failure: BatchEventsError | None = None
 
     async def finish(self, deadline: Deadline = Deadline(), *, ends_on_timeout: bool = True) -> None:  # noqa: B008
@@ -177,7 +167,8 @@ class JobsEngine:
                 self._consumer.wait_also(self._wait, job_id)
             loops: list[Coroutine[Any, Any, None]] = [
                 self._submitting.run(),
-                self._deleting.run(),
+                self._deleter.run(),
+                self._reader.run(),
                 self._listen(self._wait),
                 self._notes.run(),
             ]
@@ -239,16 +230,16 @@ class JobsEngine:
                 self._say(line)
 
     async def _until_tidy(self, tasks: Sequence[asyncio.Future[None]]) -> None:
-        ends = self._now() + TIDY_BOUND
-        left = self._run.deletions_left
+        run, ends = self._run, self._now() + TIDY_BOUND
+        left = run.deletions_left + run.readings_left
         while left and self._now() < ends:
             self._changed.clear()
             await self._look_after(tasks)
-            if self._run.deletions_left < left:
+            if run.deletions_left + run.readings_left < left:
                 ends = self._now() + TIDY_BOUND
-            left = self._run.deletions_left
-        if left:
-            self._say(f"{left} jobs that have ended were not deleted")
+            left = run.deletions_left + run.readings_left
+        if run.deletions_left:
+            self._say(f"{run.deletions_left} jobs that have ended were not deleted")
 
     async def _look_after(self, tasks: Sequence[asyncio.Future[None]]) -> None:
         """Wait until something has happened, a second at the most; raise what has ended a loop."""
@@ -277,7 +268,8 @@ class JobsEngine:
         while True:
             for outcome in await wait.settled():
                 self._progress.ended_by[outcome.source] += 1
-                self._run.on_outcome(outcome.job_id, outcome.state, outcome.reason)
+                was_ended = outcome.job_id in self._asked_to_end
+                self._run.on_outcome(outcome.job_id, outcome.state, outcome.reason, was_ended=was_ended)
             self._note_change()
 
     async def _keep_time(self, wait: OpenWait, deadline: Deadline, *, ends_on_timeout: bool) -> None:
@@ -307,7 +299,8 @@ class JobsEngine:
         if self._run.is_over or self._run.stopped is not None or self._failure is not None:
             self._changed.set()
         self._submitting.wake()
-        self._deleting.wake()
+        self._deleter.wake()
+        self._reader.wake()
 
     # Submitting.
 
@@ -365,32 +358,6 @@ class JobsEngine:
                 f"The account has no room for further jobs; {counts.running} of this task run. It is tried again as "
                 f"jobs end; on_finish_action and BatchDeleteJobOperator make room: {printable(error, 500)}"
             )
-
-    # Deleting.
-
-    async def _delete(self, index: int) -> None:
-        job_id = self._run.items[index].job_id
-        if job_id is not None:
-            await self._api.delete(job_id)
-
-    def _on_deleted(self, index: int, _: None) -> None:
-        self._run.on_deleted(index)
-        self._note_change()
-
-    def _on_delete_error(self, index: int, error: Exception) -> bool:
-        if isinstance(error, ApiNotFoundError):
-            self._run.on_deleted(index)
-            self._note_change()
-            return False
-        tries = self._attempts[index] = self._attempts.get(index, 0) + 1
-        if tries >= MAX_ATTEMPTS or isinstance(error, ApiParameterError | ApiCredentialsError | CredentialsError):
-            # The job has ended and its outcome is known; that it is still listed must not change that.
-            self._run.keep(index)
-            self._say(f"Job {self._run.items[index].job_id} was not deleted: {printable(error, MAX_TEXT)}")
-            self._note_change()
-            return False
-        self._run.put_back_deletable(index)
-        return True
 
     @staticmethod
     def _now() -> float:

@@ -18,6 +18,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from airflow_batch_events.events.many.facts import JobFacts
 from airflow_batch_events.exceptions import ConfigurationError, SubmissionRecordError
 
 MAX_JOBS = 10_000
@@ -45,6 +46,7 @@ class Item(msgspec.Struct, array_like=True, gc=False):
     :param reason: Why, in words, where the state does not say it.
     :param is_deleted: Whether the job was deleted afterwards.
     :param earlier: The last submission that may be an earlier try's, whose failure leads to the next one; 0 for none.
+    :param facts: Why it has failed, where that was read.
     """
 
     number: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1
@@ -53,6 +55,7 @@ class Item(msgspec.Struct, array_like=True, gc=False):
     reason: str | None = None
     is_deleted: bool = False
     earlier: int = 0
+    facts: JobFacts | None = None
 
     @property
     def may_be_earlier(self) -> bool:

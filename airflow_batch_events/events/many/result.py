@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_batch_events.events.catalog import JobState
+from airflow_batch_events.events.many.facts import cause_of
 from airflow_batch_events.events.many.items import Item
 from airflow_batch_events.events.many.run import NOT_SUBMITTED, STILL_RUNNING
+from airflow_batch_events.events.outcomes.failure import Cause
 from airflow_batch_events.text import printable
 
 MAX_FAILED = 100
@@ -34,8 +36,17 @@ def state_of(item: Item) -> str:
 
 
 def outcome_of(item: Item) -> dict[str, Any]:
-    """Return a job's outcome: its id, its state, and the reason where there is one."""
-    outcome = {"job_id": item.job_id, "state": state_of(item)}
+    """
+    Return a job's outcome: its id and its state, and for one that has ended badly the cause, what was read, and why.
+
+    What is not known is left out, so that a job that has succeeded, and one that was not read, is small.
+    """
+    outcome: dict[str, Any] = {"job_id": item.job_id, "state": state_of(item)}
+    if item.state not in (None, JobState.SUCCEED.value):
+        outcome["cause"] = cause_of(outcome["state"], item.facts)
+    if item.facts is not None:
+        facts = {name: getattr(item.facts, name) for name in ("task_name", "instance", "exit_code")}
+        outcome |= {name: value for name, value in facts.items() if value is not None}
     return {**outcome, "reason": printable(item.reason, MAX_REASON)} if item.reason else outcome
 
 
@@ -45,21 +56,41 @@ def outcomes_of(items: Sequence[Item]) -> list[dict[str, Any]]:
 
 
 def summary_of(items: Sequence[Item]) -> dict[str, Any]:
-    """Return how many jobs ended how, and the first of those that did not succeed, each with its place in the list."""
+    """Return how many jobs ended how and why, and the first that did not succeed, each with its place in the list."""
     states = Counter(map(state_of, items))
-    failed = failures_in(items)
     return {
         "total": len(items),
         "succeeded": states[JobState.SUCCEED.value],
         "states": dict(sorted(states.items())),
-        "failed": [{"index": index, **outcome_of(items[index])} for index in failed[:MAX_FAILED]],
+        "causes": causes_in(items),
+        "failed": failed_jobs(items),
     }
 
 
+def causes_in(items: Sequence[Item]) -> dict[str, int]:
+    """Return how many of the jobs that have ended badly have which cause, the most frequent first."""
+    return dict(Counter(one["cause"] for one in map(outcome_of, items) if "cause" in one).most_common())
+
+
+def failed_jobs(items: Sequence[Item]) -> list[dict[str, Any]]:
+    """Return the outcomes of the first jobs that did not succeed, each with its place in the list."""
+    return [{"index": index, **outcome_of(items[index])} for index in failures_in(items)[:MAX_FAILED]]
+
+
 def failures_in(items: Sequence[Item]) -> list[int]:
-    """Return the places of the jobs that did not succeed: those that have ended first, then those that have not."""
+    """
+    Return the places of the jobs that did not succeed.
+
+    Those come first that were read, then the others that have ended, then those that have not.
+    """
     ended = [index for index, item in enumerate(items) if item.state not in (None, JobState.SUCCEED.value)]
+    ended.sort(key=lambda index: not was_read(items[index]))
     return ended + [index for index, item in enumerate(items) if item.state is None]
+
+
+def was_read(item: Item) -> bool:
+    """Whether it is known which part of a job has failed."""
+    return item.facts is not None and item.facts.task_name is not None
 
 
 def failure_text(items: Sequence[Item], why: str | None) -> str:
@@ -74,6 +105,9 @@ def failure_text(items: Sequence[Item], why: str | None) -> str:
     text = f"{good} of {len(items)} jobs succeeded; " + ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
     if why:
         text += f" ({printable(why, 500)})"
+    causes = causes_in(items)
+    if causes.keys() - {Cause.UNKNOWN.value}:
+        text += f". Causes: {', '.join(f'{cause} {count}' for cause, count in causes.items())}"
     failed = [index for index in failures_in(items) if items[index].state is not None]
     named = []
     for index in failed[:MAX_NAMED]:

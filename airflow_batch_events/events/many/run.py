@@ -3,13 +3,14 @@
 Decide what to do next about many jobs of one task; pure.
 
 :class:`JobsRun` is told what SubmitJob, events, polls and DeleteJob have brought, and says which job to submit next,
-which one may be deleted, what has to be stored, and when the run is over. It makes no call and has no clock.
+which one to read because it has failed, which one may be deleted, what has to be stored, and when the run is over. It
+makes no call and has no clock.
 
 The rules that must not be relaxed: an outcome is stored before its job is deleted, because the client token of a job
-that is gone would submit it a second time; a job keeps its submission number until its outcome is known, so that a
-process that begins anew asks for the same job; and one that may have been submitted is asked for until its id is known,
-also by a run that was stopped. Only what a process has submitted in the second before it was killed, and what the next
-one is not to submit any more, runs on to its end.
+that is gone would submit it a second time; a failed job that is to be read is read before it is deleted; a job keeps
+its submission number until its outcome is known, so that a process that begins anew asks for the same job; and one that
+may have been submitted is asked for until its id is known, also by a run that was stopped. Only what a process has
+submitted in the second before it was killed, and what the next one is not to submit any more, runs on to its end.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from airflow_batch_events.events.catalog import JobState
+from airflow_batch_events.events.many.facts import JobFacts
 from airflow_batch_events.events.many.items import CHUNK, Item, pack_items
 from airflow_batch_events.events.many.rules import RunRules
 from airflow_batch_events.events.outcome import REFUSED
+from airflow_batch_events.events.outcomes.failure import Cause
 from airflow_batch_events.text import printable
 
 NOT_SUBMITTED = "NOT_SUBMITTED"
@@ -32,6 +35,9 @@ STILL_RUNNING = "RUNNING"
 
 MAX_REASON = 300
 """Characters of a reason that are noted."""
+
+MAX_READ = 100
+"""Failed jobs of a task that are read to tell why, those that fail first; each takes three calls or more."""
 
 _SUCCEEDED = JobState.SUCCEED.value
 _FAILED = (JobState.FAILED.value, JobState.FAILED_INTERRUPTED.value)
@@ -90,6 +96,10 @@ class JobsRun:
         self._submitting: set[int] = set()
         self._running: dict[str, int] = {}
         self._unsaved: set[int] = set()
+        self._unread: deque[int] = deque()
+        self._reading: set[int] = set()
+        known = (item.facts for item in items if item.facts is not None)
+        self._reads_left = MAX_READ - sum(facts.cause != Cause.TERMINATED.value for facts in known)
         self._to_delete: deque[int] = deque()
         self._deleting: set[int] = set()
         self._changed: set[int] = set()
@@ -97,7 +107,7 @@ class JobsRun:
         for index, item in enumerate(items):
             if item.state is not None:
                 self._count(item.state)
-                if item.job_id is not None and not item.is_deleted and item.state in rules.deleted_states:
+                if not item.is_deleted and not self._plan_reading(item, index) and self._is_to_be_deleted(item):
                     self._to_delete.append(index)
             elif item.job_id is not None:
                 self._running[item.job_id] = index
@@ -133,7 +143,13 @@ class JobsRun:
     @property
     def deletions_left(self) -> int:
         """Jobs that have ended and are not deleted yet."""
-        return len(self._unsaved) + len(self._to_delete) + len(self._deleting)
+        unread = sum(self._is_to_be_deleted(self.items[index]) for index in (*self._unread, *self._reading))
+        return unread + len(self._unsaved) + len(self._to_delete) + len(self._deleting)
+
+    @property
+    def readings_left(self) -> int:
+        """Failed jobs that are to be read."""
+        return len(self._unread) + len(self._reading)
 
     @property
     def is_over(self) -> bool:
@@ -146,6 +162,14 @@ class JobsRun:
             return None
         index = self._unsure.popleft() if self._unsure else self._waiting.popleft()
         self._submitting.add(index)
+        return index
+
+    def take_unread(self) -> int | None:
+        """Return a failed job to read, for which the caller asks the API; None when there is none."""
+        if not self._unread:
+            return None
+        index = self._unread.popleft()
+        self._reading.add(index)
         return index
 
     def take_deletable(self) -> int | None:
@@ -195,12 +219,21 @@ class JobsRun:
         self._doubted.add(index)
         self._unsure.append(index)
 
-    def on_outcome(self, job_id: str, state: str, reason: str | None = None) -> None:
-        """Take how a job has ended, or why nobody waits for it any more."""
+    def on_outcome(self, job_id: str, state: str, reason: str | None = None, *, was_ended: bool = False) -> None:
+        """
+        Take how a job has ended, or why nobody waits for it any more.
+
+        :param job_id: The job.
+        :param state: The state in its outcome.
+        :param reason: Why, in words.
+        :param was_ended: Whether the task itself has asked for its end, so that nobody has to read why it has failed.
+        """
         index = self._running.pop(job_id, None)
         if index is None:
             return
         item = self.items[index]
+        if was_ended and state in _FAILED:
+            item.facts = JobFacts(Cause.TERMINATED.value)
         if state in _FAILED and item.may_be_earlier and self.stopped is None:
             item.number += 1
             item.job_id = None
@@ -208,6 +241,27 @@ class JobsRun:
             self._changed.add(index // CHUNK)
             return
         self._end(index, state, reason)
+
+    def on_read(self, index: int, facts: JobFacts | None, reason: str | None = None) -> None:
+        """
+        Take why a job has failed.
+
+        :param index: Its place in the list.
+        :param facts: What was read; None where nothing could be read, and it is not tried again.
+        :param reason: The same in words.
+        """
+        self._reading.discard(index)
+        item = self.items[index]
+        if facts is not None:
+            item.facts = facts
+            item.reason = item.reason if reason is None else printable(reason, MAX_REASON)
+            self._changed.add(index // CHUNK)
+        self._release(index)
+
+    def put_back_unread(self, index: int) -> None:
+        """Take that a job has not been read yet, and has to be asked for again."""
+        self._reading.discard(index)
+        self._unread.append(index)
 
     def on_saved(self, save: Save) -> None:
         """Take that notes are stored."""
@@ -245,9 +299,26 @@ class JobsRun:
         item.state, item.reason = state, None if reason is None else printable(reason, MAX_REASON)
         self._count(state)
         self._changed.add(index // CHUNK)
-        if item.job_id is not None and state in self.rules.deleted_states:
-            self._unsaved.add(index)
+        if not self._plan_reading(item, index):
+            self._release(index)
         self._check_failures()
+
+    def _plan_reading(self, item: Item, index: int) -> bool:
+        """Plan to read why a job has failed; return whether that has to be read."""
+        if item.state not in _FAILED or item.job_id is None or item.facts is not None or self._reads_left <= 0:
+            return False
+        self._reads_left -= 1
+        self._unread.append(index)
+        return True
+
+    def _is_to_be_deleted(self, item: Item) -> bool:
+        return item.job_id is not None and item.state in self.rules.deleted_states
+
+    def _release(self, index: int) -> None:
+        """Let a job be deleted, once its outcome is stored."""
+        if self._is_to_be_deleted(self.items[index]):
+            self._unsaved.add(index)
+            self._changed.add(index // CHUNK)
 
     def _count(self, state: str) -> None:
         if state == _SUCCEEDED:

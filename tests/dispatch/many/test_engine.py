@@ -91,7 +91,8 @@ def test_failures_end_nothing_by_default(run):
         task = Task(cloud, descriptions(10, j3="FAILED"))
         assert await task.finish()
         assert states(task) == ["SUCCEED"] * 3 + ["FAILED"] + ["SUCCEED"] * 6
-        assert outcomes_of(task.run.items)[3] == {"job_id": task.run.items[3].job_id, "state": "FAILED"}
+        failed = outcomes_of(task.run.items)[3]
+        assert (failed["job_id"], failed["state"]) == (task.run.items[3].job_id, "FAILED")
 
     run(scenario())
 

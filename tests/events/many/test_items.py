@@ -7,6 +7,7 @@ import zlib
 import pytest
 from support.operators import JOB
 
+from airflow_batch_events.events.many.facts import JobFacts
 from airflow_batch_events.events.many.items import (
     CHUNK,
     MAX_JOBS,
@@ -24,6 +25,7 @@ NOTED = [
     Item(2, "job-12345678"),
     Item(1, "job-00000001", "SUCCEED", is_deleted=True),
     Item(3, None, "REFUSED", "no such image: \0\n\u2028\U0001f600", earlier=2),
+    Item(1, "job-00000002", "FAILED", facts=JobFacts("exit_code", "main", 7, 2, (2, 137))),
 ]
 
 

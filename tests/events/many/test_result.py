@@ -3,6 +3,9 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+from airflow_batch_events.events.many.facts import JobFacts
 from airflow_batch_events.events.many.items import MAX_JOBS, Item
 from airflow_batch_events.events.many.result import MAX_FAILED, failure_text, outcomes_of, summary_of
 
@@ -20,7 +23,7 @@ def test_outcomes_are_small_and_in_order():
     assert outcomes[:3] == [
         {"job_id": "job-1", "state": "SUCCEED"},
         {"job_id": None, "state": "NOT_SUBMITTED"},
-        {"job_id": "job-3", "state": "FAILED"},
+        {"job_id": "job-3", "state": "FAILED", "cause": "unknown"},
     ]
     assert outcomes[3]["reason"].startswith("bad image\\nxx")
     assert len(outcomes[3]["reason"]) == 200
@@ -40,6 +43,39 @@ def test_the_summary_names_the_first_that_did_not_succeed():
     assert [one["index"] for one in summary["failed"]] == [2, 3, 1, 4]
     many = summary_of([Item(1, "job-1", "FAILED")] * 500)
     assert len(many["failed"]) == MAX_FAILED
+
+
+READ = Item(1, "job-6", "FAILED", "no input", facts=JobFacts("exit_code", "main", 0, 2, (2,)))
+
+
+def test_a_job_that_was_read_has_its_facts_and_comes_first():
+    summary = summary_of([*ITEMS, READ, Item(1, "job-7", "FAILED", facts=JobFacts("terminated"))])
+    assert summary["causes"] == {"unknown": 2, "exit_code": 1, "terminated": 1}
+    assert summary["failed"][0] == {
+        "index": 5,
+        "job_id": "job-6",
+        "state": "FAILED",
+        "cause": "exit_code",
+        "task_name": "main",
+        "instance": 0,
+        "exit_code": 2,
+        "reason": "no input",
+    }
+    assert [one["index"] for one in summary["failed"]] == [5, 2, 3, 6, 1, 4]
+
+
+@pytest.mark.parametrize(("state", "cause"), [("TIMEOUT", "timeout"), ("NOT_FOUND", "deleted"), ("REFUSED", "unknown")])
+def test_a_state_tells_a_cause_where_nothing_was_read(state, cause):
+    (outcome,) = outcomes_of([Item(1, "job-1", state)])
+    assert outcome["cause"] == cause
+
+
+def test_an_error_counts_the_causes_that_are_known():
+    text = failure_text([Item(1, "job-1", "FAILED"), READ], None)
+    assert text == (
+        "0 of 2 jobs succeeded; 2 FAILED. Causes: unknown 1, exit_code 1. "
+        "jobs[1] job-6 FAILED: no input; jobs[0] job-1 FAILED"
+    )
 
 
 def test_an_error_names_counts_and_the_first_failures():

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_batch_events.events.many import items as items_module
+from airflow_batch_events.events.many.facts import JobFacts
 from airflow_batch_events.events.many.items import CHUNK, Item, unpack_items
 from airflow_batch_events.events.many.result import state_of
 from airflow_batch_events.events.many.rules import RunRules
-from airflow_batch_events.events.many.run import JobsRun
+from airflow_batch_events.events.many.run import MAX_READ, JobsRun
 
 
 class Cloud:
@@ -77,6 +78,15 @@ class Process:
             for one in run.take_unsaved():
                 run.on_unsaved(one)
 
+        def read() -> None:
+            index = run.take_unread()
+            assert index is not None
+            job_id = run.items[index].job_id
+            if job_id not in cloud.jobs:
+                # A process has deleted it that was cut off before it has noted that.
+                assert self.rules.on_finish_action == "delete"
+            run.on_read(index, JobFacts("exit_code", "main", 0, 1) if index % 3 else None)
+
         def delete() -> None:
             index = run.take_deletable()
             assert index is not None
@@ -84,6 +94,7 @@ class Process:
             saved = unpack_items(self.stored[index // CHUNK], len(run.items[:CHUNK]))[index % CHUNK]
             assert saved.state == item.state, "an outcome is stored before its job is deleted"
             assert item.state in self.rules.deleted_states
+            assert saved.facts == item.facts, "so are its facts"
             assert item.job_id is not None
             cloud.jobs.pop(item.job_id, None)
             run.on_deleted(index)
@@ -92,6 +103,7 @@ class Process:
         possible += [begin] if run.may_submit else []
         possible += [answer, lose] if self.calls else []
         possible += [end] if run.running_ids else []
+        possible += [read] if run._unread else []
         possible += [delete] if run._to_delete else []
         return possible
 
@@ -115,7 +127,7 @@ def test_whatever_is_cut_off_no_job_is_lost_or_doubled(
     cloud, stored = Cloud(), dict[int, str]()
     process = Process(cloud, stored, total, rules)
     for _ in range(20_000):
-        if process.run.is_over and not process.run.deletions_left:
+        if process.run.is_over and not process.run.deletions_left and not process.run.readings_left:
             break
         if rng.random() < 0.02:
             process = Process(cloud, stored, total, rules)
@@ -220,3 +232,54 @@ def test_a_job_that_is_asked_for_again_to_be_deleted_is_one_deletion():
     run.take_deletable()
     run.put_back_deletable(0)
     assert run.deletions_left == 1
+
+
+def fail_all(run: JobsRun, count: int, **how: Any) -> None:
+    for number in range(count):
+        index = run.take_next()
+        assert index is not None
+        run.on_submitted(index, f"job-{number}")
+    for number in range(count):
+        run.on_outcome(f"job-{number}", "FAILED", **how)
+
+
+def test_those_that_fail_first_are_read_and_no_more_than_a_hundred():
+    run = JobsRun([Item() for _ in range(MAX_READ + 20)], RunRules())
+    fail_all(run, MAX_READ + 20)
+    assert run.is_over
+    assert run.readings_left == MAX_READ
+    taken = [run.take_unread() for _ in range(MAX_READ)]
+    assert (taken, run.take_unread()) == (list(range(MAX_READ)), None)
+    run.put_back_unread(7)
+    assert (run.take_unread(), run.readings_left) == (7, MAX_READ)
+
+
+def test_what_was_read_of_a_job_is_noted_and_not_read_again():
+    run = JobsRun([Item()], RunRules())
+    fail_all(run, 1)
+    facts = JobFacts("signal", "main", 4, 137, (137,))
+    run.on_read(0, facts, "killed")
+    (save,) = run.take_unsaved()
+    again = JobsRun(unpack_items(save.text, 1), RunRules())
+    assert again.items[0] == Item(1, "job-0", "FAILED", "killed", facts=facts)
+    assert again.readings_left == 0
+
+
+def test_a_failed_job_is_deleted_only_after_it_was_read():
+    run = JobsRun([Item()], RunRules(on_finish_action="delete"))
+    fail_all(run, 1)
+    for save in run.take_unsaved():
+        run.on_saved(save)
+    assert (run.take_deletable(), run.deletions_left) == (None, 1)
+    assert run.take_unread() == 0
+    run.on_read(0, None)
+    for save in run.take_unsaved():
+        run.on_saved(save)
+    assert run.take_deletable() == 0
+
+
+def test_what_the_task_itself_has_ended_is_not_read():
+    run = JobsRun([Item()], RunRules())
+    fail_all(run, 1, was_ended=True)
+    assert run.readings_left == 0
+    assert run.items[0].facts == JobFacts("terminated")
