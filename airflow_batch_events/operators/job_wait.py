@@ -127,7 +127,12 @@ class JobWaitOperator(LineageMixin, WaitingOperator):
         needs = self.needs_worker() if self.end_from_trigger is None else []
         if needs:
             self.log.info("A worker ends the task, because of %s", ", ".join(needs))
-        return end_in_trigger(self.end_from_trigger, self.task_end(), needs)
+        # A trigger's task instance does not have it. A DAG file must not pay for what a running task needs.
+        from airflow_batch_events.airflow_compat.stats import team_of_running_task
+
+        team = team_of_running_task()
+        end = {**self.task_end(), **({"team_name": team} if team else {})}
+        return end_in_trigger(self.end_from_trigger, end, needs)
 
     def needs_worker(self) -> list[str]:
         """Return what the running task needs a worker for when it ends well."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from airflow_batch_events.airflow_compat.stats import stats
+from airflow_batch_events.airflow_compat.stats import stats, team_of
 from airflow_batch_events.dispatch.metrics import IsolatedMetrics
 from airflow_batch_events.events.outcome import Outcome
 
@@ -40,14 +40,17 @@ class AirflowMetrics:
         stats.gauge(PREFIX + name, value, tags=self._tags)
 
 
-def count_ends(outcomes: Sequence[Outcome], task_instance: Any) -> None:
+def count_ends(outcomes: Sequence[Outcome], task_instance: Any, team: str | None = None) -> None:
     """
     Count and measure how jobs ended, where their task ends; an error costs a measurement and nothing else.
 
     :param outcomes: With what is known of each.
     :param task_instance: The task's instance, as a worker or a trigger has it.
+    :param team: The task's team, where the instance does not have it.
     """
-    metrics = IsolatedMetrics(AirflowMetrics(dag_id=task_instance.dag_id, task_id=task_instance.task_id))
+    tags = {"dag_id": task_instance.dag_id, "task_id": task_instance.task_id}
+    team = team or team_of(task_instance)
+    metrics = IsolatedMetrics(AirflowMetrics(**tags, **({"team_name": team} if team else {})))
     for outcome in outcomes:
         cause = {} if outcome.failure is None else {"cause": outcome.failure.cause}
         metrics.count("jobs.ended", 1, state=outcome.state, **cause)

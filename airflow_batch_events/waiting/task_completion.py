@@ -63,6 +63,7 @@ class TaskEnd:
     :param success_only: Whether a worker ends the task unless it ends well.
     :param skip_on_exit_code: The exit codes that skip the task.
     :param fail_on_exit_code: Those that fail it without another try, which only a worker can say.
+    :param team_name: The task's team, for metrics; the worker that has begun the task knows it.
     """
 
     is_list: bool | None = False
@@ -73,6 +74,7 @@ class TaskEnd:
     success_only: bool = False
     skip_on_exit_code: tuple[int, ...] = ()
     fail_on_exit_code: tuple[int, ...] = ()
+    team_name: str | None = None
 
     @property
     def exit_codes(self) -> ExitCodes:
@@ -96,11 +98,14 @@ class TaskEnd:
         known = {field.name: data[field.name] for field in fields(cls) if data.get(field.name) is not None}
         given = [known.pop(name, None) for name in ("skip_on_exit_code", "fail_on_exit_code")]
         codes = read_exit_codes(*(value or None for value in given))
+        team = known.pop("team_name", None)
         for name, value in known.items():
             if not isinstance(value, bool):
                 raise ConfigurationError(f"{name} of end is a {type(value).__name__}, must be True or False")
         if "is_list" in data:
             known["is_list"] = data["is_list"]
+        if isinstance(team, str):
+            known["team_name"] = team
         return cls(**known, skip_on_exit_code=tuple(sorted(codes.skip)), fail_on_exit_code=tuple(sorted(codes.fail)))
 
 
@@ -144,7 +149,7 @@ async def end_task(
             return None
         told = explained.outcomes if explained else failures[:1]
         await _push_failed(trigger, outcomes, told, is_list=is_list)
-        count_ends(with_facts(outcomes, told), trigger.task_instance)
+        count_ends(with_facts(outcomes, told), trigger.task_instance, end.team_name)
         return TaskSkippedEvent() if end.skip_on_failure or end_as is EndAs.SKIPPED else TaskFailedEvent()
     if end.push_result:
         result = result_of(outcomes, is_list=is_list)
@@ -158,7 +163,7 @@ async def end_task(
         except Exception:
             trigger.log.exception("Cannot store the result from here; a worker does")
             return None
-    count_ends(outcomes, trigger.task_instance)
+    count_ends(outcomes, trigger.task_instance, end.team_name)
     return TaskSuccessEvent()
 
 

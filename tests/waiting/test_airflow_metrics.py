@@ -111,6 +111,15 @@ def test_how_jobs_ended_and_what_they_took_is_counted_for_their_task(recorder: R
     ]
 
 
+@pytest.mark.parametrize(
+    ("known_here", "told"), [("blue", None), (None, "blue")], ids=["on a worker", "in a triggerer"]
+)
+def test_what_a_team_has_used_is_tagged_with_it(recorder: Recorder, known_here: str | None, told: str | None) -> None:
+    instance = SimpleNamespace(dag_id="d", task_id="t", stats_tags={"team_name": known_here} if known_here else {})
+    count_ends([Outcome("job-1", "SUCCEED", succeeded=True)], instance, told)
+    assert [tags["team_name"] for tags in recorder.tags] == ["blue"]
+
+
 def test_a_backend_that_fails_costs_the_task_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def incr(*_: Any, **__: Any) -> None:
         raise OSError("no route to the backend")
