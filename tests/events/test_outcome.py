@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import json
-
 import pendulum
 import pytest
 from hypothesis import given
@@ -10,7 +8,6 @@ from hypothesis import strategies as st
 
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import JobWait, Outcome, WaitDecision
-from airflow_batch_events.events.outcomes.durations import JobTimes
 from airflow_batch_events.events.outcomes.failure import Failure
 
 JOB = "job-12345678"
@@ -299,12 +296,6 @@ def test_an_event_of_the_very_moment_of_the_last_poll_is_not_believed():
     assert job.on_event(event(at=START + 10), START + 11) is WaitDecision.POLL_SOON
 
 
-def test_times_that_are_known_are_not_taken_from_an_answer():
-    known = Outcome(JOB, "FAILED", False, queued_seconds=1.0, running_seconds=2.0, instances=3)
-    assert known.with_times(JobTimes(instances=9)) == known
-    assert Outcome(JOB, "FAILED", False).with_times(JobTimes(instances=9)).instances == 9
-
-
 def test_each_answer_counts_as_a_poll():
     job = wait()
     job.on_poll("RUNNING", START + 1)
@@ -312,83 +303,6 @@ def test_each_answer_counts_as_a_poll():
     job.on_refusal("no", START + 3)
     job.on_poll("RUNNING", START + 4)
     assert job.polls == 4
-
-
-FULL = {
-    "job_id": "job-1",
-    "state": "FAILED",
-    "succeeded": False,
-    "event_name": "JOB_FAILED",
-    "event_time": "2026-01-01T00:00:10Z",
-    "event_vars": {"k": "v"},
-    "reason": "why",
-    "source": "event",
-    "failure": {
-        "job_id": "job-1",
-        "state": "FAILED",
-        "cause": "exit_code",
-        "task_name": "main",
-        "instance": 3,
-        "exit_code": 7,
-        "stdout": "out",
-        "stderr": "err",
-    },
-    "queued_seconds": 1.5,
-    "running_seconds": 60.0,
-    "instances": 4,
-}
-
-
-def test_the_fields_of_an_outcome_are_those_that_dags_read():
-    assert Outcome.from_dict(FULL).to_dict() == FULL
-
-
-@pytest.mark.parametrize(
-    ("field", "odd", "read"),
-    [
-        ("source", "look", "api"),
-        ("source", None, "api"),
-        ("source", "moon", "moon"),
-        ("queued_seconds", 3, 3.0),
-        ("queued_seconds", True, None),
-        ("running_seconds", "60", None),
-        ("instances", True, None),
-        ("instances", "4", None),
-        ("instances", 4.0, None),
-        ("failure", None, None),
-        ("succeeded", 1, False),
-    ],
-)
-def test_a_field_of_another_version_is_read_or_defaulted(field, odd, read):
-    assert Outcome.from_dict({**FULL, field: odd}).to_dict() == {**FULL, field: read}
-
-
-def test_an_outcome_survives_being_stored_as_json():
-    job = wait()
-    job.on_event(event(), START + 11)
-    assert job.outcome is not None
-    assert Outcome.from_dict(json.loads(json.dumps(job.outcome.to_dict()))) == job.outcome
-
-
-@pytest.mark.parametrize(
-    "data", [{"status": "done"}, {"job_id": "job-1"}, {"job_id": 7, "state": "SUCCEED"}, "x", None]
-)
-def test_what_is_not_an_outcome_is_refused(data):
-    with pytest.raises(ValueError, match=r"not the outcome of a wait(: a (str|NoneType)$|, which has a job_id)"):
-        Outcome.from_dict(data)
-
-
-def test_an_outcome_of_another_version_is_read():
-    """Unknown fields are ignored, missing ones have a default, a source that is not known is kept."""
-    assert Outcome.from_dict({"job_id": "job-1", "state": "SUCCEED", "exit_code": 0}) == Outcome(
-        "job-1", "SUCCEED", True
-    )
-    assert not Outcome.from_dict({"job_id": "job-1", "state": "SUCCEED", "succeeded": False}).succeeded
-    assert Outcome.from_dict({"job_id": "job-1", "state": "FAILED", "source": "api"}) == Outcome(
-        "job-1", "FAILED", False, source="api"
-    )
-    odd = {"job_id": "job-1", "state": "FAILED", "succeeded": "no", "event_vars": [], "event_time": 7, "reason": {}}
-    assert Outcome.from_dict(odd) == Outcome("job-1", "FAILED", False, event_time="7", reason="{}")
 
 
 # A job's true history: runs that fail and are retried, then one that ends it. Facts about it arrive in any order, any
@@ -429,8 +343,3 @@ def test_a_wait_ends_with_a_state_that_was_true(runs, ending, data):
     job.on_poll(state_at(end), end)
     assert job.outcome is not None
     assert job.outcome.state == ending
-
-
-def test_what_is_no_outcome_is_told_by_its_type():
-    with pytest.raises(ValueError, match=r"^not the outcome of a wait: a list$"):
-        Outcome.from_dict([])
