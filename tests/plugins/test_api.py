@@ -25,6 +25,7 @@ from airflow_batch_events.triggers.event import BatchEventTrigger
 from airflow_batch_events.triggers.many_jobs import BatchJobsTrigger
 
 ROUTES = ("/queues", "/waits", "/ended", "/watchers", "/page.js")
+ROWS = {"offset": 0, "limit": 25}
 
 
 class ByDag(SimpleAuthManager):
@@ -167,12 +168,28 @@ def test_watchers_are_listed_with_their_queues(server: TestClient, database: Air
     assert (row["asset"], row["queue"]) == ("jobs", "watched")
 
 
-def test_a_thousand_open_waits_are_read_in_few_queries(server: TestClient, database: AirflowDatabase) -> None:
+MAX_SECONDS = 1.0
+"""Seconds of the API server's processor time, its database included, that the page may take to be loaded."""
+
+
+def test_the_page_is_loaded_in_a_second_with_a_thousand_open_waits(
+    server: TestClient, database: AirflowDatabase
+) -> None:
     for number in range(1000):
         database.deferred(place("wait", map_index=number), BatchJobTrigger(f"job-{number}", f"q{number % 3}"))
-    began = time.process_time()
+    for number in range(api.MAX_ENDED):
+        database.ended(place("done", map_index=number), outcome(f"job-{number}"), queue=f"q{number % 3}")
+    get(server, "/queues")
+    took = {}
+    for path, params in {"/page.js": {}, "/queues": {}, "/waits": ROWS, "/ended": ROWS, "/watchers": {}}.items():
+        began = time.process_time()
+        answer = server.get(f"/batch-events{path}", headers={"Authorization": "Bearer admin"}, params=params)
+        took[path] = time.process_time() - began
+        assert answer.status_code == 200
+    shown = ", ".join(f"{path} {seconds:.3f}" for path, seconds in took.items())
+    print(f"the page with 1,000 open and {api.MAX_ENDED} ended waits: {sum(took.values()):.3f} s ({shown})")
+    assert sum(took.values()) < MAX_SECONDS
     found = get(server, "/queues")
-    print(f"queues of 1,000 open waits: {time.process_time() - began:.3f} s of processor time")
     assert (found["open"], found["is_cut"]) == (1000, False)
     assert [queue["open"] for queue in found["queues"]] == [334, 333, 333]
     assert get(server, "/waits")["total"] == 1000
