@@ -209,7 +209,8 @@ def explain(hook: BatchHook, outcome: Outcome, *, is_own: bool = False) -> Expla
     known = outcome.failure or Failure(outcome.job_id, outcome.state)
     if outcome.state == TIMEOUT:
         known = structs.replace(known, cause=Cause.TIMEOUT.value)
-        return _without_reading(BatchJobTimeoutError, f"Batch job {outcome.job_id}: {outcome.reason}", outcome, known)
+        text = f"Batch job {outcome.job_id}: {outcome.reason}. Raise the time for the wait, or make the job faster"
+        return _without_reading(BatchJobTimeoutError, text, outcome, known)
     if outcome.state in (NOT_FOUND, REFUSED):
         if is_own:
             known = structs.replace(known, cause=Cause.DELETED.value)

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ import pytest
 import structlog.testing
 from support.tasks import TaskRunner
 
+from airflow_batch_events.dispatch import consumer
 from airflow_batch_events.events.outcomes.failure import Cause
 from airflow_batch_events.exceptions import BatchEventsError
 from airflow_batch_events.hooks.batch import BatchHook
-from airflow_batch_events.operators.batch import BatchSubmitJobOperator
+from airflow_batch_events.operators.batch import BatchSubmitJobOperator, BatchSubmitJobsOperator
 from airflow_batch_events.protocol import clock
 from airflow_batch_events.protocol.apis import tdmq
 from airflow_batch_events.protocol.credentials.access import CloudAccess
@@ -37,6 +39,10 @@ from tencent_batch_emulator.services.batch.settings import Delays
 from tencent_batch_emulator.testing import RunningEmulator, start_emulator
 
 PAGE = Path(__file__).parents[2] / "docs" / "failures.md"
+TABLE = re.compile(r"^\| What happened \| Cause \| Exception \| Retry advice \|\n(.*?)\n\n", re.MULTILINE | re.DOTALL)
+LEFT_OUT = re.compile("outside of the Task Runner| submitted, ")
+"""Lines of the log that differ from run to run: how far many jobs have come, and how fast."""
+
 LOG_LINES = 20
 LONG = "scripted: outcome=succeed duration=300"
 
@@ -59,6 +65,8 @@ class Failure:
     :param task: What the task of the job has beside its command.
     :param job: What the job has beside its tasks.
     :param settings: What the operator is given beside the job.
+    :param many: The commands of many jobs in one task, instead of the one.
+    :param remembered: What an earlier try has left.
     :param fault: What goes wrong with the API.
     :param before_the_wait: What somebody does before the wait has polled the job for the first time.
     :param passes: Seconds that pass after that poll.
@@ -73,6 +81,8 @@ class Failure:
     task: Mapping[str, Any] = field(default_factory=dict)
     job: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    many: tuple[str, ...] = ()
+    remembered: Callable[[RunningEmulator], Mapping[str, Any]] | None = None
     fault: Fault | None = None
     before_the_wait: Deed | None = None
     passes: float = STARTING + 5
@@ -92,6 +102,12 @@ def delete_unseen(cloud: RunningEmulator, job_id: str) -> None:
 def env(**data: str) -> dict[str, Any]:
     return {"EnvType": "MANAGED", "EnvData": {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89", **data}}
 
+
+def submitted_in_beijing(cloud: RunningEmulator) -> dict[str, Any]:
+    return {**EARLIER, "identity": {"region": "ap-beijing", "endpoint": cloud.endpoint, "key_id": cloud.secret_id}}
+
+
+EARLIER = {"number": 1, "token": "0" * 64, "digest": "0" * 64, "job_id": "job-0earlier"}
 
 FAILURES = (
     Failure(
@@ -233,6 +249,52 @@ FAILURES = (
             message="Your current request times equals or exceeds the limit; please slow down.",
         ),
     ),
+    Failure(
+        "The wait's time is over",
+        "BatchJobTimeoutError",
+        "timeout",
+        ("the deadline passed", "last seen RUNNING", "Raise"),
+        settings={"execution_timeout": timedelta(seconds=4)},
+    ),
+    Failure(
+        "Too many of many jobs fail",
+        "BatchJobsFailedError",
+        "exit_code",
+        ("2 of 3 jobs succeeded", "exit_code 1", "jobs[1]", "no such table"),
+        many=(
+            "scripted: duration=2",
+            "scripted: outcome=failed duration=2 exit_code=3 stderr='no such table: orders'",
+            "scripted: duration=2",
+        ),
+    ),
+    Failure(
+        "A parameter holds something else than it takes",
+        "ParameterError",
+        None,
+        ("placement is text that is no JSON object",),
+        settings={"placement": "None"},
+    ),
+    Failure(
+        "The queue does not exist",
+        "WaitQueueNotFoundError",
+        None,
+        ("Queue 'wiats' does not exist", "nothing was submitted", "provision"),
+        settings={"queue_name": "wiats"},
+    ),
+    Failure(
+        "A retry would submit to another account, region or endpoint",
+        "IdentityChangedError",
+        None,
+        ("elsewhere", "may still run", "Nothing was submitted", "on_changed_job"),
+        remembered=submitted_in_beijing,
+    ),
+    Failure(
+        "What an earlier try has recorded cannot be read",
+        "SubmissionRecordError",
+        None,
+        ("Nothing was submitted", "start a new DAG run"),
+        remembered=lambda cloud: {**EARLIER, "number": "one"},
+    ),
 )
 
 
@@ -288,14 +350,23 @@ def play(failure: Failure, cloud: RunningEmulator) -> Told:
         tasks.insert(0, {**tasks[0], "TaskName": "after"})
     settings = {
         "task_id": "t",
-        "job": {"JobName": "nightly", "Tasks": tasks, **failure.job},
         "placement": {"Zone": "ap-guangzhou-6"},
         "topic_name": "events",
         "queue_name": "waits",
         "deferrable": True,
         **failure.settings,
     }
-    task = TaskRunner(lambda: BatchSubmitJobOperator(**settings))
+    if failure.many:
+        jobs = [
+            {"JobName": "nightly", "Tasks": [{**tasks[0], "Application": {**application, "Command": command}}]}
+            for command in failure.many
+        ]
+        task = TaskRunner(lambda: BatchSubmitJobsOperator(jobs=jobs, **settings))
+    else:
+        job = {"JobName": "nightly", "Tasks": tasks, **failure.job}
+        task = TaskRunner(lambda: BatchSubmitJobOperator(job=job, **settings))
+    if failure.remembered is not None:
+        task.store["tencent_batch_submission"] = failure.remembered(cloud)
     if failure.fault is not None:
         cloud.add_fault(failure.fault)
 
@@ -319,7 +390,10 @@ def play(failure: Failure, cloud: RunningEmulator) -> Told:
     ):
         task.run(before_the_wait)
     lines = [f"{entry['log_level'].upper():<7} {entry['event']}" for entry in entries]
-    return Told(caught.value, [line for line in lines if "outside of the Task Runner" not in line])
+    # How far many jobs have come, and how fast, differs from run to run.
+    return Told(
+        caught.value, [line for line in lines if not re.search("outside of the Task Runner| submitted, ", line)]
+    )
 
 
 def settled(text: str) -> str:
@@ -331,9 +405,11 @@ def settled(text: str) -> str:
 
 def section(failure: Failure, told: Told) -> str:
     """Return what the page says about a failure."""
-    log = "\n".join(told.log[-LOG_LINES:])
+    lines = told.log[-LOG_LINES:]
+    # What is refused before anything is done has no log.
+    log = "\n".join(["", "```text", *lines, "```", ""]) if lines else ""
     name = type(told.error).__name__
-    return settled(f"## {failure.title}\n\n`{name}`:\n\n> {told.error}\n\n```text\n{log}\n```\n")
+    return settled(f"## {failure.title}\n\n`{name}`:\n\n> {told.error}\n{log}")
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.title)
@@ -344,6 +420,8 @@ def test_a_failure_says_what_happened_and_what_to_do(
     monkeypatch.setattr(RetryPolicy, "_pause", lambda self, state: 0.0)
     # The cloud's clock is moved ahead, which would be believed only after some time.
     monkeypatch.setattr(clock, "NEAR", 86_400.0)
+    # Many jobs are polled first after some seconds.
+    monkeypatch.setattr(consumer, "FIRST_POLL", 0.1)
     told = play(failure, cloud)
     assert type(told.error).__name__ == failure.error
     assert getattr(told.error, "cause", None) == failure.cause
@@ -355,16 +433,29 @@ def test_a_failure_says_what_happened_and_what_to_do(
     assert text in PAGE.read_text(), "the page is out of date: the head of this file says how to write it anew"
 
 
-def test_the_page_has_a_section_for_each_failure() -> None:
-    page = PAGE.read_text()
-    assert re.findall(r"^## (.*)$", page, re.MULTILINE) == [failure.title for failure in FAILURES]
+def rows() -> dict[str, tuple[str | None, str, str]]:
+    """Return what the page's table says of each failure: the cause, the exceptions and the advice."""
+    (table,) = TABLE.findall(PAGE.read_text())
+    found = {}
+    for line in table.splitlines()[1:]:
+        title, cause, error, advice = [cell.strip() for cell in line.strip("|").split("|")]
+        found[title] = (cause.strip("`") or None, error, advice)
+    return found
+
+
+def test_each_row_of_the_table_is_played_through() -> None:
+    table = rows()
+    assert re.findall(r"^## (.*)$", PAGE.read_text(), re.MULTILINE) == [failure.title for failure in FAILURES]
+    assert table.keys() == {failure.title for failure in FAILURES}
     for failure in FAILURES:
-        cause = "" if failure.cause is None else f"`{failure.cause}` "
-        assert f"| {failure.title} | {cause}| `{failure.error}` |" in page
+        cause, error, advice = table[failure.title]
+        assert cause == failure.cause, failure.title
+        assert error.startswith(f"`{failure.error}`"), failure.title
+        assert advice, failure.title
 
 
-def test_each_cause_is_played_through() -> None:
-    assert {failure.cause for failure in FAILURES} == {None, *(cause.value for cause in Cause)}
+def test_each_cause_is_in_the_table() -> None:
+    assert {cause for cause, _, _ in rows().values()} == {None, *(cause.value for cause in Cause)}
 
 
 def write(failure: Failure, text: str) -> None:
