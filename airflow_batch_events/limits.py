@@ -27,11 +27,11 @@ MAX_LOGS = 10
 MAX_CLIENT_TOKEN = 64
 """ASCII characters of a client token: https://cloud.tencent.com/document/product/599/15907."""
 
-DESCRIBE_JOB_RATE = 2.0
+DESCRIBE_TASK_RATE = 3.0
 """
-DescribeJob calls a second of an account: https://www.tencentcloud.com/document/product/599/30458.
+DescribeTask calls a second of an account: https://www.tencentcloud.com/document/product/599/30458.
 
-The vendor's newest pages have 50: https://cloud.tencent.com/document/product/599/30660.
+The Chinese page has 20: https://cloud.tencent.com/document/product/599/30660.
 """
 
 DESCRIBE_JOBS_RATE = 10.0

@@ -11,23 +11,19 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import Asset
 from msgspec import to_builtins
 
 from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.airflow_compat.deferral import handover_seconds
-from airflow_batch_events.airflow_compat.exceptions import (
-    AirflowFailException,
-    TaskDeferralError,
-    TaskDeferralTimeout,
-)
+from airflow_batch_events.airflow_compat.exceptions import TaskDeferralError, TaskDeferralTimeout
 from airflow_batch_events.airflow_compat.operators import keep_links
 from airflow_batch_events.airflow_compat.triggerer import stores_triggers
 from airflow_batch_events.events.catalog import JOB_EVENTS, OnFinishAction
 from airflow_batch_events.events.many.items import Item, chunks_of, pack_descriptions
-from airflow_batch_events.events.many.result import failure_text, failures_in, outcomes_of, summary_of
+from airflow_batch_events.events.many.result import failures_in, outcomes_of, summary_of
 from airflow_batch_events.events.many.rules import (
     DEFAULT_ACTIVE,
     OnFailure,
@@ -42,7 +38,6 @@ from airflow_batch_events.events.outcomes.exit_codes import exit_codes_of
 from airflow_batch_events.events.values import is_list
 from airflow_batch_events.exceptions import (
     BatchEventsError,
-    BatchJobsFailedError,
     ConfigurationError,
     ParameterError,
     SubmissionRecordError,
@@ -65,7 +60,7 @@ from airflow_batch_events.waiting.parameters import (
     has_template,
 )
 from airflow_batch_events.waiting.submit_checks import check_description, check_queue, check_wait
-from airflow_batch_events.waiting.task_result import BATCH_OUTCOME_XCOM, end_in
+from airflow_batch_events.waiting.task_result import end_in
 from airflow_batch_events.waiting.traces import SUBMIT, traced
 from airflow_batch_events.waiting.trigger_start import deadline_of, deferral_timeout
 
@@ -232,7 +227,12 @@ class BatchSubmitJobsOperator(LineageMixin, NotifyingOperator, TaggingOperator, 
         if items is None:
             items = self._pulled_items(context)
         if items is not None:
-            JobsRecord(context).end(items)
+            # A DAG file must not pay for what a running task needs.
+            from airflow_batch_events.waiting.many_end import count_many
+
+            record = JobsRecord(context)
+            count_many(record, items, context["ti"])
+            record.end(items)
         try:
             end = end_in(event)
         except BatchEventsError:
@@ -371,24 +371,14 @@ class BatchSubmitJobsOperator(LineageMixin, NotifyingOperator, TaggingOperator, 
         is_cut_off = any(item.state in (None, TIMEOUT) for item in items)
         result = outcomes_of(items) if self.result == "outcomes" else summary_of(items)
         if is_cut_off or failed > failures_allowed(self.max_failures, len(items)):
-            self._fail(context, items, result, stopped)
+            from airflow_batch_events.waiting.many_end import error_of_many, push_outcome
+
+            push_outcome(context["ti"], result)
+            error = error_of_many(items, stopped, self.fail_on_exit_code)
+            self.log.error("%s", error)
+            raise error
         for outlet in self.outlets:
             if isinstance(outlet, Asset):
                 extra = {"total": len(items), "succeeded": len(items) - failed}
                 context["outlet_events"][outlet].extra.update(extra)
         return result
-
-    def _fail(self, context: Context, items: Sequence[Item], result: Any, stopped: str | None) -> NoReturn:
-        """Fail with what has failed and why, and push what the task would have returned."""
-        text = failure_text(items, stopped)
-        self.log.error("%s", text)
-        try:
-            context["ti"].xcom_push(key=BATCH_OUTCOME_XCOM, value=result)
-        except Exception:
-            # Why the task fails is known, and must not be hidden by another error.
-            self.log.warning("Cannot push the outcome as XCom %s", BATCH_OUTCOME_XCOM, exc_info=True)
-        error = BatchJobsFailedError(text, summary=summary_of(items))
-        codes = {code for item in items if item.facts is not None for code in item.facts.exit_codes}
-        if codes & set(self.fail_on_exit_code):
-            raise AirflowFailException(f"Failing without another try, because of fail_on_exit_code: {error}") from error
-        raise error

@@ -40,6 +40,18 @@ class AirflowMetrics:
         stats.gauge(PREFIX + name, value, tags=self._tags)
 
 
+def task_tags(task_instance: Any, team: str | None = None) -> dict[str, str]:
+    """
+    Return what tells the measurements of a task from others.
+
+    :param task_instance: The task's instance, as a worker or a trigger has it.
+    :param team: The task's team, where the instance does not have it.
+    """
+    team = team or team_of(task_instance)
+    own = {"dag_id": task_instance.dag_id, "task_id": task_instance.task_id}
+    return {**own, **({"team_name": team} if team else {})}
+
+
 def count_ends(outcomes: Sequence[Outcome], task_instance: Any, team: str | None = None) -> None:
     """
     Count and measure how jobs ended, where their task ends; an error costs a measurement and nothing else.
@@ -48,9 +60,7 @@ def count_ends(outcomes: Sequence[Outcome], task_instance: Any, team: str | None
     :param task_instance: The task's instance, as a worker or a trigger has it.
     :param team: The task's team, where the instance does not have it.
     """
-    tags = {"dag_id": task_instance.dag_id, "task_id": task_instance.task_id}
-    team = team or team_of(task_instance)
-    metrics = IsolatedMetrics(AirflowMetrics(**tags, **({"team_name": team} if team else {})))
+    metrics = IsolatedMetrics(AirflowMetrics(**task_tags(task_instance, team)))
     for outcome in outcomes:
         cause = {} if outcome.failure is None else {"cause": outcome.failure.cause}
         metrics.count("jobs.ended", 1, state=outcome.state, **cause)

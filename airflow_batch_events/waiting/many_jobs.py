@@ -185,6 +185,15 @@ class JobsRecord:
             self._forget_handover(self._last)
         return record
 
+    def begun(self, total: int) -> list[Item]:
+        """
+        Return the jobs as the last wait has begun with them; new ones where nothing is noted between tries.
+
+        :param total: How many there are.
+        :raises SubmissionRecordError: When the store does not answer, or holds what cannot be understood.
+        """
+        return unpack_notes({chunk: self._get(chunk_key(chunk)) for chunk in range(chunks_of(total))}, total)
+
     def end(self, items: Sequence[Item]) -> None:
         """Note what a wait has left; where that fails, a later try finds what the triggerer has left."""
         if self._store is None:

@@ -50,6 +50,7 @@ class CallLoop(Generic[T, R]):
     :param on_error: Takes what the call has failed with, and returns whether that is an outage, after which to pause.
     :param again: Takes an item whose call was turned away by the rate limit.
     :param metrics: Where counts go.
+    :param most_rate: Calls a second at the most.
     """
 
     def __init__(
@@ -64,8 +65,9 @@ class CallLoop(Generic[T, R]):
         on_error: Callable[[T, Exception], bool],
         again: Callable[[T], None],
         metrics: Metrics,
+        most_rate: float = MOST_RATE,
     ) -> None:
-        self.rate = AdaptiveRate(MOST_RATE, start=start_rate, gain=2.0, careful_gain=0.1, loss=0.85)
+        self.rate = AdaptiveRate(most_rate, start=start_rate, gain=2.0, careful_gain=0.1, loss=0.85)
         self.failures = 0
         """Calls that have failed in a row."""
         self.last_error: Exception | None = None

@@ -72,6 +72,21 @@ def causes_in(items: Sequence[Item]) -> dict[str, int]:
     return dict(Counter(one["cause"] for one in map(outcome_of, items) if "cause" in one).most_common())
 
 
+def ends_since(before: Sequence[Item], items: Sequence[Item]) -> Counter[tuple[str, str | None]]:
+    """
+    Count the jobs that have ended in a wait, by state and cause.
+
+    :param before: The jobs as it began with them.
+    :param items: The jobs as it has left them.
+    """
+    ends: Counter[tuple[str, str | None]] = Counter()
+    for old, new in zip(before, items, strict=True):
+        if new.state is not None and (old.number, old.state) != (new.number, new.state):
+            outcome = outcome_of(new)
+            ends[outcome["state"], outcome.get("cause")] += 1
+    return ends
+
+
 def failed_jobs(items: Sequence[Item]) -> list[dict[str, Any]]:
     """Return the outcomes of the first jobs that did not succeed, each with its place in the list."""
     return [{"index": index, **outcome_of(items[index])} for index in failures_in(items)[:MAX_FAILED]]

@@ -12,6 +12,7 @@ from airflow_batch_events.events.many.facts import JobFacts
 from airflow_batch_events.events.many.result import summary_of
 from airflow_batch_events.events.many.run import MAX_READ
 from airflow_batch_events.exceptions import ApiThrottledError
+from airflow_batch_events.limits import DESCRIBE_TASK_RATE
 
 READ = JobFacts("exit_code", "main", 0, 2, (2,))
 
@@ -38,6 +39,7 @@ def test_only_the_first_hundred_cost_calls(run):
         task = Task(cloud, descriptions(300, **failing(300)), on_finish_action="delete")
         assert await task.finish()
         assert cloud.calls["DescribeJob"] == MAX_READ
+        assert asyncio.get_running_loop().time() > MAX_READ / DESCRIBE_TASK_RATE - 1, "at the pace of the account"
         assert summary_of(task.items())["causes"] == {"unknown": 300 - MAX_READ, "exit_code": MAX_READ}
         assert cloud.states == {}, "all are deleted"
 

@@ -7,7 +7,7 @@ import pytest
 
 from airflow_batch_events.events.many.facts import JobFacts
 from airflow_batch_events.events.many.items import MAX_JOBS, Item
-from airflow_batch_events.events.many.result import MAX_FAILED, failure_text, outcomes_of, summary_of
+from airflow_batch_events.events.many.result import MAX_FAILED, ends_since, failure_text, outcomes_of, summary_of
 
 ITEMS = [
     Item(1, "job-1", "SUCCEED"),
@@ -94,3 +94,15 @@ def test_an_error_tells_all_failures_that_it_names():
 
 def test_a_long_reason_of_the_run_is_cut():
     assert len(failure_text([Item(1, "job-1", "SUCCEED")], "x" * 1_000)) == len("1 of 1 jobs succeeded;  ()") + 500
+
+
+def test_only_what_has_ended_since_is_counted():
+    before = [Item(1, "job-1", "SUCCEED"), Item(2), Item(1, "job-3"), Item(1, "job-4"), Item()]
+    now = [
+        Item(1, "job-1", "SUCCEED"),
+        Item(2, "job-5", "SUCCEED"),
+        READ,
+        Item(1, "job-4"),
+        Item(1, "job-6", "TIMEOUT"),
+    ]
+    assert ends_since(before, now) == {("SUCCEED", None): 1, ("FAILED", "exit_code"): 1, ("TIMEOUT", "timeout"): 1}
