@@ -2,8 +2,9 @@
 """
 Judge by the waits that have ended whether the events of a queue arrive.
 
-A wait that is ended by a poll although it reads a queue has missed its event. That says nothing where the job had ended
-before the wait began: then the first poll finds it, within seconds. So what counts is a wait that has lasted.
+A wait that is ended by a poll although it reads a queue, and has heard of no event, has missed it. That says nothing
+where the job had ended before the wait began: then the first poll finds it, within seconds. So what counts is a wait
+that has lasted. Where an event only caused the poll, because it could not be believed by itself, it has arrived.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def health_of(
         )
     if queue_name is None:
         return Health("polls", "These tasks read no queue: they poll the API.")
-    judged = [one["source"] for one in ended if _tells(one)][:LOOKS_AT]
+    judged = [EndedBy.EVENT.value if one["has_event"] else one["source"] for one in ended if _tells(one)][:LOOKS_AT]
     missed = judged.count(EndedBy.API.value)
     command = ["airflow-batch-events", "doctor", "--conn-id", connection, "--queue", queue_name]
     doctor = shlex.join([*command, "--region", region] if region else command)
@@ -93,7 +94,7 @@ def health_of(
 
 
 def _tells(ended: Mapping[str, Any]) -> bool:
-    if ended["source"] == EndedBy.EVENT.value:
+    if ended["source"] == EndedBy.EVENT.value or ended["has_event"]:
         return True
     return ended["source"] == EndedBy.API.value and (ended["waited"] or 0) >= FIRST_POLL
 

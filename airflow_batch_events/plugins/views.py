@@ -107,6 +107,7 @@ def ended_view(task: EndedTask, stored: Stored, keys: Sequence[str]) -> dict[str
         "count": len(outcomes),
         "states": sorted({printable(outcome.state, MAX_TEXT) for outcome in outcomes}),
         "source": source,
+        "has_event": any(outcome.event_name for outcome in outcomes),
         **Queue.of(task.fields)._asdict(),
         "is_queue_known": "queue_name" in task.fields,
         "ended": _moment(task.end),

@@ -7,11 +7,16 @@ import pytest
 
 from airflow_batch_events.plugins.health import FIRST_POLL, LATE, Health, health_of
 
+EVENT = {"source": "event", "waited": 60, "has_event": True}
+
 
 def judge(sources: str, *, waited: float = 300, queue: str | None = "q", region: str | None = None) -> Health:
-    """Judge a queue by what ended its waits, the latest first: (e)vent, (a)pi, (d)eadline, or (-) not known."""
-    names = {"e": "event", "a": "api", "d": "deadline", "-": None}
-    ended = [{"source": names[letter], "waited": waited} for letter in sources]
+    """
+    Judge a queue by what ended its waits, the latest first: (e)vent, (a)pi, a(p)i that an event has caused, (d)eadline,
+    or (-) not known.
+    """
+    names = {"e": "event", "a": "api", "p": "api", "d": "deadline", "-": None}
+    ended = [{"source": names[letter], "waited": waited, "has_event": letter in "ep"} for letter in sources]
     return health_of(queue, "conn", region, [], ended)
 
 
@@ -27,6 +32,8 @@ def judge(sources: str, *, waited: float = 300, queue: str | None = "q", region:
         ("aaaeeeee", "broken"),
         ("aaeeee", "warning"),
         ("eaaaa", "warning"),
+        ("ppp", "ok"),
+        ("paaa", "warning"),
         ("e" * 20 + "a" * 20, "ok"),
     ],
 )
@@ -51,7 +58,7 @@ def test_tasks_without_a_queue_poll_and_that_is_fine() -> None:
 
 @pytest.mark.parametrize(("age", "sign"), [(LATE - 1, "ok"), (LATE + 1, "broken")])
 def test_waits_that_no_triggerer_takes_are_told_first(age: float, sign: str) -> None:
-    found = health_of("q", "c", None, [{"has_triggerer": False, "age": age}], [{"source": "event", "waited": 60}])
+    found = health_of("q", "c", None, [{"has_triggerer": False, "age": age}], [EVENT])
     assert found.sign == sign
     if sign == "broken":
         assert "No triggerer has taken 1 of the open waits" in found.text

@@ -61,6 +61,15 @@ def test_an_ended_wait_shows_what_ended_it_and_how_late() -> None:
     assert (row["lag"], row["waited"]) == (2.0, 90.0)
 
 
+def test_an_event_that_only_caused_a_poll_has_arrived() -> None:
+    heard = {**outcome("job-1", "api"), "event_name": "JOB_SUCCEED"}
+    row = ended_row(return_value=heard)
+    assert (row["source"], row["has_event"]) == ("api", True)
+    assert not ended_row(return_value=outcome("job-1", "api", event_ago=None))["has_event"]
+    (queue,) = queue_views([], [row])
+    assert queue["sign"] == "ok"
+
+
 def test_a_failed_wait_tells_it_before_any_other_value() -> None:
     row = ended_row(batch_outcome=outcome(state="FAILED", source="api", event_ago=None), return_value=outcome())
     assert (row["states"], row["source"], row["lag"]) == (["FAILED"], "api", None)
