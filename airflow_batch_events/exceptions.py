@@ -25,6 +25,7 @@ One class per cause, so that a retry policy can tell them apart.
     │   │   ├── ApiParameterError            InvalidParameter*, MissingParameter, ...
     │   │   ├── ApiRefusedError              UnsupportedOperation.*
     │   │   └── ApiServerError               InternalError.*, ServiceUnavailable, ...: may pass
+    │   ├── CosError                         COS refused to show an object, or did not answer
     │   └── CmqError                         the queue service's data plane answered with a code
     │       ├── CmqCredentialsError          4100: the key or the signature was refused
     │       ├── CmqParameterError            4000: the request itself is wrong
@@ -53,6 +54,7 @@ One class per cause, so that a retry policy can tell them apart.
         │   ├── BatchJobRunTimeoutError      ... because a task ran longer than its Timeout
         │   └── BatchJobInterruptedError     ... FAILED_INTERRUPTED: it still holds its instances
         ├── BatchJobsFailedError             of many jobs more failed than may, or not all have ended
+        ├── BatchJobResultError              the job succeeded without the value that its task is to return
         ├── BatchJobNotFoundError            the API does not know the job
         ├── BatchJobTimeoutError             the wait's deadline passed first
         ├── BatchJobNotStartedError          the job had not begun to run by its start deadline
@@ -182,6 +184,10 @@ class ApiRefusedError(ApiError):
 
 class ApiServerError(ApiError):
     """The service failed on its side; retry."""
+
+
+class CosError(CloudError):
+    """COS refused to show an object, or did not answer; the job has ended, and a retry of the task only reads again."""
 
 
 class CmqError(CloudError):
@@ -339,6 +345,10 @@ class BatchJobsFailedError(JobError):
         self.failures: list[Mapping[str, Any]] = list(self.summary.get("failed") or ())
         first = dict(self.failures[0]) if self.failures else {}
         super().__init__(message, **{name: value for name, value in first.items() if name not in ("index", "reason")})
+
+
+class BatchJobResultError(JobError):
+    """The job succeeded, but the value that its task is to return is missing or unusable; a retry runs it again."""
 
 
 class BatchJobNotFoundError(JobError):

@@ -121,6 +121,12 @@ def get_provider_info() -> dict[str, Any]:
                     "batch_endpoint": _endpoint("Batch", "batch"),
                     "tdmq_endpoint": _endpoint("TDMQ", "tdmq"),
                     "sts_endpoint": _endpoint("STS", "sts"),
+                    "cos_endpoint": _field(
+                        "COS endpoint",
+                        "Without a bucket, for example https://cos-internal.ap-guangzhou.tencentcos.cn; empty for the "
+                        "region's public one.",
+                        format="url",
+                    ),
                     "console_url": _field(
                         "Console URL",
                         "Where the links of tasks lead: URL/jobs/ID and so on. Empty for the vendor's console; "

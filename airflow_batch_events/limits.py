@@ -24,6 +24,13 @@ DescribeJobs: https://cloud.tencent.com/document/product/599/15909; RetryJobs an
 MAX_LOGS = 10
 """Task instances whose output one call returns: https://cloud.tencent.com/document/product/599/30318."""
 
+MAX_LOG_BYTES = 2_048
+"""
+Bytes of each stream of an instance that such a call returns; the page does not say which, and it seems to be the end.
+
+https://cloud.tencent.com/document/product/599/30318
+"""
+
 MAX_CLIENT_TOKEN = 64
 """ASCII characters of a client token: https://cloud.tencent.com/document/product/599/15907."""
 
@@ -54,6 +61,9 @@ SubmitJob calls a second of an account: https://cloud.tencent.com/document/produ
 
 The English page has 7: https://www.tencentcloud.com/document/product/599/30458.
 """
+
+DESCRIBE_TASK_LOGS_RATE = 20.0
+"""DescribeTaskLogs calls a second of an account: https://cloud.tencent.com/document/product/599/30660."""
 
 DELETE_JOB_RATE = 30.0
 """DeleteJob calls a second of an account: https://cloud.tencent.com/document/product/599/30660."""
@@ -138,6 +148,11 @@ MAX_BATCH_BYTES = 64 * 1024
 
 MAX_LONG_POLL = 30
 """Seconds for which a receive can wait for a message: https://www.tencentcloud.com/document/product/1111/46418."""
+
+# COS.
+
+MAX_COS_KEY = 850
+"""Bytes of an object's key: https://cloud.tencent.com/document/product/436/13324."""
 
 # STS.
 

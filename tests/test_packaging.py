@@ -185,7 +185,7 @@ def test_exactly_what_is_imported_is_declared(built: dict[str, Path]) -> None:
         return set(map(normalized, providers.get(module, [module.replace("_", "-")])))
 
     in_extras = {
-        name for extra in ("emulator", "messaging", "openlineage") for name in declared_in(metadata, extra=extra)
+        name for extra in ("cos", "emulator", "messaging", "openlineage") for name in declared_in(metadata, extra=extra)
     }
     needed = [sources(module) for module in imported]
     assert [names for names in needed if names.isdisjoint(declared | in_extras)] == []

@@ -21,6 +21,7 @@ from typing import Any
 
 from airflow_batch_events.dispatch import first_contact
 from airflow_batch_events.dispatch.deadline import Deadline, WaitLimits
+from airflow_batch_events.dispatch.loops.output_loop import ASend, PacedCalls
 from airflow_batch_events.dispatch.loops.supervision import Isolation, keep_running
 from airflow_batch_events.dispatch.many.open_wait import FIRST_POLL, GATHER_ALONE, GATHER_BESIDE, OpenWait
 from airflow_batch_events.dispatch.message_subscriber import MAX_OPEN, MessageSubscriber, Wants
@@ -34,8 +35,9 @@ from airflow_batch_events.events.catalog import SETTLING_EVENTS
 from airflow_batch_events.events.duration import ENDLESS, seconds_of
 from airflow_batch_events.events.message import BatchEvent
 from airflow_batch_events.events.outcome import DEFAULT_GRACE, RECONCILE_INTERVAL, JobWait, Outcome, WaitDecision
-from airflow_batch_events.exceptions import BatchEventsError
+from airflow_batch_events.exceptions import BatchEventsError, TransportError
 from airflow_batch_events.protocol.apis.batch_answers import JobStates
+from airflow_batch_events.protocol.apis.request import Request
 from airflow_batch_events.protocol.clock import CloudClock
 
 log = logging.getLogger(__name__)
@@ -48,10 +50,12 @@ class Backends:
 
     :param queue: The queue, or None for waits that are only polled.
     :param describe: One DescribeJobs call for up to 100 ids, without retries of its own.
+    :param send: Any call to the API, without retries of its own; None where there is none but ``describe``.
     """
 
     queue: Queue | None
     describe: DescribeJobs
+    send: ASend | None = None
 
 
 OpenBackends = Callable[[CloudClock], AbstractAsyncContextManager[Backends]]
@@ -85,6 +89,7 @@ class Consumer:
         self.isolation = Isolation(self.metrics)
         self.registry = WaitRegistry(self.isolation, self._on_left)
         self._schedule = PollSchedule()
+        self.output_calls = PacedCalls(self._send, self.metrics)
         self._poller = Poller(name, self._describe, self, self._schedule, self.metrics, self.isolation)
         self._region = region
         self._jumps = self.clock.jumps
@@ -297,6 +302,11 @@ class Consumer:
         if self._backends is None:
             raise RuntimeError("the poller runs only while the backends are open")
         return await self._backends.describe(job_ids)
+
+    async def _send(self, request: Request[Any]) -> Any:
+        if self._backends is None or self._backends.send is None:
+            raise TransportError(f"{request.action}: {self.name} has no client yet")
+        return await self._backends.send(request)
 
     def _gather(self) -> float:
         """Return the seconds that messages have to gather, so that calls bring many where many jobs end."""

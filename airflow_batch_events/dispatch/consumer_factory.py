@@ -68,6 +68,6 @@ def _opener(access: CloudAccess, queue_name: str | None) -> OpenBackends:
             async def describe(job_ids: Sequence[str]) -> batch.JobStates:
                 return await api.send(batch.describe_job_states(job_ids))
 
-            yield Backends(queue, describe)
+            yield Backends(queue, describe, api.send)
 
     return open_backends

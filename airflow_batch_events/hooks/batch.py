@@ -29,6 +29,7 @@ from airflow_batch_events.get_provider_info import get_provider_info
 from airflow_batch_events.hooks.connection import TencentCloudHook
 from airflow_batch_events.jobs.blocking_wait import VISIBILITY_CHECK, JobPollingMixin, state_in
 from airflow_batch_events.jobs.output import explain, read_output
+from airflow_batch_events.jobs.result import read_result
 from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.submission.identity import Identity, has_sts
 
@@ -247,18 +248,23 @@ class BatchHook(JobPollingMixin, TencentCloudHook):
         while not ending.is_over and (left := bound - (time.monotonic() - began)) > 0:
             try:
                 if not ending.was_asked:
-                    self._send_once(batch.terminate_job(job_id), left)
+                    self.send_once(batch.terminate_job(job_id), left)
                     ending.on_asked()
                 else:
-                    ending.on_state(state_in(self._send_once(batch.describe_job_states([job_id]), left), job_id))
+                    ending.on_state(state_in(self.send_once(batch.describe_job_states([job_id]), left), job_id))
             except CloudError as error:
                 ending.on_error(error)
             if not ending.is_over:
                 sleep(termination.ASK_EVERY)
         return ending
 
-    def _send_once(self, request: Request[T], left: float) -> T:
-        """Send a request for a loop that makes failed calls again itself, and has so many seconds left."""
+    def send_once(self, request: Request[T], left: float) -> T:
+        """
+        Send a request for a caller that makes failed calls again itself, or does without an answer.
+
+        :param left: Seconds that the caller has left.
+        :raises CloudError: When it fails, or is not answered in time.
+        """
         from airflow_batch_events.protocol.retry import NO_RETRY
 
         return self.client.send(request, timeout=min(left, ENDING_CALL), retry=NO_RETRY)
@@ -270,6 +276,19 @@ class BatchHook(JobPollingMixin, TencentCloudHook):
         :raises BatchEventsError: When the job itself cannot be read.
         """
         return read_output(self.send, job_id)
+
+    def read_result(self, job_id: str, path: str | None = None) -> Any:
+        """
+        Return the value that a job which succeeded has left behind.
+
+        :param job_id: The job.
+        :param path: The object in COS that holds JSON, at most 1 MiB; by default the last line of standard output of
+            the first instance of the first task is JSON, as far as the API shows it (2,048 bytes).
+        :raises BatchJobResultError: When there is no value, or it cannot be used.
+        :raises CloudError: When it cannot be read.
+        """
+        client: SdkClient | None = vars(self).get("client")
+        return read_result(self.send, lambda: client.access if client else self.access, job_id, path)
 
     def explain(self, outcome: Outcome) -> Diagnosis:
         """

@@ -74,6 +74,7 @@ def account_from_connection(connection: Connection, region: str | None = None) -
             "batch_endpoint": _endpoint(extra, "batch_endpoint", source),
             "tdmq_endpoint": _endpoint(extra, "tdmq_endpoint", source),
             "sts_endpoint": _endpoint(extra, "sts_endpoint", source),
+            "cos_endpoint": _endpoint(extra, "cos_endpoint", source),
             "console_url": _console(extra, source),
             "verify": _verification(extra, source),
             "proxy": _proxy(extra, source),

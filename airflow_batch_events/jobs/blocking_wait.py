@@ -110,6 +110,7 @@ class JobPollingMixin(ABC):
         start_timeout: float | None = None,
         grace: float = DEFAULT_GRACE,
         sleep: Callable[[float], None] = time.sleep,
+        beside: Callable[[], None] | None = None,
     ) -> list[Outcome]:
         """
         Wait on this worker until every job has settled, by polling the API in batches.
@@ -120,6 +121,7 @@ class JobPollingMixin(ABC):
         :param start_timeout: Seconds after which the wait is over for a job that has not begun to run.
         :param grace: Seconds for which a job that the API does not know counts as not visible yet.
         :param sleep: Waits between polls.
+        :param beside: Called between two polls, in the time between them.
         :return: One outcome for each job, in the order of ``job_ids``.
         :raises CredentialsError: When the cloud refuses the connection's keys at first contact.
         """
@@ -148,7 +150,11 @@ class JobPollingMixin(ABC):
             ends = [limit - passed for limit in (timeout, start_timeout) if limit is not None and limit > passed]
             if any(wait.is_refused and not wait.is_done for wait in waits):
                 ends.append(CONFIRM_INTERVAL)
-            sleep(min([poll_interval, *ends]))
+            pause, paused_at = min([poll_interval, *ends]), time.monotonic()
+            if beside is not None:
+                beside()
+                pause = max(0.0, pause - (time.monotonic() - paused_at))
+            sleep(pause)
 
 
 class _Told:

@@ -20,13 +20,13 @@ from airflow_batch_events.airflow_compat.exceptions import (
     TaskDeferralTimeout,
 )
 from airflow_batch_events.airflow_compat.task_state import submission_store
-from airflow_batch_events.events.catalog import DELETED_STATES, JOB_EVENTS, OnFinishAction
+from airflow_batch_events.events.catalog import DELETED_STATES, JOB_EVENTS, JobState, OnFinishAction
 from airflow_batch_events.events.notifications import DEFAULT_JOB_EVENTS
-from airflow_batch_events.events.outcome import NOT_STARTED, TIMEOUT, EndedBy, Outcome, OutcomeDict
+from airflow_batch_events.events.outcome import NOT_STARTED, TIMEOUT, EndedBy, Outcome
 from airflow_batch_events.events.outcomes.durations import JobTimes, instances_in
 from airflow_batch_events.events.outcomes.failure import Failure
 from airflow_batch_events.events.values import is_list
-from airflow_batch_events.exceptions import BatchEventsError, ParameterError
+from airflow_batch_events.exceptions import BatchEventsError, BatchJobResultError, ParameterError
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink, CmqTopicLink
 from airflow_batch_events.operators.base import PollingOperator
 from airflow_batch_events.operators.job_actions import (
@@ -34,7 +34,8 @@ from airflow_batch_events.operators.job_actions import (
     BatchRetryJobsOperator,
     BatchTerminateJobOperator,
 )
-from airflow_batch_events.operators.job_end import JobEndOperator, raise_as_told
+from airflow_batch_events.operators.job_end import raise_as_told
+from airflow_batch_events.operators.job_output import JobOutputOperator
 from airflow_batch_events.operators.many_jobs import BatchSubmitJobsOperator
 from airflow_batch_events.operators.notifying import NOTIFYING, NotifyingOperator
 from airflow_batch_events.operators.tagging import TaggingOperator
@@ -65,17 +66,19 @@ __all__ = [
 TIMED_OUT = "the task's execution_timeout passed before the job ended"
 
 
-class BatchSubmitJobOperator(NotifyingOperator, TaggingOperator, JobEndOperator, PollingOperator):
+class BatchSubmitJobOperator(NotifyingOperator, TaggingOperator, JobOutputOperator, PollingOperator):
     """
     Submit a Tencent Cloud Batch job and, if wanted, wait for it by event.
 
-    The job's id is pushed as XCom ``job_id`` before the wait. The return value is the job's outcome, or its id when the
-    operator does not wait. A failed job fails the task with an error that says what failed and why. The asset events of
-    the task's ``outlets`` carry the outcome as their extra.
+    The job's id is pushed as XCom ``job_id`` before the wait. The return value is the job's outcome, what the job has
+    left behind (``result``, ``result_path``), or its id when the operator does not wait. A failed job fails the task
+    with an error that says what failed and why. The asset events of the task's ``outlets`` carry the outcome as their
+    extra.
 
     The bases take what the job publishes (``topic_name``, ``events``, ``event_vars``, ``notifications``), how the task
     waits (``queue_name``, ``deferrable``, ``reconcile_interval``, ``poll_interval``), how it ends
-    (``skip_on_exit_code``, ``fail_on_exit_code``), ``cost_tags``, ``tencentcloud_conn_id`` and ``region``.
+    (``skip_on_exit_code``, ``fail_on_exit_code``), what it shows and returns (``log_output``, ``result``,
+    ``result_path``), ``cost_tags``, ``tencentcloud_conn_id`` and ``region``.
 
     :param job: The API's ``Job`` object (page 599/15907) in its own PascalCase, or the text of one, in JSON or as a
         template shows it. Text and numbers become what the API takes. A list has one for each try, the last for all
@@ -94,13 +97,12 @@ class BatchSubmitJobOperator(NotifyingOperator, TaggingOperator, JobEndOperator,
         were taken away, a queue that was deleted. Otherwise it runs on, and a retry reattaches to it.
     :param end_from_trigger: Whether a deferred wait also ends in the triggerer, so that no worker is needed to end the
         task. By default it does when the job has succeeded and nothing of the task needs a worker then (success
-        callbacks, outlets, ``log_output``, ``on_finish_action``, listeners of the deployment); any other end is a
-        worker's. False ends each task on a worker. True ends failed ones in the triggerer, too: it implies
+        callbacks, outlets, ``log_output``, a result, ``on_finish_action``, listeners of the deployment); any other end
+        is a worker's. False ends each task on a worker. True ends failed ones in the triggerer, too: it implies
         ``deferrable``; what needs a worker is refused; failure callbacks run in the DAG processor, without the
         exception. A wait that times out is ended on a worker in any case.
     :param on_finish_action: ``keep`` the job when it has ended and was waited for, ``delete_succeeded`` jobs only, or
         ``delete`` every job that ended SUCCEED or FAILED; an account may have 1,000 jobs, the ended ones included.
-    :param log_output: Whether the ends of the output of a job that succeeded go to the task's log as well.
     :param durable: Whether to remember the job between tries, so that a retry reattaches to it. Before Airflow 3.3 the
         retry searches for it by six tags that are added to the job, of the ten that the API takes. It does not notice
         another account, region or endpoint then, and a job that may be retried is not deleted when it has failed.
@@ -112,6 +114,7 @@ class BatchSubmitJobOperator(NotifyingOperator, TaggingOperator, JobEndOperator,
     readers: ClassVar[Mapping[str, Reader]] = {
         "job": job_of,
         "placement": description_of,
+        "result_path": JobOutputOperator.readers["result_path"],
         **NOTIFYING,
         **PollingOperator.readers,
     }
@@ -140,7 +143,6 @@ class BatchSubmitJobOperator(NotifyingOperator, TaggingOperator, JobEndOperator,
         cancel_on_error: bool = True,
         end_from_trigger: bool | None = None,
         on_finish_action: OnFinishAction = "keep",
-        log_output: bool = False,
         durable: bool = True,
         on_changed_job: OnChangedJob = "fail",
         **kwargs: Any,
@@ -158,22 +160,20 @@ class BatchSubmitJobOperator(NotifyingOperator, TaggingOperator, JobEndOperator,
         self.cancel_on_timeout = self.read_flag("cancel_on_timeout", cancel_on_timeout)
         self.cancel_on_error = self.read_flag("cancel_on_error", cancel_on_error)
         self.on_finish_action = self.read(choice_of, "on_finish_action", on_finish_action, choices=OnFinishAction)
-        self.log_output = self.read_flag("log_output", log_output)
         self.durable = self.read_flag("durable", durable)
         self.on_changed_job = self.read(choice_of, "on_changed_job", on_changed_job, choices=OnChangedJob)
         self._job_id: str | None = None
         if self.end_from_trigger:
             refuse_callbacks(self)
-            if self.on_finish_action != "keep" or self.log_output:
-                raise ValueError(
-                    f"task {self.task_id!r}: on_finish_action and log_output need a worker at the end: leave them out, "
-                    f"or leave out end_from_trigger"
-                )
+            self.refuse_end()
+        if self.returns_result and not self.wait_for_completion:
+            raise ParameterError(f"task {self.task_id!r}: without waiting for its end a job has no result")
 
-    def execute(self, context: Context) -> str | OutcomeDict:
+    def execute(self, context: Context) -> Any:
         """Submit the job, or reattach to the one that an earlier try has submitted, and wait."""
         self.read_parameters(*(name for name in self.readers if name != "job" or self.next_job is None))
         check_wait(self, reads_queue=self._reads_queue)
+        self.check_result(1)
         store = self._store(context)
         steps = self._steps(context, store)
         step = self._prepared(self.job, self.placement) if steps is None else steps.step(1, None)
@@ -206,9 +206,9 @@ class BatchSubmitJobOperator(NotifyingOperator, TaggingOperator, JobEndOperator,
             raise
         return job_id if outcomes is None else self._conclude(context, outcomes)
 
-    def execute_complete(self, context: Context, event: object = None) -> OutcomeDict:
-        """Take what the trigger fired: return the outcome, or fail with what failed and why."""
-        self.read_parameters(*CONNECTION)
+    def execute_complete(self, context: Context, event: object = None) -> Any:
+        """Take what the trigger fired: return the outcome or the result, or fail with what failed and why."""
+        self.read_parameters("result_path", *CONNECTION)
         self._store(context).resumed()
         try:
             outcomes = self.outcomes_of(event)
@@ -229,10 +229,10 @@ class BatchSubmitJobOperator(NotifyingOperator, TaggingOperator, JobEndOperator,
                 self._give_up(job_id, error, is_ended=self.cancel_on_timeout if is_over else self.cancel_on_error)
             raise
 
-    def needs_worker(self) -> list[str]:
-        """Return what the running task needs a worker for when it ends well."""
-        own = {"log_output": self.log_output, "on_finish_action": self.on_finish_action != "keep"}
-        return [*super().needs_worker(), *(name for name, is_wanted in own.items() if is_wanted)]
+    @property
+    def wanted_at_the_end(self) -> list[str]:
+        """The parameters in use that need a worker when the task ends well."""
+        return [*super().wanted_at_the_end, *(["on_finish_action"] if self.on_finish_action != "keep" else [])]
 
     def on_kill(self) -> None:
         """End the job that this task waits for on its worker."""
@@ -314,7 +314,7 @@ class BatchSubmitJobOperator(NotifyingOperator, TaggingOperator, JobEndOperator,
             what = f"job {job_id} runs on: a retry finds it again, BatchTerminateJobOperator or the console ends it"
         self.log.error("The task cannot wait for its job (%s): %s", type(error).__name__, what)
 
-    def _conclude(self, context: Context, outcomes: Sequence[Outcome]) -> OutcomeDict:
+    def _conclude(self, context: Context, outcomes: Sequence[Outcome]) -> Any:
         self.log_end(outcomes)
         (outcome,) = outcomes
         explained = None
@@ -325,22 +325,29 @@ class BatchSubmitJobOperator(NotifyingOperator, TaggingOperator, JobEndOperator,
                 self._store(context).failed((told.failure or Failure(told.job_id, told.state)).without_output())
         if outcome.state in (TIMEOUT, NOT_STARTED) and self.cancel_on_timeout:
             self.log.info("Timed out: %s", self.hook.terminate_job(outcome.job_id))
-        if outcome.succeeded and self.log_output:
-            self._show_output(outcome.job_id)
-        self._tidy_up(context, outcome)
+        self.show_output(outcomes)
         if explained is not None:
+            self._tidy_up(context, outcome)
             raise_as_told(explained)
         self.count_ends(context, outcomes)
-        result = outcome.to_dict()
-        self.emit_outcome(context, result)
-        return result
+        value = self._value_of(context, outcomes)
+        self._tidy_up(context, outcome)
+        self.emit_outcome(context, outcome.to_dict())
+        return value
 
-    def _show_output(self, job_id: str) -> None:
+    def _value_of(self, context: Context, outcomes: Sequence[Outcome]) -> Any:
         try:
-            for line in self.hook.read_output(job_id):
-                self.log.info("%s", line)
-        except BatchEventsError as error:
-            self.log.warning("Cannot read the output of job %s: %s", job_id, error)
+            return self.value_of(context, outcomes)
+        except BatchJobResultError as error:
+            # A later try would find the same job, and the same value, if this one counted as a success.
+            store = self._store(context)
+            try:
+                submission = store.load()
+                if submission is not None and submission.job_id == error.job_id:
+                    store.ended(submission, JobState.FAILED.value)
+            except BatchEventsError as trouble:
+                self.log.warning("A later try will find the same job again: %s", trouble)
+            raise
 
     def _tidy_up(self, context: Context, outcome: Outcome) -> None:
         if outcome.state not in DELETED_STATES[self.on_finish_action]:

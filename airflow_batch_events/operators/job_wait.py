@@ -8,7 +8,7 @@ trigger's event and the operator's own parameters is known: the object is a new 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -62,6 +62,9 @@ class JobWaitOperator(LineageMixin, WaitingOperator):
     traceparent: str | None = None
     """The trace that it was sent with."""
 
+    is_live: bool = False
+    """Whether new output is shown while the task waits."""
+
     def __init__(self, *, reconcile_interval: float | str | timedelta = RECONCILE_INTERVAL, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.reconcile_interval = self.read_interval("reconcile_interval", reconcile_interval)
@@ -86,10 +89,18 @@ class JobWaitOperator(LineageMixin, WaitingOperator):
             self._defer_for_jobs(job_ids, timeout)
         with traced(WAIT, link=self.traceparent, job_ids=job_ids) as span:
             outcomes = self.hook.wait_for_jobs(
-                job_ids, poll_interval=self.poll_interval, timeout=timeout, start_timeout=self.start_timeout
+                job_ids,
+                poll_interval=self.poll_interval,
+                timeout=timeout,
+                start_timeout=self.start_timeout,
+                beside=self.beside_wait(job_ids),
             )
             span.ended(outcomes)
         return [outcome.with_times(JobTimes(instances=self.instances)) for outcome in outcomes]
+
+    def beside_wait(self, job_ids: Sequence[str]) -> Callable[[], None] | None:
+        """Return what is done between two polls of a wait on the worker; it must be short."""
+        return None
 
     def _defer_for_jobs(self, job_ids: Sequence[str], timeout: float | None) -> NoReturn:
         # The trigger's module brings the clients; a DAG file that imports an operator must not pay for them.
@@ -118,6 +129,7 @@ class JobWaitOperator(LineageMixin, WaitingOperator):
                 end=self._end_in_trigger(),
                 instances=self.instances,
                 traceparent=self.traceparent,
+                live=self.is_live,
             ),
             method_name="execute_complete",
             timeout=deferral_timeout(timeout),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import PokeReturnValue, XComArg
 
@@ -13,7 +13,7 @@ from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.airflow_compat.deferral import handover_seconds, skipping_errors
 from airflow_batch_events.airflow_compat.exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow_batch_events.airflow_compat.trigger_start import STARTS_SINCE, left_out_of_success, with_start_args
-from airflow_batch_events.events.outcome import JobWait, Outcome, OutcomeDict
+from airflow_batch_events.events.outcome import JobWait, Outcome
 from airflow_batch_events.events.outcomes.exit_codes import EndAs
 from airflow_batch_events.events.values import (
     filter_vars_of,
@@ -25,13 +25,13 @@ from airflow_batch_events.events.values import (
     text_of,
     whole_of,
 )
-from airflow_batch_events.exceptions import ParameterError
+from airflow_batch_events.exceptions import BatchJobResultError, ParameterError
 from airflow_batch_events.links.console import BatchJobLink, CmqQueueLink
-from airflow_batch_events.operators.base import WaitingOperator
-from airflow_batch_events.operators.job_end import JobEndOperator, raise_as_told
+from airflow_batch_events.operators.job_end import raise_as_told
+from airflow_batch_events.operators.job_output import AT_THE_END, JobOutputOperator
 from airflow_batch_events.sensors.base import TencentCloudSensor
 from airflow_batch_events.waiting.parameters import CONNECTION, Reader, optional, queue_name_of
-from airflow_batch_events.waiting.task_result import NO_CODES, end_in, failures_in, result_of
+from airflow_batch_events.waiting.task_result import NO_CODES, end_in, failures_in
 from airflow_batch_events.waiting.trigger_start import (
     as_template,
     deferral_timeout,
@@ -50,15 +50,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class BatchJobSensor(JobEndOperator, TencentCloudSensor):
+class BatchJobSensor(JobOutputOperator, TencentCloudSensor):
     """
     Wait until one Batch job, or every job of a list, has settled.
 
-    The return value is the outcome of the job, or the list of outcomes in the order of the ids.
+    The return value is the outcome of the job, or what it has left behind (``result``, ``result_path``); of a list the
+    list of them, in the order of the ids.
 
     The bases take ``queue_name``, ``deferrable``, ``reconcile_interval``, ``skip_on_exit_code``, ``fail_on_exit_code``,
-    ``tencentcloud_conn_id`` and ``region``. A sensor that does not defer polls the API every ``poke_interval`` and
-    reads no queue.
+    ``log_output``, ``result``, ``result_path``, ``tencentcloud_conn_id`` and ``region``. A sensor that does not defer
+    polls the API every ``poke_interval`` and reads no queue.
 
     :param job_id: One job id, or a list of them, each once. The output of a mapped task, the text of a list, and
         outcomes are taken, too. With an empty list there is nothing to wait for, and the result is an empty list.
@@ -70,13 +71,14 @@ class BatchJobSensor(JobEndOperator, TencentCloudSensor):
         counts from when the scheduler defers the task. For the jobs of a mapped task see :meth:`for_each`.
     :param end_from_trigger: Whether a deferred wait also ends in the triggerer, so that no worker is needed to end the
         task. By default it does when the task succeeds and nothing of it needs a worker then (success callbacks,
-        outlets, listeners of the deployment); any other end is a worker's. False ends each task on a worker. True ends
-        failed ones in the triggerer, too: it implies ``deferrable``; what needs a worker is refused; failure callbacks
-        run in the DAG processor, without the exception. A wait that times out is ended on a worker in any case.
+        outlets, ``log_output``, a result, listeners of the deployment); any other end is a worker's. False ends each
+        task on a worker. True ends failed ones in the triggerer, too: it implies ``deferrable``; what needs a worker is
+        refused; failure callbacks run in the DAG processor, without the exception. A wait that times out is ended on a
+        worker in any case.
     :raises ValueError: For what cannot begin or end in the triggerer, with the way out.
     """
 
-    readers: ClassVar[Mapping[str, Reader]] = {"job_id": job_ids_of, **WaitingOperator.readers}
+    readers: ClassVar[Mapping[str, Reader]] = {"job_id": job_ids_of, **JobOutputOperator.readers}
     template_fields: Sequence[str] = tuple(readers)
     operator_extra_links = (BatchJobLink(), CmqQueueLink())
     ui_color = "#e6f1f2"
@@ -103,8 +105,14 @@ class BatchJobSensor(JobEndOperator, TencentCloudSensor):
                 f"task {self.task_id!r}: with raise_on_failure=False a failed job fails no task, whatever its exit "
                 f"code: leave out skip_on_exit_code and fail_on_exit_code, or raise_on_failure"
             )
+        if not self.raise_on_failure and self.returns_result:
+            raise ParameterError(
+                f"task {self.task_id!r}: a job that failed has no result, so with raise_on_failure=False leave out "
+                f"result and result_path"
+            )
         if self.end_from_trigger:
             refuse_callbacks(self)
+            self.refuse_end()
         if self.start_from_trigger:
             refuse_start(self)
             self.start_trigger_args = start_args(
@@ -120,8 +128,9 @@ class BatchJobSensor(JobEndOperator, TencentCloudSensor):
                         self.end_from_trigger,
                         {**self.task_end(), "is_list": None},
                         # What the deployment needs a worker for is asked in the triggerer.
-                        left_out_of_success(self, begins_here=True),
+                        [*left_out_of_success(self, begins_here=True), *self.wanted_at_the_end],
                     ),
+                    **({"live": True} if self.is_live else {}),
                 },
                 timeout=self.timeout,
             )
@@ -136,12 +145,14 @@ class BatchJobSensor(JobEndOperator, TencentCloudSensor):
 
         :param jobs: A mapped task that pushes one job id each, a task that pushes a list of them, or its output.
         :param kwargs: The sensor's other parameters, ``task_id`` among them; ``start_from_trigger`` and
-            ``end_from_trigger`` are True unless they are given. Before Airflow 3.3, each wait begins on a worker.
+            ``end_from_trigger`` are True unless they are given, the latter not where ``log_output``, ``result`` or
+            ``result_path`` needs a worker. Before Airflow 3.3, each wait begins on a worker.
         :raises ValueError: For what cannot begin or end in the triggerer, with the way out.
         """
         output = jobs if isinstance(jobs, XComArg) else XComArg(jobs)
         can_start = abilities.HAS_START_FROM_TRIGGER
-        settings = {"start_from_trigger": True, "end_from_trigger": True, **kwargs}
+        ends_here = None if any(kwargs.get(name) for name in AT_THE_END) else True
+        settings = {"start_from_trigger": True, "end_from_trigger": ends_here, **kwargs}
         settings["start_from_trigger"] = can_start and settings["start_from_trigger"]
         sensor = cls.partial(**settings).expand(job_id=output)
         template = template_for_each(sensor, output)
@@ -150,16 +161,17 @@ class BatchJobSensor(JobEndOperator, TencentCloudSensor):
             return sensor
         return with_start_args(sensor, {"job_id": template})
 
-    def execute(self, context: Context) -> OutcomeDict | list[OutcomeDict]:
+    def execute(self, context: Context) -> Any:
         """Wait in the triggerer or, as every sensor, by poking."""
         self.read_parameters()
         job_ids = self._job_ids
         if not job_ids:
             return []
+        self.check_result(len(job_ids))
         self.write_links(context, job_ids[0])
         if not self.deferrable:
             try:
-                return cast("OutcomeDict | list[OutcomeDict]", super().execute(context))
+                return super().execute(context)
             except (AirflowSensorTimeout, AirflowSkipException) as error:
                 # What a poke has raised has a cause; Airflow's own end of the time has none.
                 if not self._waits or error.__cause__ is not None:
@@ -172,9 +184,9 @@ class BatchJobSensor(JobEndOperator, TencentCloudSensor):
             self.log.info("A mapped sensor begins on a worker, unless it was made by %s.for_each", type(self).__name__)
         return self._conclude(context, self.wait_for_jobs(job_ids, timeout=self.timeout))
 
-    def execute_complete(self, context: Context, event: object = None) -> OutcomeDict | list[OutcomeDict]:
-        """Take what the trigger fired: return the outcomes, or fail with what failed and why."""
-        self.read_parameters("job_id", *CONNECTION)
+    def execute_complete(self, context: Context, event: object = None) -> Any:
+        """Take what the trigger fired: return the outcomes or the results, or fail with what failed and why."""
+        self.read_parameters("job_id", "result_path", *CONNECTION)
         with skipping_errors(self):
             return self._conclude(context, self.outcomes_of(event, len(self._job_ids)))
 
@@ -201,6 +213,8 @@ class BatchJobSensor(JobEndOperator, TencentCloudSensor):
         self.poll_for_poke(context, poll)
         outcomes = [wait.outcome for wait in waits if wait.outcome is not None]
         if len(outcomes) < len(waits):
+            if self.is_live and not self.reschedule:
+                self.show_news(self._job_ids)
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=self._conclude(context, outcomes))
 
@@ -208,7 +222,7 @@ class BatchJobSensor(JobEndOperator, TencentCloudSensor):
     def _job_ids(self) -> list[str]:
         return [self.job_id] if isinstance(self.job_id, str) else list(self.job_id)
 
-    def _conclude(self, context: Context, outcomes: Sequence[Outcome]) -> OutcomeDict | list[OutcomeDict]:
+    def _conclude(self, context: Context, outcomes: Sequence[Outcome]) -> Any:
         self.log_end(outcomes)
         is_list = not isinstance(self.job_id, str)
         failures = failures_in(outcomes, raise_on_failure=self.raise_on_failure)
@@ -218,7 +232,11 @@ class BatchJobSensor(JobEndOperator, TencentCloudSensor):
                 self.end_with(explained.error)
             raise_as_told(explained)
         self.count_ends(context, outcomes)
-        return result_of(outcomes, is_list=is_list)
+        self.show_output(outcomes)
+        try:
+            return self.value_of(context, outcomes, is_list=is_list)
+        except BatchJobResultError as error:
+            self.end_with(error)
 
 
 def _is_mapped(context: Context) -> bool:

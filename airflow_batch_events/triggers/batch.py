@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import TriggerEvent
 
@@ -43,6 +45,10 @@ from airflow_batch_events.triggers.base import StoredTrigger
 from airflow_batch_events.triggers.queue_consumer import queue_consumer
 from airflow_batch_events.waiting.storable import fire
 from airflow_batch_events.waiting.traces import WAIT, traced
+
+if TYPE_CHECKING:
+    from airflow_batch_events.dispatch.consumer import Consumer
+    from airflow_batch_events.protocol.apis.live_output import LiveOutput
 
 _TO_END = ("airflow_batch_events.waiting.task_completion", "airflow_batch_events.waiting.job_termination")
 """What the end of a task needs, and not its wait."""
@@ -105,6 +111,7 @@ class BatchJobTrigger(StoredTrigger):
     :param begins_here: Whether no worker has begun the task, so that the job's link is written here.
     :param instances: How many task instances the job has, where the task knows it.
     :param traceparent: The trace that the job was sent with, where it has one.
+    :param live: Whether new output of the jobs is shown in the task's log meanwhile.
     """
 
     def __init__(
@@ -127,6 +134,7 @@ class BatchJobTrigger(StoredTrigger):
         begins_here: bool = False,
         instances: int | None = None,
         traceparent: str | None = None,
+        live: bool = False,
     ) -> None:
         super().__init__()
         self.job_id = job_id
@@ -147,8 +155,10 @@ class BatchJobTrigger(StoredTrigger):
         self.begins_here = begins_here
         self.instances = instances
         self.traceparent = traceparent
+        self.live = live
         self.timeout_after: datetime | None = None
         self._has_fired = False
+        self._output: LiveOutput | None = None
 
     @calls_on_kill
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -231,18 +241,29 @@ class BatchJobTrigger(StoredTrigger):
             if self.end is not None and self.task_instance is not None:
                 _preparations.get(None, lambda: asyncio.ensure_future(self._prepare_end()), lambda _: True)
             with traced(WAIT, link=self.traceparent, job_ids=job_ids, queue=self.queue_name) as span:
-                outcomes = await consumer.wait_for(
-                    job_ids,
-                    timeout=self.seconds("timeout"),
-                    deadline=self._deadline,
-                    start_timeout=self.seconds("start_timeout"),
-                    start_deadline=self.moment("start_deadline"),
-                    grace=DEFAULT_GRACE if grace is None else grace,
-                    reconcile_interval=RECONCILE_INTERVAL if interval is None else interval,
-                    listener=self._progress_logger(),
-                )
+                async with self._shown(consumer, job_ids):
+                    outcomes = await consumer.wait_for(
+                        job_ids,
+                        timeout=self.seconds("timeout"),
+                        deadline=self._deadline,
+                        start_timeout=self.seconds("start_timeout"),
+                        start_deadline=self.moment("start_deadline"),
+                        grace=DEFAULT_GRACE if grace is None else grace,
+                        reconcile_interval=RECONCILE_INTERVAL if interval is None else interval,
+                        listener=self._progress_logger(),
+                    )
                 span.ended(outcomes)
         return [outcome.with_times(JobTimes(instances=count_of(self.instances))) for outcome in outcomes]
+
+    def _shown(self, consumer: Consumer, job_ids: Sequence[str]) -> AbstractAsyncContextManager[None]:
+        if self.live is not True:
+            return nullcontext()
+        from airflow_batch_events.dispatch.loops.output_loop import shown
+        from airflow_batch_events.protocol.apis.live_output import LiveOutput
+
+        self._output = LiveOutput(job_ids, partial(self.log.info, "%s"))
+        fail = partial(self.log.error, "Cannot show the output of jobs, will try again: %r")
+        return shown(self._output, consumer.output_calls, fail)
 
     async def _prepare_end(self) -> None:
         """Begin early what the first end in a process would wait for, but not so early that the first polls do."""
@@ -254,7 +275,8 @@ class BatchJobTrigger(StoredTrigger):
         values = [outcome.to_dict() for outcome in outcomes]
         payload = {"job_id": self._given_ids, "status": "ended", "outcomes": values}
         try:
-            return fire(payload)
+            # The worker that ends the task shows what is left of it.
+            return fire(payload if self._output is None else {**payload, "output": self._output.told})
         except NotStorableError as error:
             # How a job has ended must reach its task, whatever somebody has written into its event.
             self.log.warning("The custom parameters of the events are left out of the outcome: %s", error)

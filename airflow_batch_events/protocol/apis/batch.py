@@ -24,6 +24,7 @@ from airflow_batch_events.protocol.apis.batch_answers import (
     JobStates,
     JobView,
     TaskDescription,
+    TaskLogs,
     TaskView,
     read_activity,
     read_compute_env,
@@ -33,6 +34,7 @@ from airflow_batch_events.protocol.apis.batch_answers import (
     read_job_states,
     read_job_view,
     read_task_description,
+    read_task_logs,
 )
 from airflow_batch_events.protocol.apis.fields import about, entries, identifier, readable
 from airflow_batch_events.protocol.apis.request import Request
@@ -48,6 +50,7 @@ __all__ = [
     "JobStates",
     "JobView",
     "TaskDescription",
+    "TaskLogs",
     "TaskView",
     "create_compute_env",
     "delete_compute_env",
@@ -55,6 +58,7 @@ __all__ = [
     "describe_compute_env",
     "describe_compute_env_activities",
     "describe_compute_envs",
+    "describe_first_task_logs",
     "describe_job",
     "describe_job_states",
     "describe_job_submit_info",
@@ -168,6 +172,12 @@ def describe_task_logs(job_id: str, task_name: str, indexes: Sequence[int]) -> R
     return _read(
         "DescribeTaskLogs", params, lambda answer: list(readable(answer.get("TaskInstanceLogSet"), read_instance_log))
     )
+
+
+def describe_first_task_logs(job_id: str, task_name: str) -> Request[TaskLogs]:
+    """Read what the first ten instances of a task wrote; those without output may be missing from the answer."""
+    params = {"JobId": job_id, "TaskName": task_name, "Offset": 0, "Limit": MAX_LOGS}
+    return _read("DescribeTaskLogs", params, read_task_logs)
 
 
 def terminate_job(job_id: str) -> Request[None]:

@@ -145,6 +145,17 @@ class InstanceLog(View, frozen=True):
     stderr_path: str = ""
 
 
+class TaskLogs(View, frozen=True):
+    """
+    A page of what the instances of a task wrote.
+
+    :param total_count: Instances of the task, on all pages.
+    """
+
+    total_count: int
+    logs: tuple[InstanceLog, ...] = ()
+
+
 class ComputeNode(View, frozen=True):
     """A node of a compute environment."""
 
@@ -298,6 +309,11 @@ def read_instance_log(log: Answer) -> InstanceLog:
         stdout_path=text(log, "StdoutRedirectPath") + text(log, "StdoutRedirectFileName"),
         stderr_path=text(log, "StderrRedirectPath") + text(log, "StderrRedirectFileName"),
     )
+
+
+def read_task_logs(answer: Answer) -> TaskLogs:
+    """Read the answer of ``DescribeTaskLogs``."""
+    return TaskLogs(whole(answer, "TotalCount") or 0, readable(answer.get("TaskInstanceLogSet"), read_instance_log))
 
 
 def read_compute_env_with_nodes(env: Answer) -> ComputeEnv:

@@ -18,7 +18,7 @@ from airflow_batch_events.exceptions import ConfigurationError
 from airflow_batch_events.protocol.credentials.proxy import parse_proxy
 from airflow_batch_events.protocol.credentials.settings import console_of, endpoint_of, key_part, region_of
 
-ENDPOINT_FIELDS = ("cmq_endpoint", "batch_endpoint", "tdmq_endpoint", "sts_endpoint")
+ENDPOINT_FIELDS = ("cmq_endpoint", "batch_endpoint", "tdmq_endpoint", "sts_endpoint", "cos_endpoint")
 
 _SHOWN = 8
 """Characters of a SecretId that are shown: enough to tell one key from another."""
@@ -70,6 +70,7 @@ class CloudAccess:
     :param batch_endpoint: ``scheme://host[:port]`` of the Batch API; None for the public one.
     :param tdmq_endpoint: ``scheme://host[:port]`` of the TDMQ API; None for the public one.
     :param sts_endpoint: ``scheme://host[:port]`` of STS, where a role is assumed; None for the public one.
+    :param cos_endpoint: ``scheme://host[:port]`` of COS, without a bucket; None for the public one of the region.
     :param console_url: Where links to the pages of jobs, queues and so on lead; None for the vendor's console.
     :param verify: Whether to check TLS certificates, or the path of a CA bundle to check them with.
     :param proxy: URL of a proxy, as :func:`parse_proxy` takes it; None leaves the choice to the environment.
@@ -93,6 +94,7 @@ class CloudAccess:
     proxy: str | None = field(default=None, repr=False)
     source: str = "the given settings"
     sts_endpoint: str | None = None
+    cos_endpoint: str | None = None
     console_url: str | None = field(default=None, compare=False)
     role_arn: str | None = None
     identity: str = field(default="", compare=False)

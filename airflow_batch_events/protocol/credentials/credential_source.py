@@ -28,6 +28,7 @@ class EndpointConfig(TypedDict):
     batch_endpoint: str | None
     tdmq_endpoint: str | None
     sts_endpoint: str | None
+    cos_endpoint: str | None
     console_url: str | None
     verify: bool | str
     proxy: str | None

@@ -15,6 +15,7 @@ def test_an_account_without_a_key_is_the_machine(metadata: Metadata) -> None:
             "batch_endpoint": None,
             "tdmq_endpoint": None,
             "sts_endpoint": None,
+            "cos_endpoint": None,
             "verify": True,
             "proxy": None,
             "source": "connection 'c'",
