@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from devtools.benchmarks.figures import Figure
 
 TESTS = Path(__file__).parents[2] / "tests"
-PARTS = ("parse", "http", "dispatch", "many", "latency", "emulator", "start", "tasks", "airflow")
-QUICK = ("parse", "http", "dispatch", "many", "latency", "emulator")
+PARTS = ("parse", "http", "dispatch", "many", "latency", "live", "emulator", "start", "tasks", "airflow")
+QUICK = ("parse", "http", "dispatch", "many", "latency", "live", "emulator")
 OUTPUT = Path(".test-output/bench.json")
 
 
@@ -58,6 +58,7 @@ def _measure(part: str) -> Callable[..., Iterator[Figure]]:
         "emulator": "emulator_load",
         "airflow": "real_airflow",
         "many": "many_jobs",
+        "live": "live_output",
         "start": "triggerer_start",
         "tasks": "many_tasks",
     }

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -113,11 +114,15 @@ class Cloud:
         used = self.process.cpu_times()
         return float(used.user + used.system)
 
-    def submit(self, number: int, command: str | None = None) -> tuple[list[str], float]:
+    def submit(
+        self, number: int, command: str | None = None, *, stdout: str = "", instances: int = 1
+    ) -> tuple[list[str], float]:
         """
         Submit jobs.
 
         :param command: By default one that ends when all others do.
+        :param stdout: What that prints.
+        :param instances: Task instances of each job.
         :return: Their ids, and a time at which all of them are due.
         """
         ends = self.time() + LEAD
@@ -130,8 +135,9 @@ class Cloud:
                 async def one() -> str:
                     async with gate:
                         left = ends - (time.time() + behind)
-                        run = command or f"scripted: duration={left:.3f}"
-                        return await api.send(batch.submit_job(announced_job(run, TOPIC), PLACEMENT))
+                        run = command or f"scripted: duration={left:.3f} stdout={shlex.quote(stdout)}"
+                        job = announced_job(run, TOPIC, instances=instances)
+                        return await api.send(batch.submit_job(job, PLACEMENT))
 
                 return list(await asyncio.gather(*(one() for _ in range(number))))
 

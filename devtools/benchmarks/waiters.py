@@ -36,7 +36,7 @@ def waiting(way: str, address: CloudAddress, job_ids: Sequence[str], settle: flo
     """
     Begin waits in a process of their own; the context begins when they wait.
 
-    :param way: ``trigger``, ``shared stream``, ``polling`` or ``local event``.
+    :param way: ``trigger``, ``live trigger``, ``shared stream``, ``polling`` or ``local event``.
     :param settle: Seconds that they have to begin.
     """
     ours, theirs = _FORKED.Pipe()

@@ -75,6 +75,13 @@ class EventDriven(Way):
         return BatchJobTrigger(job_id, QUEUE)
 
 
+class Live(Way):
+    """This package's trigger, with new output of the job in its log."""
+
+    def trigger(self, job_id: str) -> BaseTrigger:
+        return BatchJobTrigger(job_id, QUEUE, live=True)
+
+
 class LocalEventTrigger(BaseTrigger):
     """Fire when an event of this process is set."""
 
@@ -236,6 +243,7 @@ class SharedStream(Way):
 
 WAYS: dict[str, type[Way]] = {
     "trigger": EventDriven,
+    "live trigger": Live,
     "shared stream": SharedStream,
     "polling": Polling,
     "local event": LocalEvent,
