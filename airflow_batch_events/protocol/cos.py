@@ -23,6 +23,7 @@ from airflow_batch_events.events.outcomes.job_result import CosPath
 from airflow_batch_events.exceptions import ConfigurationError, CosError
 from airflow_batch_events.protocol.credentials.settings import is_loopback
 from airflow_batch_events.protocol.reasons import reason_of, status_reason
+from airflow_batch_events.protocol.transport import warn_if_readable
 from airflow_batch_events.text import printable
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def _config(access: CloudAccess, path: CosPath) -> Any:
 
     place: dict[str, Any] = {}
     if access.cos_endpoint is not None:
+        warn_if_readable(access, access.cos_endpoint)
         scheme, _, host = access.cos_endpoint.partition("://")
         place["Scheme"] = scheme
         if is_loopback(access.cos_endpoint):

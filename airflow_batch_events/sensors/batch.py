@@ -187,6 +187,8 @@ class BatchJobSensor(JobOutputOperator, TencentCloudSensor):
     def execute_complete(self, context: Context, event: object = None) -> Any:
         """Take what the trigger fired: return the outcomes or the results, or fail with what failed and why."""
         self.read_parameters("job_id", "result_path", *CONNECTION)
+        # Where no worker has begun the task, nobody has asked yet.
+        self.check_result(len(self._job_ids))
         with skipping_errors(self):
             return self._conclude(context, self.outcomes_of(event, len(self._job_ids)))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import structlog.testing
+from airflow.sdk import DAG
 from support.emulator_helpers import PLACEMENT, address_of
 from support.small_cos import running_cos
 from support.tasks import TaskRunner
@@ -81,7 +82,7 @@ def test_a_sensor_returns_the_values_of_its_jobs_in_their_order(cloud: Any, way:
 @pytest.fixture
 def cos(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A COS beside the emulated cloud, which takes the same key."""
-    connection = address_of(cloud).connection()
+    connection: dict[str, Any] = address_of(cloud).connection()
     with running_cos({connection["login"]: connection["password"]}) as cos:
         connection["extra"] = {**connection["extra"], "cos_endpoint": cos.endpoint}
         monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(connection))
@@ -235,3 +236,18 @@ def test_a_task_that_shows_output_ends_on_a_worker(cloud: Any) -> None:
     assert (trigger.live, trigger.end) == (True, None)
     with pytest.raises(ValueError, match="log_output need a worker"):
         submit(log_output="live", end_from_trigger=True).make()
+
+
+@pytest.mark.needs("HAS_START_FROM_TRIGGER")
+def test_a_wait_that_begins_in_the_triggerer_ends_on_a_worker_for_its_value() -> None:
+    settings: dict[str, Any] = {"deferrable": True, "queue_name": "waits", "log_output": "live"}
+    with DAG(f"values-{next(numbers)}", schedule=None):
+        one = BatchJobSensor(task_id="one", job_id="job-1", start_from_trigger=True, result="stdout-json", **settings)
+        jobs = BatchSubmitJobOperator.partial(
+            task_id="submit", job=job(), topic_name="events", wait_for_completion=False
+        ).expand(placement=[PLACEMENT, PLACEMENT])
+        each = BatchJobSensor.for_each(jobs, task_id="each", result="stdout-json", **settings)
+    for sensor in (one, each):
+        kwargs = sensor.start_trigger_args.trigger_kwargs
+        assert kwargs is not None
+        assert (kwargs["end"], kwargs["live"]) == (None, True)
