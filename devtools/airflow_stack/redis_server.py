@@ -18,9 +18,9 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from devtools.airflow_stack.processes import ChildProcess, run_to_end
+from devtools.airflow_stack.processes import ChildProcess
 from devtools.airflow_stack.stack import HOST, free_port
-from devtools.airflow_stack.temporary_server import TemporaryServer
+from devtools.airflow_stack.temporary_server import TemporaryServer, install_packages
 from devtools.waits import LIMIT, wait_until
 
 _PROGRAMS = ("redis-server", "redis-check-rdb")
@@ -85,17 +85,7 @@ def install() -> None:
 
     :raises RuntimeError: It may not, or that has failed; the message says what to do.
     """
-    if installed():
-        return
-    if os.geteuid() or not shutil.which("apt-get"):
-        raise RuntimeError(_HOW)
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    told = ""
-    for command in ("apt-get update", "apt-get install --yes --no-install-recommends redis-tools"):
-        done = run_to_end(command.split(), env=env, cwd=Path("/"), timeout=LIMIT)
-        told += f"$ {command}\n{done.stdout}{done.stderr}"
-    if not installed():
-        raise RuntimeError(f"Redis could not be installed:\n{told}")
+    install_packages(["redis-tools"], installed, _HOW)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from devtools.airflow_matrix import FEATURES, Feature, cell, main, put_in, read_report, table
+from devtools.airflow_matrix import FEATURES, Feature, cell, environment, main, put_in, read_report, runs, table
 
 REPORT = """<testsuites><testsuite>
 <testcase classname="tests.integration.test_endings" name="a"/>
@@ -75,3 +75,41 @@ def test_the_reports_of_a_version_add_up(tmp_path: Path, capsys: pytest.CaptureF
 def test_a_page_without_a_place_is_refused() -> None:
     with pytest.raises(ValueError, match="no place"):
         put_in("page", "table")
+
+
+def report(name: str, *cases: str) -> str:
+    """Return the report of a run, each of whose test files has one case."""
+    inner = "".join(f'<testcase classname="tests.{case}" name="test_it"/>' for case in cases)
+    return f'<testsuites><testsuite name="{name}">{inner}</testsuite></testsuites>'
+
+
+def test_a_row_says_what_has_run_with_what() -> None:
+    failed = REPORT.replace("<testsuite>", '<testsuite name="3.3.2; 3.13.0; 3.1.195; MySQL 9.7.4">')
+    old = "3.3.2; 3.9.1; 3.1.0; PostgreSQL 18.6"
+    rows = runs([failed, report(old, "a", "b"), report(old, "b", "c"), report("pytest", "a")]).splitlines()
+
+    assert rows[0] == "| Airflow | Python | Vendor SDK | Database | Tests |"
+    assert rows[2:] == [
+        "| 3.3.2 | 3.9.1 | 3.1.0 | PostgreSQL 18.6 | 3 passed |",
+        "| 3.3.2 | 3.13.0 | 3.1.195 | MySQL 9.7.4 | 2 passed, **1 failed** |",
+    ]
+
+
+def test_a_run_names_its_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    server = tmp_path / "mysqld"
+    server.write_text("#!/bin/sh\necho 'mysqld  Ver 8.4.2 for Linux on x86_64'\n")
+    server.chmod(0o700)
+    monkeypatch.setenv("MYSQLD", str(server))
+    for database, name in (("", "PostgreSQL 1"), ("mysql", "MySQL 8.4.2")):
+        monkeypatch.setenv("DATABASE", database)
+        assert environment().split("; ")[3].startswith(name)
+
+
+def test_the_runs_have_their_own_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("<!-- begin: runs, written by make test-matrix -->\n<!-- end -->\n")
+    (tmp_path / "airflow-3.3.xml").write_text(report("3.3.2; 3.11.7; 3.1.195; PostgreSQL 18.6", "a"))
+
+    assert main(["--runs", str(tmp_path), "--page", str(page)]) == 0
+    assert "| 3.3.2 | 3.11.7 | 3.1.195 | PostgreSQL 18.6 | 1 passed |" in page.read_text()
+    assert capsys.readouterr().out

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-One PostgreSQL, one emulator and one Airflow for all integration tests of a session.
+One database server, one emulator and one Airflow for all integration tests of a session.
 
 Starting Airflow takes longer than most tests; so tests share it, name their runs apart, and put back what they kill.
+The database is PostgreSQL, or MySQL with ``DATABASE=mysql``.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from support.component_logs import pytest_runtest_makereport as pytest_runtest_m
 from support.statsd import StatsdServer
 
 from devtools.airflow_stack.airflow_api import AirflowApi
-from devtools.airflow_stack.postgres import PostgresServer
+from devtools.airflow_stack.databases import database_server
 from devtools.airflow_stack.stack import AirflowStack
+from devtools.airflow_stack.temporary_server import DatabaseServer
 from devtools.emulator_process import CONN_ID, CloudAddress, EmulatorProcess
 from devtools.waits import wait_until
 
@@ -71,20 +73,20 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudAddress]
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    with PostgresServer(tmp_path_factory.mktemp("postgres") / "postgres.log") as server:
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseServer]:
+    with database_server(tmp_path_factory.mktemp("database") / "server.log") as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def make_stack(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> MakeStack:
+def make_stack(databases: DatabaseServer, tmp_path_factory: pytest.TempPathFactory) -> MakeStack:
     """
     Make a stack that has not been started, on a database of its own.
 
     Takes what :class:`AirflowStack` takes by name. The tables are made once a session and then copied.
     """
     template = AirflowStack(
-        tmp_path_factory.mktemp("template"), dags={}, database=postgres.create_database("airflow_template")
+        tmp_path_factory.mktemp("template"), dags={}, database=databases.create_database("airflow_template")
     )
     template.migrate()
     template.stop()
@@ -97,7 +99,7 @@ def make_stack(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactor
         return AirflowStack(
             tmp_path_factory.mktemp("airflow"),
             **{"dags": DAGS, **settings},
-            database=postgres.create_database(f"airflow_{number}", template="airflow_template"),
+            database=databases.create_database(f"airflow_{number}", template="airflow_template"),
         )
 
     return make

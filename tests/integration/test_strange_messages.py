@@ -17,9 +17,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-import psycopg2
 import pytest
+from airflow.models.asset import AssetEvent
 from integration.dags.strange_messages import CONN_ID, EVENTS, GOOD, MESSAGES, QUEUE
+from sqlalchemy import create_engine, select
 from support.emulator_helpers import PLACEMENT, announced_job
 from support.odd_bodies import as_received, as_sent, body_of, good_event, odd_bodies
 from support.spoiling_proxy import Call, Reply, start_proxy
@@ -195,10 +196,13 @@ async def send(cloud: CloudAddress, job_ids: list[str], jobs: Jobs) -> set[str]:
 
 def fired(stack: AirflowStack) -> Counter[str]:
     """Count the asset events about each job that are in Airflow's database."""
-    address = stack.database.replace("postgresql+psycopg2://", "postgresql://")
-    with psycopg2.connect(address) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT extra #>> '{payload,job_id}' FROM asset_event")
-        return Counter(job_id for (job_id,) in cursor.fetchall())
+    engine = create_engine(stack.database)
+    try:
+        with engine.connect() as connection:
+            found = connection.scalars(select(AssetEvent.extra))
+            return Counter(extra.get("payload", {}).get("job_id") for extra in found)
+    finally:
+        engine.dispose()
 
 
 def missing(stack: AirflowStack, good: set[str]) -> str:

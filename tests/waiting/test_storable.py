@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import psycopg2
 import pytest
 from airflow.sdk.execution_time.comms import _RequestFrame
 from airflow.serialization.serialized_objects import BaseSerialization
@@ -16,13 +13,14 @@ from airflow.triggers.base import TriggerEvent
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue, TypeAdapter
-from sqlalchemy.engine import make_url
+from sqlalchemy import JSON, Column, MetaData, Table, create_engine
+from sqlalchemy.dialects.postgresql import JSONB
 from support.airflow_names import deserialize, serialize, state_changes
 
 from airflow_batch_events.airflow_compat.serialization import RESERVED_KEYS
 from airflow_batch_events.exceptions import NotStorableError
 from airflow_batch_events.waiting.storable import MAX_DEPTH, MAX_KEY, MAX_SIZE, storable
-from devtools.airflow_stack.postgres import PostgresServer
+from devtools.airflow_stack.databases import database_server
 
 Carry = Callable[[Any], Any]
 
@@ -36,31 +34,39 @@ VALUES = st.recursive(
 )
 
 
+# An asset event's extra, and a task's next_kwargs.
+CARRIED = Table(
+    "carried",
+    MetaData(),
+    Column("extra", JSON, nullable=False),
+    Column("next_kwargs", JSON().with_variant(JSONB, "postgresql"), nullable=False),
+)
+
+
 @pytest.fixture(scope="module")
 def carry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Carry]:
-    """What Airflow does with a payload between a trigger and a worker, the real PostgreSQL included."""
-    folder: Path = tmp_path_factory.mktemp("postgres")
-    with PostgresServer(folder / "log") as server:
-        url = make_url(server.create_database("carried"))
-        connection = psycopg2.connect(dbname=url.database, user=url.username, host=url.query["host"])
-        connection.autocommit = True
+    """What Airflow does with a payload between a trigger and a worker, the real database included."""
+    with database_server(tmp_path_factory.mktemp("database") / "log") as server:
+        engine = create_engine(server.create_database("carried"))
+        CARRIED.create(engine)
 
         def through(payload: Any) -> Any:
             _RequestFrame(id=1, body=state_changes(TriggerEvent(payload)).model_dump()).as_bytes()
             TypeAdapter(JsonValue).validate_python(payload)
-            with connection.cursor() as cursor:
-                # An asset event's extra, and a task's next_kwargs.
-                cursor.execute("SELECT %s::json, %s::jsonb", [json.dumps({"payload": payload}), json.dumps(payload)])
-                cursor.execute("SELECT (%s::jsonb)::text", [json.dumps(serialize({"event": payload}))])
-                (stored,) = cursor.fetchone()
-            read = deserialize(json.loads(stored))
+            with engine.connect() as connection:
+                values = {"extra": {"payload": payload}, "next_kwargs": serialize({"event": payload})}
+                connection.execute(CARRIED.insert(), values)
+                stored = connection.execute(CARRIED.select()).one()
+                connection.rollback()
+            assert rounded(stored.extra) == rounded({"payload": payload})
+            read = deserialize(stored.next_kwargs)
             _RequestFrame(id=1, body={"event": read}).as_bytes()
             assert BaseSerialization.deserialize(BaseSerialization.serialize(payload)) == payload
             assert isinstance(read, dict)
             return read["event"]
 
         yield through
-        connection.close()
+        engine.dispose()
 
 
 @pytest.mark.slow(reason="what is largest, many times")
@@ -75,7 +81,7 @@ def test_what_is_storable_comes_through_unchanged(carry: Carry, value: Any) -> N
 
 
 def rounded(value: Any) -> Any:
-    """PostgreSQL writes a large float as an integer."""
+    """A database may write a large float as an integer."""
     if isinstance(value, list):
         return [rounded(item) for item in value]
     if isinstance(value, dict):
