@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.airflow_compat.configuration import conf
@@ -15,12 +16,21 @@ from airflow_batch_events.airflow_compat.exceptions import AirflowException, Air
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseSensorOperator
+    from airflow.triggers.base import BaseTrigger
 
 HANDOVER_MARGIN = 1.0
 """Seconds beyond a worker's heartbeat interval during which a deferral must not end."""
 
 SCHEDULER_ROUND = 3.0
 """Seconds that a round of the scheduler may take, beyond its idle sleep, until it has seen the end of a process."""
+
+MAX_ARGUMENTS = 49_087
+"""
+Bytes of a trigger's arguments, as JSON, that an Airflow on MySQL can store: its column has 65,535, and what is stored
+is encrypted, which adds 57 bytes, fills up to 16 and writes four characters for three bytes.
+
+Source: ``models/trigger.py``, column ``kwargs``, which is ``Text`` on every database. Since: before 3.1.
+"""
 
 MAX_HANDOVER = 10.0
 """Seconds for which an outcome is held at the most, whatever a trigger's arguments say."""
@@ -74,6 +84,26 @@ class Handover:
     async def passed(self) -> None:
         """Wait until the deferral may end."""
         await asyncio.sleep(max(0.0, self._ends - asyncio.get_running_loop().time()))
+
+
+def warn_of_size(trigger: BaseTrigger, log: Any) -> None:
+    """
+    Say that an Airflow on MySQL cannot store a trigger, where that is so.
+
+    A worker does not know the database. On MySQL the API server answers such a deferral with a server error, which the
+    task's log repeats without a cause; PostgreSQL takes it. So this is no error.
+
+    :param trigger: The trigger that a task is about to be deferred with.
+    :param log: The task's log.
+    """
+    size = len(json.dumps(trigger.serialize()[1], default=str))
+    if size > MAX_ARGUMENTS:
+        log.warning(
+            "The arguments of the trigger have %d bytes. An Airflow whose database is MySQL stores at most %d, and "
+            "fails this task now with a server error; wait for so many jobs in several tasks there",
+            size,
+            MAX_ARGUMENTS,
+        )
 
 
 @contextmanager

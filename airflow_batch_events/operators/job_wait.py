@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import Asset
 
-from airflow_batch_events.airflow_compat.deferral import handover_seconds
+from airflow_batch_events.airflow_compat.deferral import handover_seconds, warn_of_size
 from airflow_batch_events.airflow_compat.operators import keep_links
 from airflow_batch_events.events.outcome import RECONCILE_INTERVAL, Outcome
 from airflow_batch_events.events.outcomes.durations import JobTimes
@@ -113,27 +113,25 @@ class JobWaitOperator(LineageMixin, WaitingOperator):
         else:
             how = f"by event on queue {self.queue_name!r} at {access.required_cmq_endpoint}"
         self.log.info("Waiting for %s %s", ", ".join(job_ids), how)
-        self.defer(
-            trigger=BatchJobTrigger(
-                job_id=list(job_ids),
-                queue_name=self.queue_name,
-                tencentcloud_conn_id=self.tencentcloud_conn_id,
-                region=self.region,
-                reconcile_interval=self.poll_interval if self.queue_name is None else self.reconcile_interval,
-                timeout=timeout,
-                deadline=deadline_of(timeout, self.hook),
-                start_timeout=self.start_timeout,
-                start_deadline=deadline_of(self.start_timeout, self.hook),
-                hold=handover_seconds(),
-                cancel_on_kill=self.cancel_on_kill,
-                end=self._end_in_trigger(),
-                instances=self.instances,
-                traceparent=self.traceparent,
-                live=self.is_live,
-            ),
-            method_name="execute_complete",
-            timeout=deferral_timeout(timeout),
+        trigger = BatchJobTrigger(
+            job_id=list(job_ids),
+            queue_name=self.queue_name,
+            tencentcloud_conn_id=self.tencentcloud_conn_id,
+            region=self.region,
+            reconcile_interval=self.poll_interval if self.queue_name is None else self.reconcile_interval,
+            timeout=timeout,
+            deadline=deadline_of(timeout, self.hook),
+            start_timeout=self.start_timeout,
+            start_deadline=deadline_of(self.start_timeout, self.hook),
+            hold=handover_seconds(),
+            cancel_on_kill=self.cancel_on_kill,
+            end=self._end_in_trigger(),
+            instances=self.instances,
+            traceparent=self.traceparent,
+            live=self.is_live,
         )
+        warn_of_size(trigger, self.log)
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=deferral_timeout(timeout))
 
     def _end_in_trigger(self) -> dict[str, Any] | None:
         needs = self.needs_worker() if self.end_from_trigger is None else []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import PokeReturnValue, XComArg
 
 from airflow_batch_events.airflow_compat import abilities
-from airflow_batch_events.airflow_compat.deferral import handover_seconds, skipping_errors
+from airflow_batch_events.airflow_compat.deferral import handover_seconds, skipping_errors, warn_of_size
 from airflow_batch_events.airflow_compat.exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow_batch_events.airflow_compat.trigger_start import STARTS_SINCE, left_out_of_success, with_start_args
 from airflow_batch_events.events.outcome import JobWait, Outcome
@@ -334,19 +334,17 @@ class BatchEventSensor(TencentCloudSensor):
             "event_vars": None if self.event_vars is None else dict(self.event_vars),
             "region": self.event_region,
         }
-        self.defer(
-            trigger=BatchEventWaitTrigger(
-                queue_name=self.queue_name,
-                wanted=wanted,
-                count=self.count,
-                timeout=self.timeout,
-                hold=handover_seconds(),
-                tencentcloud_conn_id=self.tencentcloud_conn_id,
-                region=self.region,
-            ),
-            method_name="execute_complete",
-            timeout=deferral_timeout(self.timeout),
+        trigger = BatchEventWaitTrigger(
+            queue_name=self.queue_name,
+            wanted=wanted,
+            count=self.count,
+            timeout=self.timeout,
+            hold=handover_seconds(),
+            tencentcloud_conn_id=self.tencentcloud_conn_id,
+            region=self.region,
         )
+        warn_of_size(trigger, self.log)
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=deferral_timeout(self.timeout))
 
     def execute_complete(self, context: Context, event: object = None) -> list[dict[str, Any]]:
         """Take what the trigger fired."""

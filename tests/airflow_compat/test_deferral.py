@@ -2,22 +2,28 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import time
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from support.moved_time import MovedTimeLoop
 
 from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.airflow_compat.deferral import (
+    MAX_ARGUMENTS,
     MAX_HANDOVER,
     SCHEDULER_ROUND,
     Handover,
     handover_seconds,
     skipping_errors,
+    warn_of_size,
 )
 from airflow_batch_events.airflow_compat.exceptions import AirflowSensorTimeout, AirflowSkipException
+from airflow_batch_events.triggers.batch import BatchJobTrigger
 
 
 def held(seconds: Any, until: Any) -> float:
@@ -84,3 +90,29 @@ def test_a_resumed_never_fail_sensor_skips_on_any_error(
     sensor: Any = SimpleNamespace(never_fail=never_fail)
     with pytest.raises(expected), skipping_errors(sensor):
         raise raised
+
+
+def trigger_of(size: int) -> BatchJobTrigger:
+    """Return a trigger whose arguments have so many bytes."""
+    rest = len(json.dumps(BatchJobTrigger(job_id=[""]).serialize()[1]))
+    return BatchJobTrigger(job_id=["j" * (size - rest)])
+
+
+def test_what_mysql_cannot_store_is_told_before_it_fails(caplog: pytest.LogCaptureFixture) -> None:
+    warn_of_size(trigger_of(MAX_ARGUMENTS + 1), logging.getLogger("task"))
+
+    assert "have 49088 bytes" in caplog.text
+    assert "MySQL stores at most 49087" in caplog.text
+    assert "in several tasks" in caplog.text
+
+
+def test_what_every_database_stores_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    warn_of_size(trigger_of(MAX_ARGUMENTS), logging.getLogger("task"))
+
+    assert not caplog.text
+
+
+def test_the_bound_is_that_of_the_column() -> None:
+    fernet = Fernet(Fernet.generate_key())
+
+    assert len(fernet.encrypt(b"x" * MAX_ARGUMENTS)) <= 65_535 < len(fernet.encrypt(b"x" * (MAX_ARGUMENTS + 1)))
