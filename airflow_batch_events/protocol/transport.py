@@ -91,7 +91,7 @@ def tls_context(access: CloudAccess) -> ssl.SSLContext:
 
     reason = None
     try:
-        return httpx.create_ssl_context(_verification(access.verify))
+        return httpx.create_ssl_context(verify=_verification(access.verify))
     except OSError as error:
         reason = error.strerror or "no certificates in it"
     if isinstance(access.verify, bool):

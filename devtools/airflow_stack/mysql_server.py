@@ -35,7 +35,7 @@ _HOW = (
 )
 
 # Nothing in here outlives the process, so nothing has to survive a power cut. What Airflow's guide demands of a server
-# is the default of each that it supports, but for the last three, and stands here for those that are older.
+# is the default of each that it supports, and stands here for those that are older or a MariaDB.
 _SETTINGS = (
     "--skip-networking",
     "--skip-grant-tables",
@@ -45,6 +45,7 @@ _SETTINGS = (
     "--innodb-doublewrite=0",
     "--default-time-zone=+00:00",
     "--explicit-defaults-for-timestamp=1",
+    "--max-allowed-packet=64M",
     "--character-set-server=utf8mb4",
     "--collation-server=utf8mb4_unicode_ci",
 )

@@ -20,7 +20,8 @@ from support.airflow_names import deserialize, serialize, state_changes
 from airflow_batch_events.airflow_compat.serialization import RESERVED_KEYS
 from airflow_batch_events.exceptions import NotStorableError
 from airflow_batch_events.waiting.storable import MAX_DEPTH, MAX_KEY, MAX_SIZE, storable
-from devtools.airflow_stack.databases import database_server
+from devtools.airflow_stack import mysql_server
+from devtools.airflow_stack.databases import chosen, database_server
 
 Carry = Callable[[Any], Any]
 
@@ -165,6 +166,15 @@ def test_a_value_that_contains_itself_is_refused() -> None:
 
 @pytest.mark.slow(reason="values of the largest size")
 def test_the_largest_and_the_deepest_come_through(carry: Carry) -> None:
-    for value in (nested(MAX_DEPTH), "\x01" * (MAX_SIZE - 8), {"k" * MAX_KEY: 1}):
+    values: list[Any] = ["\x01" * (MAX_SIZE - 8), {"k" * MAX_KEY: 1}]
+    # MariaDB, which Airflow does not support, takes 32 levels, those around a payload among them.
+    if not is_on_mariadb():
+        values.append(nested(MAX_DEPTH))
+    for value in values:
         made = storable(value)
         assert carry(made) == made
+
+
+def is_on_mariadb() -> bool:
+    program = mysql_server.installed() if chosen() == "mysql" else None
+    return program is not None and mysql_server.is_mariadb(program)
