@@ -56,7 +56,7 @@ class AirflowDatabase:
         for column in table.columns:
             is_given = column.name in values or column.nullable or column.default or column.server_default
             if not is_given and not column.primary_key:
-                values[column.name] = "" if column.type.python_type is str else column.type.python_type(0)
+                values[column.name] = "" if python_type(column) is str else python_type(column)(0)
         with self.session() as session:
             result: Any = session.execute(insert(table).values(**values))
             return result.inserted_primary_key
@@ -67,7 +67,7 @@ class AirflowDatabase:
     def task(self, place: Place, state: str, **values: Any) -> None:
         """Write a task instance, and the DAG and the run that it needs."""
         self.run(place.dag_id, place.run_id)
-        number = TaskInstance.__table__.c.id.type.python_type(str(uuid.uuid4()))
+        number = python_type(TaskInstance.__table__.c.id)(str(uuid.uuid4()))
         self.insert(TaskInstance, **place._asdict(), id=number, state=state, pool="default_pool", **values)
 
     def run(self, dag_id: str, run_id: str) -> int:
@@ -127,6 +127,14 @@ class AirflowDatabase:
         (asset_id,) = self.insert(AssetModel, name=asset, uri=f"tencent-batch://{asset}", group="asset", extra={})
         named = {"name": name} if "name" in WATCHERS.c else {}
         self.insert(WATCHERS, **named, asset_id=asset_id, trigger_id=trigger_id)
+
+
+def python_type(column: Any) -> Any:
+    """Return the type of a column's values, which SQLAlchemy 1.4 does not know where it differs between databases."""
+    try:
+        return column.type.python_type
+    except NotImplementedError:
+        return column.type.impl.python_type
 
 
 def place(task_id: str, dag_id: str = "etl", *, run_id: str = "run 1", map_index: int = -1) -> Place:
