@@ -86,12 +86,12 @@ def report(name: str, *cases: str) -> str:
 def test_a_row_says_what_has_run_with_what() -> None:
     failed = REPORT.replace("<testsuite>", '<testsuite name="3.3.2; 3.13.0; 3.1.195; MySQL 9.7.4">')
     old = "3.3.2; 3.9.1; 3.1.0; PostgreSQL 18.6"
-    rows = runs([failed, report(old, "a", "b"), report(old, "b", "c"), report("pytest", "a")]).splitlines()
+    rows = runs([failed, report(old, "a", "b"), report(old, "b", "integration.c"), report("pytest", "a")]).splitlines()
 
-    assert rows[0] == "| Airflow | Python | Vendor SDK | Database | Tests |"
+    assert rows[0] == "| Airflow | Python | Vendor SDK | Database | Tests | Of them on a real Airflow |"
     assert rows[2:] == [
-        "| 3.3.2 | 3.9.1 | 3.1.0 | PostgreSQL 18.6 | 3 passed |",
-        "| 3.3.2 | 3.13.0 | 3.1.195 | MySQL 9.7.4 | 2 passed, **1 failed** |",
+        "| 3.3.2 | 3.9.1 | 3.1.0 | PostgreSQL 18.6 | 3 passed | 1 |",
+        "| 3.3.2 | 3.13.0 | 3.1.195 | MySQL 9.7.4 | 2 passed, **1 failed** | 2 |",
     ]
 
 
@@ -111,5 +111,5 @@ def test_the_runs_have_their_own_place(tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / "airflow-3.3.xml").write_text(report("3.3.2; 3.11.7; 3.1.195; PostgreSQL 18.6", "a"))
 
     assert main(["--runs", str(tmp_path), "--page", str(page)]) == 0
-    assert "| 3.3.2 | 3.11.7 | 3.1.195 | PostgreSQL 18.6 | 1 passed |" in page.read_text()
+    assert "| 3.3.2 | 3.11.7 | 3.1.195 | PostgreSQL 18.6 | 1 passed | 0 |" in page.read_text()
     assert capsys.readouterr().out
