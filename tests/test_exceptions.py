@@ -16,13 +16,16 @@ from airflow_batch_events.events.outcomes.failure import Failure
 from airflow_batch_events.exceptions import (
     ApiError,
     ApiThrottledError,
+    BatchJobsFailedError,
     CmqError,
     CmqQueueNotFoundError,
     JobError,
 )
 from airflow_batch_events.text import printable
 
-CLASSES = {name: kind for name, kind in vars(exceptions).items() if inspect.isclass(kind)}
+CLASSES = {
+    name: kind for name, kind in vars(exceptions).items() if inspect.isclass(kind) and issubclass(kind, Exception)
+}
 
 
 def drawn_parents() -> dict[str, str | None]:
@@ -56,14 +59,28 @@ def test_an_error_of_the_cloud_survives_a_process_boundary(error: ApiError | Cmq
     assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
 
 
-@pytest.mark.parametrize("kind", [kind for kind in CLASSES.values() if issubclass(kind, JobError)])
-@pytest.mark.parametrize("copied", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy])
+COPIES = [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy]
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in CLASSES.values() if issubclass(kind, JobError) and kind is not BatchJobsFailedError]
+)
+@pytest.mark.parametrize("copied", COPIES)
 def test_the_facts_of_a_failure_survive_a_process_boundary(kind: type[JobError], copied: Any) -> None:
     facts = Failure("job-1", "FAILED", "exit_code", "main", 3, 2, "out", "err").to_dict()
     error = kind("what happened", **facts)
     again = copied(error)
     assert (type(again), str(again), vars(again)) == (kind, "what happened", facts)
     assert vars(kind("what happened")) == {**dict.fromkeys(facts), "cause": "unknown", "stdout": "", "stderr": ""}
+
+
+@pytest.mark.parametrize("copied", COPIES)
+def test_the_failures_of_many_jobs_survive_a_process_boundary(copied: Any) -> None:
+    failed = {"index": 7, "job_id": "job-1", "state": "FAILED", "cause": "signal", "exit_code": 137, "reason": "killed"}
+    error = BatchJobsFailedError("what happened", summary={"causes": {"signal": 1}, "failed": [failed]})
+    again = copied(error)
+    assert (type(again), str(again), vars(again)) == (BatchJobsFailedError, "what happened", vars(error))
+    assert (again.causes, again.failures, again.job_id, again.cause) == ({"signal": 1}, [failed], "job-1", "signal")
 
 
 HOSTILE = "\x1b]52;c;ZXZpbA==\x07\r\n2026-01-01 [info] all is well \u202e::group::\ud800"
