@@ -117,6 +117,7 @@ IN_EVERY_VERSION = {
     "airflow.triggers.base",
     "airflow.providers.openlineage.extractors",
     "airflow.providers.openlineage.extractors.manager",
+    "airflow.providers.openlineage.utils.utils",
     "airflow.providers.common.messaging.providers.base_provider",
 }
 
