@@ -283,3 +283,53 @@ def test_what_the_task_itself_has_ended_is_not_read():
     fail_all(run, 1, was_ended=True)
     assert run.readings_left == 0
     assert run.items[0].facts == JobFacts("terminated")
+
+
+def test_a_job_is_deleted_once_its_outcome_is_stored():
+    gone = [Item(1, f"job-{number}", "SUCCEED", is_deleted=True) for number in range(CHUNK)]
+    run = JobsRun([*gone, Item(), Item()], RunRules(on_finish_action="delete"))
+    assert run.take_next() == CHUNK
+    run.on_submitted(CHUNK, "job-new")
+    run.on_outcome("job-new", "SUCCEED")
+    assert run.take_deletable() is None
+    (save,) = run.take_unsaved()
+    assert (save.chunk, save.ended) == (1, (CHUNK,))
+    run.on_saved(save)
+    assert run.take_deletable() == CHUNK
+    assert run.deletions_left == 1
+    run.on_deleted(CHUNK)
+    assert run.deletions_left == 0
+    assert run.items[CHUNK].is_deleted
+    assert run.counts.succeeded == CHUNK + 1
+
+
+def test_why_a_job_has_ended_is_noted_as_far_as_it_fits():
+    run = JobsRun([Item(1, "job-1"), Item(1, "job-2"), Item(1, "job-3")], RunRules())
+    run.on_outcome("job-1", "FAILED", "no data")
+    run.on_outcome("job-2", "FAILED", "x" * 1_000)
+    run.on_outcome("job-3", "FAILED")
+    assert [item.reason and len(item.reason) for item in run.items] == [len("no data"), 300, None]
+
+
+def test_a_second_job_with_one_id_says_whose_it_is():
+    run = JobsRun([Item(), Item()], RunRules())
+    run.take_next()
+    run.take_next()
+    run.on_submitted(0, "job-1")
+    run.on_submitted(1, "job-1")
+    assert run.items[1].reason == "the API has answered with the job of number 0"
+
+
+def test_a_job_that_may_have_been_submitted_counts_as_not_submitted():
+    run = JobsRun([Item()], RunRules())
+    run.take_next()
+    run.put_back_unsure(0)
+    assert run.counts.submitted == 0
+
+
+def test_a_job_that_is_submitted_anew_is_stored_with_its_number():
+    run = JobsRun([Item(1, f"job-{n}", "SUCCEED") for n in range(CHUNK)] + [Item(1, "job-x", earlier=9)], RunRules())
+    run.on_outcome("job-x", "FAILED")
+    (save,) = run.take_unsaved()
+    assert save.chunk == 1
+    assert unpack_items(save.text, 1) == [Item(2, earlier=9)]
