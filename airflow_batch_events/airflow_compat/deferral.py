@@ -99,8 +99,8 @@ def warn_of_size(trigger: BaseTrigger, log: Any) -> None:
     size = len(json.dumps(trigger.serialize()[1], default=str))
     if size > MAX_ARGUMENTS:
         log.warning(
-            "The arguments of the trigger have %d bytes. An Airflow whose database is MySQL stores at most %d, and "
-            "fails this task now with a server error; wait for so many jobs in several tasks there",
+            "The arguments of the trigger have %d bytes. An Airflow whose database is MySQL stores at most %d where "
+            "they are encrypted, and fails this task with a server error for more; wait in several tasks there",
             size,
             MAX_ARGUMENTS,
         )
