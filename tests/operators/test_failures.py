@@ -217,6 +217,23 @@ FAILURES = (
         "scripted: outcome=failed failure=unexplained duration=2",
     ),
     Failure(
+        "The job succeeds without the value that its task returns",
+        "BatchJobResultError",
+        "unknown",
+        ("succeeded", "last line", "'done'"),
+        "scripted: outcome=succeed duration=2 stdout=done",
+        settings={"result": "stdout-json"},
+    ),
+    Failure(
+        "That value cannot be read",
+        "ApiServerError",
+        None,
+        ("DescribeTaskLogs", "InternalError"),
+        "scripted: outcome=succeed duration=2 stdout=7",
+        settings={"result": "stdout-json"},
+        fault=Fault(effect="error", action="DescribeTaskLogs", code="InternalError"),
+    ),
+    Failure(
         "Somebody deletes the job",
         "BatchJobNotFoundError",
         "deleted",

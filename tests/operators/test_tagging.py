@@ -111,9 +111,7 @@ def test_what_is_forgotten_tells_the_try(cloud: RunningEmulator) -> None:
 
 def packed(monkeypatch: Any, **settings: Any) -> list[str]:
     seen: list[Any] = []
-    monkeypatch.setattr(
-        BatchSubmitJobsOperator, "_defer", lambda self, context, packed, items, **_: seen.append(packed)
-    )
+    monkeypatch.setattr(BatchSubmitJobsOperator, "_defer", lambda self, context, packed, *_, **__: seen.append(packed))
     jobs = [announced_job("scripted: outcome=succeed", "events") for _ in range(2)]
     task = TaskRunner(
         lambda: BatchSubmitJobsOperator(task_id="t", jobs=jobs, placement=PLACEMENT, queue_name="waits", **settings)
