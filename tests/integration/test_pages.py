@@ -73,7 +73,9 @@ async def test_the_form_shows_what_was_filled_in(airflow: AirflowApi, filled_in:
     page = await browser.page(height=2000)
     await page.open(f"{airflow.address}/connections")
     await page.wait_for(f"document.body.innerText.includes('{filled_in}')")
-    await page.evaluate("document.querySelector('[aria-label=\"Edit Connection\"]').click()")
+    # Other tests have left connections, too.
+    row = f"[...document.querySelectorAll('tr')].find((one) => one.innerText.includes('{filled_in}'))"
+    await page.evaluate(f"{row}.querySelector('[aria-label=\"Edit Connection\"]').click()")
     text = "document.querySelector('[role=dialog]').innerText"
     await page.wait_for(f"['SecretId', 'SecretKey'].every((label) => {text}.includes(label))")
     # A part of the form opens for the key that the focus is on.

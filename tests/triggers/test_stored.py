@@ -203,7 +203,11 @@ async def test_a_stored_wait_for_many_jobs_runs_to_its_right_end(cloud: Cloud, v
 @pytest.mark.parametrize("version", WITH_MANY)
 def test_a_stored_payload_of_many_jobs_ends_its_task_rightly(cloud_connection: None, version: str) -> None:
     stored = read(version, "many_jobs")
-    context: Any = {"ti": SimpleNamespace(map_index=-1), "task_state_store": None, "outlet_events": {}}
+    context: Any = {
+        "ti": SimpleNamespace(dag_id="d", task_id="t", map_index=-1),
+        "task_state_store": None,
+        "outlet_events": {},
+    }
 
     def task() -> BatchSubmitJobsOperator:
         return BatchSubmitJobsOperator(task_id="t", jobs=[], placement=PLACEMENT, max_failures=1)
