@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_batch_events.exceptions import ApiParameterError
+from airflow_batch_events.protocol.apis.flow import sent, thrown
 
 if TYPE_CHECKING:
     from airflow_batch_events.protocol.apis.batch_answers import JobStates
@@ -78,9 +79,9 @@ def run_blocking(flow: PollFlow, describe: Callable[[list[str]], JobStates]) -> 
         try:
             answer = describe(ids)
         except Exception as error:  # noqa: BLE001 - the procedure raises what it cannot take
-            ids = _thrown(flow, error)
+            ids = thrown(flow, error)
         else:
-            ids = _sent(flow, answer)
+            ids = sent(flow, answer)
 
 
 async def run(
@@ -101,21 +102,7 @@ async def run(
         try:
             answer = await describe(asked)
         except Exception as error:  # noqa: BLE001 - the procedure raises what it cannot take
-            ids = _thrown(flow, error)
+            ids = thrown(flow, error)
         else:
-            ids = _sent(flow, answer)
+            ids = sent(flow, answer)
         await after_call(asked)
-
-
-def _sent(flow: PollFlow, answer: JobStates) -> list[str] | None:
-    try:
-        return flow.send(answer)
-    except StopIteration:
-        return None
-
-
-def _thrown(flow: PollFlow, error: Exception) -> list[str] | None:
-    try:
-        return flow.throw(error)
-    except StopIteration:
-        return None

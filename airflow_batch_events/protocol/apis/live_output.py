@@ -18,6 +18,7 @@ from airflow_batch_events.events.outcomes.output_news import Seen, news_in
 from airflow_batch_events.exceptions import ApiNotFoundError, BatchEventsError
 from airflow_batch_events.limits import MAX_LOGS
 from airflow_batch_events.protocol.apis import batch
+from airflow_batch_events.protocol.apis.flow import sent, thrown
 from airflow_batch_events.text import MAX_TEXT, printable, printable_lines
 
 if TYPE_CHECKING:
@@ -158,9 +159,9 @@ def follow_blocking(
         try:
             answer: Any = send(request)
         except BatchEventsError as error:
-            request = _thrown(flow, error)
+            request = thrown(flow, error)
         else:
-            request = _sent(flow, answer)
+            request = sent(flow, answer)
     return request is None
 
 
@@ -176,23 +177,9 @@ async def follow(flow: Flow, send: Callable[[Request[Any]], Awaitable[Any]]) -> 
         try:
             answer = await send(request)
         except BatchEventsError as error:
-            request = _thrown(flow, error)
+            request = thrown(flow, error)
         else:
-            request = _sent(flow, answer)
-
-
-def _sent(flow: Flow, answer: Any) -> Request[Any] | None:
-    try:
-        return flow.send(answer)
-    except StopIteration:
-        return None
-
-
-def _thrown(flow: Flow, error: Exception) -> Request[Any] | None:
-    try:
-        return flow.throw(error)
-    except StopIteration:
-        return None
+            request = sent(flow, answer)
 
 
 def _read_told(told: object) -> dict[tuple[str, str, int], tuple[Seen | None, Seen | None]]:
