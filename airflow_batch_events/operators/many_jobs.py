@@ -367,9 +367,10 @@ class BatchSubmitJobsOperator(LineageMixin, NotifyingOperator, TaggingOperator, 
     def _conclude(self, context: Context, items: Sequence[Item], stopped: str | None) -> Any:
         failed = len(failures_in(items))
         self.log.info("%d of %d jobs have succeeded", len(items) - failed, len(items))
-        self.note_ends(outcomes_of(items))
+        outcomes = outcomes_of(items)
+        self.note_ends(outcomes)
         is_cut_off = any(item.state in (None, TIMEOUT) for item in items)
-        result = outcomes_of(items) if self.result == "outcomes" else summary_of(items)
+        result = outcomes if self.result == "outcomes" else summary_of(items)
         if is_cut_off or failed > failures_allowed(self.max_failures, len(items)):
             from airflow_batch_events.waiting.many_end import error_of_many, push_outcome
 

@@ -42,8 +42,8 @@ def outcome_of(item: Item) -> dict[str, Any]:
     What is not known is left out, so that a job that has succeeded, and one that was not read, is small.
     """
     outcome: dict[str, Any] = {"job_id": item.job_id, "state": state_of(item)}
-    if item.state not in (None, JobState.SUCCEED.value):
-        outcome["cause"] = cause_of(outcome["state"], item.facts)
+    if (cause := _cause_of(item)) is not None:
+        outcome["cause"] = cause
     if item.facts is not None:
         facts = {name: getattr(item.facts, name) for name in ("task_name", "instance", "exit_code")}
         outcome |= {name: value for name, value in facts.items() if value is not None}
@@ -69,7 +69,7 @@ def summary_of(items: Sequence[Item]) -> dict[str, Any]:
 
 def causes_in(items: Sequence[Item]) -> dict[str, int]:
     """Return how many of the jobs that have ended badly have which cause, the most frequent first."""
-    return dict(Counter(one["cause"] for one in map(outcome_of, items) if "cause" in one).most_common())
+    return dict(Counter(cause for cause in map(_cause_of, items) if cause is not None).most_common())
 
 
 def ends_since(before: Sequence[Item], items: Sequence[Item]) -> Counter[tuple[str, str | None]]:
@@ -82,8 +82,7 @@ def ends_since(before: Sequence[Item], items: Sequence[Item]) -> Counter[tuple[s
     ends: Counter[tuple[str, str | None]] = Counter()
     for old, new in zip(before, items, strict=True):
         if new.state is not None and (old.number, old.state) != (new.number, new.state):
-            outcome = outcome_of(new)
-            ends[outcome["state"], outcome.get("cause")] += 1
+            ends[new.state, _cause_of(new)] += 1
     return ends
 
 
@@ -132,3 +131,8 @@ def failure_text(items: Sequence[Item], why: str | None) -> str:
     if named:
         text += f". {'; '.join(named)}" + (f"; and {len(failed) - MAX_NAMED} more" if len(failed) > MAX_NAMED else "")
     return text
+
+
+def _cause_of(item: Item) -> str | None:
+    """Return why a job has ended badly; None for one that has not."""
+    return None if item.state in (None, JobState.SUCCEED.value) else cause_of(state_of(item), item.facts)
