@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow_batch_events.airflow_compat.exceptions import AirflowFailException, AirflowSkipException
+from airflow_batch_events.airflow_compat.exceptions import AirflowSkipException
 from airflow_batch_events.events.outcome import Outcome
 from airflow_batch_events.events.outcomes.exit_codes import EndAs, ExitCodes, read_exit_codes
 from airflow_batch_events.operators.job_wait import JobWaitOperator
-from airflow_batch_events.waiting.task_result import Explained
+from airflow_batch_events.waiting.task_result import Explained, final_error
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -75,5 +75,5 @@ def raise_as_told(explained: Explained) -> NoReturn:
     if explained.end_as is EndAs.SKIPPED:
         raise AirflowSkipException(f"Skipping, because of skip_on_exit_code: {error}") from error
     if explained.end_as is EndAs.FAILED:
-        raise AirflowFailException(f"Failing without another try, because of fail_on_exit_code: {error}") from error
+        raise final_error(error)
     raise error

@@ -12,14 +12,13 @@ import logging
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from airflow_batch_events.airflow_compat.exceptions import AirflowFailException
 from airflow_batch_events.dispatch.metrics import IsolatedMetrics
 from airflow_batch_events.events.many.items import Item
 from airflow_batch_events.events.many.result import ends_since, failure_text, summary_of
 from airflow_batch_events.exceptions import BatchJobsFailedError, SubmissionRecordError
 from airflow_batch_events.waiting.airflow_metrics import AirflowMetrics, task_tags
 from airflow_batch_events.waiting.many_jobs import JobsRecord
-from airflow_batch_events.waiting.task_result import BATCH_OUTCOME_XCOM
+from airflow_batch_events.waiting.task_result import BATCH_OUTCOME_XCOM, final_error
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +33,7 @@ def error_of_many(items: Sequence[Item], stopped: str | None, fail_on_exit_code:
     """
     error = BatchJobsFailedError(failure_text(items, stopped), summary=summary_of(items))
     codes = {code for item in items if item.facts is not None for code in item.facts.exit_codes}
-    if not codes & set(fail_on_exit_code):
-        return error
-    final = AirflowFailException(f"Failing without another try, because of fail_on_exit_code: {error}")
-    final.__cause__ = error
-    return final
+    return final_error(error) if codes & set(fail_on_exit_code) else error
 
 
 def push_outcome(task_instance: Any, value: Any) -> None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from msgspec import structs
 
 from airflow_batch_events import exceptions
+from airflow_batch_events.airflow_compat.exceptions import AirflowFailException
 from airflow_batch_events.events.catalog import JobState
 from airflow_batch_events.events.outcome import NOT_FOUND, NOT_STARTED, REFUSED, TIMEOUT, Outcome, OutcomeDict
 from airflow_batch_events.events.outcomes.exit_codes import EndAs, ExitCodes
@@ -168,6 +169,13 @@ class Explained(NamedTuple):
     outcomes: Sequence[Outcome]
     exit_codes: frozenset[int | None] = frozenset({None})
     end_as: EndAs = EndAs.ERROR
+
+
+def final_error(error: Exception) -> AirflowFailException:
+    """Return what fails a task without another try, because of ``fail_on_exit_code``; its cause is the error."""
+    final = AirflowFailException(f"Failing without another try, because of fail_on_exit_code: {error}")
+    final.__cause__ = error
+    return final
 
 
 def explain_all(

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_batch_events.events.catalog import SETTLED_STATES
 from airflow_batch_events.events.outcomes.output_news import Seen, news_in
 from airflow_batch_events.exceptions import ApiNotFoundError, BatchEventsError
 from airflow_batch_events.limits import MAX_LOGS
@@ -34,7 +35,6 @@ MAX_LINES = 10_000
 """Lines of output that one wait shows."""
 
 _NOT_BEGUN = frozenset({"SUBMITTED", "PENDING", "RUNNABLE", "STARTING"})
-_OVER = frozenset({"SUCCEED", "FAILED", "FAILED_INTERRUPTED"})
 
 Flow = Generator["Request[Any]", Any, None]
 
@@ -103,8 +103,8 @@ class LiveOutput:
                 continue
             if len(job.tasks) == 1:
                 self._running[job_id] = task.name
-            yield from self._read_task(job_id, task.name, is_over or task.state in _OVER)
-            if task.state in _OVER:
+            yield from self._read_task(job_id, task.name, is_over or task.state in SETTLED_STATES)
+            if task.state in SETTLED_STATES:
                 self._finished.add((job_id, task.name))
 
     def _read_task(self, job_id: str, name: str, is_over: bool) -> Flow:
