@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -122,3 +123,17 @@ def cloud(shared_emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("AIRFLOW_CONN_TENCENTCLOUD_DEFAULT", json.dumps(address_of(shared_emulator).connection()))
     yield shared_emulator
     shared_emulator.clear_faults()
+
+
+@pytest.fixture
+def own_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the tasks of a test belong to a run of their own, because the cloud remembers client tokens."""
+    from support.tasks import TaskInstance
+
+    made, run_id = TaskInstance.__init__, uuid4().hex
+
+    def init(self: TaskInstance, try_number: int = 1) -> None:
+        made(self, try_number)
+        self.run_id = run_id
+
+    monkeypatch.setattr(TaskInstance, "__init__", init)

@@ -95,19 +95,12 @@ def test_a_node_that_has_used_up_its_retries_ends_the_wait():
     )
 
 
-def test_a_creation_that_is_under_way_is_never_final():
+@pytest.mark.parametrize("state", ["SUBMITTED", "PROCESSING"])
+def test_a_creation_that_is_under_way_is_never_final(state):
     wait = NodeWait(ENV, 1, creation_retries=0)
     (node,) = nodes("CREATION_FAILED")
     wait.on_poll(Env(1, [node]))
-    wait.on_activities([failure(node, 100_000), Activity(node.node_id, state="PROCESSING")], NOW)
-    assert wait.outcome is None
-
-
-def test_a_creation_that_was_just_asked_for_is_never_final():
-    wait = NodeWait(ENV, 1, creation_retries=0)
-    (node,) = nodes("CREATION_FAILED")
-    wait.on_poll(Env(1, [node]))
-    wait.on_activities([failure(node, 100_000), Activity(node.node_id, state="SUBMITTED")], NOW)
+    wait.on_activities([failure(node, 100_000), Activity(node.node_id, state=state)], NOW)
     assert wait.outcome is None
 
 

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import pytest
 from airflow.providers.openlineage.extractors.manager import ExtractorManager
 from airflow.utils.state import TaskInstanceState
 from support.operators import PLACEMENT
-from support.tasks import TaskInstance, TaskRunner
+from support.tasks import TaskRunner
 
 from airflow_batch_events.exceptions import BatchJobFailedError
 from airflow_batch_events.hooks.batch import BatchHook
@@ -18,6 +17,8 @@ from airflow_batch_events.lineage import gathering
 from airflow_batch_events.operators.batch import BatchSubmitJobOperator, BatchSubmitJobsOperator
 from airflow_batch_events.operators.lineage import LineageMixin
 from airflow_batch_events.sensors.batch import BatchJobSensor
+
+pytestmark = pytest.mark.usefixtures("own_run")
 
 BUCKET = "cos://data-1250000000"
 COS = f"{BUCKET}.cos.ap-guangzhou.myqcloud.com"
@@ -45,22 +46,6 @@ def told_by(task: Any, state: TaskInstanceState = TaskInstanceState.SUCCESS) -> 
     """Return what OpenLineage's provider makes of a task that has ended."""
     dag_run = type("Run", (), {"run_id": "r"})()
     return ExtractorManager().extract_metadata(dag_run, task, state, None)
-
-
-numbers = itertools.count(1)
-
-
-@pytest.fixture(autouse=True)
-def _own_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test is a run of its own, because the cloud remembers client tokens."""
-    made = TaskInstance.__init__
-    number = next(numbers)
-
-    def init(self: TaskInstance, try_number: int = 1) -> None:
-        made(self, try_number)
-        self.run_id = f"lineage-{number}"
-
-    monkeypatch.setattr(TaskInstance, "__init__", init)
 
 
 class Kept:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from support.operators import JOB, PLACEMENT
-from support.tasks import TaskInstance, TaskRunner
+from support.tasks import TaskRunner
 
 from airflow_batch_events.events.outcome import Outcome
 from airflow_batch_events.exceptions import BatchJobFailedError, TransportError
@@ -25,7 +24,7 @@ from airflow_batch_events.protocol.apis import batch
 from airflow_batch_events.submission.record import STATE_KEY
 from airflow_batch_events.waiting.traces import SUBMIT, WAIT, traced
 
-numbers = itertools.count(1)
+pytestmark = pytest.mark.usefixtures("own_run")
 
 
 @pytest.fixture
@@ -39,19 +38,6 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
     with provider.get_tracer("airflow").start_as_current_span("worker.t"):
         yield exporter
     provider.shutdown()
-
-
-@pytest.fixture(autouse=True)
-def _own_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test is a run of its own, because the cloud remembers client tokens."""
-    made = TaskInstance.__init__
-    number = next(numbers)
-
-    def init(self: TaskInstance, try_number: int = 1) -> None:
-        made(self, try_number)
-        self.run_id = f"traces-{number}"
-
-    monkeypatch.setattr(TaskInstance, "__init__", init)
 
 
 def submit(**settings: Any) -> TaskRunner:
