@@ -48,7 +48,7 @@ HAS_PROVIDER_COMMANDS: bool
 """Whether Airflow's command line has what providers bring. Since: 3.2 (``providers_manager.py``, line 1193)."""
 
 HAS_TASK_SPANS: bool
-"""Whether each run of a task, and each trigger, has a span of its own. Since: 3.2 (``sdk/observability``)."""
+"""Whether Airflow opens a span for each run of a task and for each trigger. Since: 3.2 (``sdk/observability``)."""
 
 
 def _has_module(name: str) -> Callable[[], bool]:

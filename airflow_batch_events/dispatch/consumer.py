@@ -50,7 +50,7 @@ class Backends:
 
     :param queue: The queue, or None for waits that are only polled.
     :param describe: One DescribeJobs call for up to 100 ids, without retries of its own.
-    :param send: Any call to the API, without retries of its own; None where there is none but ``describe``.
+    :param send: Any call to the API, without retries; None where only ``describe`` can be called.
     """
 
     queue: Queue | None

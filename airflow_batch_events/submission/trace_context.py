@@ -2,7 +2,7 @@
 """
 The trace that a job belongs to, in its environment, so that what the job itself traces hangs below its submission.
 
-It is no part of the job's description: its digest is made without it, because each try has spans of its own. The rule
+It is no part of the job's description: its digest is made without it, because each try has its own spans. The rule
 that must not be relaxed: a submission that is sent again under its token has the same trace, so it is noted with the
 intent, or made from the token where nothing is noted.
 
@@ -31,7 +31,7 @@ def is_traceparent(text: object) -> bool:
 
 def from_token(traceparent: str | None, token: str) -> str | None:
     """
-    Return the same for each try: a parent of its own, in the trace of all tries.
+    Return a parent that is the same for each try, in the trace that the submitting span belongs to.
 
     :param traceparent: The span that submits.
     :param token: Hexadecimal digits that all tries have, at least 16.

@@ -29,7 +29,7 @@ SHOWN = 5
 """Failed jobs that the task's log names as they fail, the first with the ends of its output."""
 
 ReadFailure = Callable[[str, str], Coroutine[Any, Any, Diagnosis]]
-"""Says why a job has failed, by its id and the state in its outcome; has a bound of its own."""
+"""Says why a job has failed, by its id and the state in its outcome; limits its duration itself."""
 
 
 class FailureReader:
