@@ -66,6 +66,7 @@ class AirflowApi:
         self._client = httpx.Client(
             base_url=f"{address}/api/v2", timeout=LIMIT, trust_env=False, auth=TokenAuth(address)
         )
+        self._last_run: tuple[str, str] | None = None
 
     def __enter__(self) -> AirflowApi:
         return self
@@ -168,6 +169,8 @@ class AirflowApi:
         :raises TimeoutError: It has not; the message lists the tasks.
         """
 
+        self._last_run = (dag_id, run_id)
+
         def poll() -> str | None:
             state = self.run_state(dag_id, run_id)
             return state if state in FINISHED_RUN else None
@@ -176,6 +179,21 @@ class AirflowApi:
             return f"Run {run_id!r} of {dag_id!r} has not ended within {timeout:g} s: {self._tell(dag_id, run_id)}"
 
         return wait_until(poll, timeout=timeout, failure=failure)
+
+    def explain_last_run(self) -> str:
+        """Return the tasks of the run that was last waited for, with the logs of those that failed."""
+        if self._last_run is None:
+            return ""
+        try:
+            failed = [task for task in self.task_instances(*self._last_run) if task["state"] == "failed"]
+            logs = [
+                self.log(*self._last_run, task["task_id"], try_number=task["try_number"], map_index=task["map_index"])
+                for task in failed
+            ]
+            lines = [f"{task_label(task)}:\n{log}" for task, log in zip(failed, logs, strict=True)]
+            return "\n".join([self._tell(*self._last_run), *lines])
+        except (httpx.HTTPError, AirflowApiError) as error:
+            return f"It cannot be asked: {error}"
 
     # -- tasks
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A hook for a conftest.py: put the end of each component's log under a failed test."""
+"""A hook for a conftest.py: put under a failed test its last run of a DAG, and the end of each component's log."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from devtools.airflow_stack.stack import AirflowStack
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Add the logs of the fixture ``stack`` to the report."""
+    """Add the last run and the logs of the fixture ``stack`` to the report."""
     outcome: Any = yield
     report = outcome.get_result()
     stack = getattr(item, "funcargs", {}).get("stack")
     if report.failed and isinstance(stack, AirflowStack):
+        report.sections.append(("last run", stack.api.explain_last_run()))
         report.sections += [(f"log of {part.name}", part.tail()) for part in stack.components()]
