@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
 
 HAS_STATE_STORE: bool
 """Whether a task can keep state that later tries see. Since: 3.3 (``sdk/bases/resumablejobmixin.py``)."""
@@ -28,13 +27,6 @@ HAS_START_FROM_TRIGGER: bool
 Whether a task can begin in the triggerer, with its templates rendered there.
 
 Since: 3.3. Before, the scheduler does not do it (``models/dagrun.py`` of 3.2, line 2014).
-"""
-
-HAS_EARLY_RESUME: bool
-"""
-Whether a deferred task may be scheduled again before the scheduler has seen the end of its worker's process.
-
-Since: 3.2 (``jobs/scheduler_job_runner.py``, line 1486).
 """
 
 HAS_EARLY_MAP_INDEX: bool
@@ -85,15 +77,6 @@ def _providers_bring(what: str) -> Callable[[], bool]:
     return probe
 
 
-def _scheduler_says(words: str) -> Callable[[], bool]:
-    def probe() -> bool:
-        # Read and not imported: a worker must not pay for the scheduler.
-        spec = find_spec("airflow.jobs.scheduler_job_runner")
-        return spec is not None and spec.origin is not None and words in Path(spec.origin).read_text("utf-8")
-
-    return probe
-
-
 _PROBES = {
     "HAS_STATE_STORE": _has_module("airflow.sdk.bases.resumablejobmixin"),
     "HAS_SHARED_STREAMS": _has_module("airflow.triggers.shared_stream"),
@@ -102,7 +85,6 @@ _PROBES = {
     "HAS_EARLY_MAP_INDEX": _tasks_can_send("SetRenderedMapIndex"),
     "HAS_PROVIDER_COMMANDS": _providers_bring("cli_command_functions"),
     "HAS_TASK_SPANS": _has_module("airflow.sdk.observability"),
-    "HAS_EARLY_RESUME": _scheduler_says("and ti.next_method is not None"),
 }
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.airflow_compat.configuration import conf
 from airflow_batch_events.airflow_compat.exceptions import AirflowException, AirflowSkipException
 
@@ -43,17 +42,16 @@ def handover_seconds() -> float:
     The supervisor of a worker's process waits for messages from it, for one heartbeat interval at the most, and looks
     only then whether the process has ended. A deferred process closes its sockets before it has ended; a look between
     the two is too early, and the next one comes an interval later. Then the scheduler hears it, at the end of its next
-    round. A task that the trigger has scheduled is queued in a round, too. Where a task that is only scheduled is
-    failed as well, the whole round is waited for; its length is not bounded, and that of a busy scheduler is seconds.
+    round, in which it may just have queued what the trigger has scheduled. So a round is waited for too, with the sleep
+    before it. Its length is not bounded, and that of a busy scheduler is seconds.
 
     Source: ``sdk/execution_time/supervisor.py``, lines 1644 to 1658 and 1205 (1321 to 1335 in 3.2, 1047 to 1061 in
-    3.1); ``jobs/scheduler_job_runner.py`` of 3.1, lines 958 to 969 (scheduled) and 1399 to 1430 (the round). Since:
-    before 3.1. It can go with :class:`Handover`.
+    3.1); ``jobs/scheduler_job_runner.py``, lines 1804 to 1874 (1685 to 1739 in 3.2, 1416 to 1472 in
+    3.1). Since: before 3.1. It can go with :class:`Handover`.
     """
-    held = float(conf.getint("workers", "min_heartbeat_interval", fallback=5)) + HANDOVER_MARGIN
-    if abilities.HAS_EARLY_RESUME:
-        return held
-    return held + float(conf.getfloat("scheduler", "scheduler_idle_sleep_time", fallback=1.0)) + SCHEDULER_ROUND
+    interval = float(conf.getint("workers", "min_heartbeat_interval", fallback=5))
+    idle_sleep = float(conf.getfloat("scheduler", "scheduler_idle_sleep_time", fallback=1.0))
+    return interval + HANDOVER_MARGIN + idle_sleep + SCHEDULER_ROUND
 
 
 class Handover:

@@ -11,7 +11,7 @@ from airflow_batch_events.airflow_compat import abilities
 
 FROM_3_3 = ("HAS_STATE_STORE", "HAS_SHARED_STREAMS", "HAS_TRIGGER_ON_KILL", "HAS_START_FROM_TRIGGER")
 
-FROM_3_2 = ("HAS_EARLY_RESUME", "HAS_EARLY_MAP_INDEX", "HAS_PROVIDER_COMMANDS", "HAS_TASK_SPANS")
+FROM_3_2 = ("HAS_EARLY_MAP_INDEX", "HAS_PROVIDER_COMMANDS", "HAS_TASK_SPANS")
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import pytest
 from cryptography.fernet import Fernet
 from support.moved_time import MovedTimeLoop
 
-from airflow_batch_events.airflow_compat import abilities
 from airflow_batch_events.airflow_compat.deferral import (
+    HANDOVER_MARGIN,
     MAX_ARGUMENTS,
     MAX_HANDOVER,
     SCHEDULER_ROUND,
@@ -57,21 +57,13 @@ def test_a_stored_moment_is_bounded_whatever_the_clock_says() -> None:
     assert held(1, time.time() + 9) == pytest.approx(1)
 
 
-def test_a_deferral_outlasts_a_worker_s_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "3")
-    monkeypatch.setattr(abilities, "HAS_EARLY_RESUME", True)
-    assert handover_seconds() == 4.0
-
-
-def test_a_deferral_outlasts_a_scheduler_s_round(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deferral_outlasts_a_worker_s_heartbeat_and_a_scheduler_s_round(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "3")
     monkeypatch.setenv("AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME", "0.5")
-    monkeypatch.setattr(abilities, "HAS_EARLY_RESUME", False)
-    assert handover_seconds() == 4.5 + SCHEDULER_ROUND
+    assert handover_seconds() == 3.5 + HANDOVER_MARGIN + SCHEDULER_ROUND
 
 
-def test_no_default_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(abilities, "HAS_EARLY_RESUME", False)
+def test_no_default_is_cut_off() -> None:
     assert handover_seconds() <= MAX_HANDOVER
 
 

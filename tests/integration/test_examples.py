@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,7 +35,6 @@ OUT_OF_MEMORY_ONCE = "cd ../../.. && test -e tried && exec echo done; touch trie
 """A command for the emulator's processes, whose directories of all jobs are beside each other."""
 
 STARTED: dict[str, dict[str, Any]] = {
-    "batch_branch_on_result": {"command": "exit 3"},
     "batch_compute_env": {"nodes": 1, "more_nodes": 2},
     "batch_fan_out": {"jobs": 3, "command": "sleep 1"},
     "batch_job_decorator": {"parts": 3},
@@ -50,12 +51,20 @@ NEW = {"batch_machine_by_cause"}
 
 
 @pytest.fixture(scope="module")
-def runs(stack: AirflowStack, emulator: CloudAddress) -> Iterator[dict[str, str]]:
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that lets the job of ``batch_branch_on_result`` fail."""
+    return tmp_path_factory.mktemp("gates") / "open"
+
+
+@pytest.fixture(scope="module")
+def runs(stack: AirflowStack, emulator: CloudAddress, gate: Path) -> Iterator[dict[str, str]]:
     """A run of each example that is started by hand."""
     provision(emulator, TOPIC, QUEUE)
-    for dag_id in STARTED:
+    fails = f"until [ -e {shlex.quote(str(gate))} ]; do sleep 0.2; done; exit 3"
+    started = {"batch_branch_on_result": {"command": fails}, **STARTED}
+    for dag_id in started:
         stack.api.unpause(dag_id)
-    yield {dag_id: stack.api.trigger(dag_id, conf) for dag_id, conf in STARTED.items()}
+    yield {dag_id: stack.api.trigger(dag_id, conf) for dag_id, conf in started.items()}
     with SdkClient(emulator.access()) as client:
         client.send(delete_queue(QUEUE))
         client.send(delete_topic(TOPIC))
@@ -63,11 +72,16 @@ def runs(stack: AirflowStack, emulator: CloudAddress) -> Iterator[dict[str, str]
 
 def test_every_example_is_tried() -> None:
     text = "\n".join(file.read_text() for file in DAGS["examples"].glob("*.py"))
-    assert set(re.findall(r'dag_id="(\w+)"', text)) == STARTED.keys() | MESSAGES | ELSEWHERE | NEW
+    assert (
+        set(re.findall(r'dag_id="(\w+)"', text))
+        == {"batch_branch_on_result"} | STARTED.keys() | MESSAGES | ELSEWHERE | NEW
+    )
 
 
-def test_a_result_is_branched_on(airflow: AirflowApi, runs: dict[str, str]) -> None:
+def test_a_result_is_branched_on(airflow: AirflowApi, stack: AirflowStack, runs: dict[str, str], gate: Path) -> None:
     run = ("batch_branch_on_result", runs["batch_branch_on_result"])
+    stack.wait_until_deferred(*run, "branch")
+    gate.touch()
     assert airflow.wait_for_run(*run) == "success"
     states = airflow.states(*run)
     assert (states["publish_result"], states["raise_alarm"]) == ("skipped", "success")
