@@ -56,8 +56,8 @@ test: $(READY) ## Run all tests, those on real Airflow and PostgreSQL included.
 SURFACE := tests/airflow_compat tests/assets tests/decorators tests/hooks tests/lineage tests/links tests/operators tests/plugins tests/protocol \
     tests/queues tests/sensors tests/triggers tests/waiting tests/test_get_provider_info.py tests/test_templating.py \
     tests/test_ways_to_end.py $(if $(filter 3.1 3.2 lowest,$(AIRFLOW)),,tests/test_retry_policy.py)
-REAL := $(addprefix tests/integration/test_,commands.py endings.py ends.py exactly_once.py examples.py main_job.py many_jobs.py pages.py \
-    secrets.py watchers.py without_workers.py)
+REAL := $(addprefix tests/integration/test_,batch_page.py commands.py endings.py ends.py exactly_once.py examples.py job_output.py machines.py \
+    main_job.py many_jobs.py observed.py pages.py secrets.py watchers.py without_workers.py)
 # A report is named as the page names what it is about, and its suite as what has really run.
 REPORT = .test-output/airflow-$(or $(AIRFLOW),3.3)$(PY:%=-py%)$(DATABASE:%=-%).xml
 REPORTED = --junit-xml $(REPORT) -o junit_suite_name="$$($(BIN)/python -m devtools.airflow_matrix --environment)"

@@ -82,9 +82,21 @@ FEATURES = (
         ("integration.test_without_workers",),
         missing=_on_both("refused while the DAG is parsed; `for_each` begins each wait on a worker"),
     ),
+    Feature("Output while a job runs; a value from a job", ("integration.test_job_output",)),
+    Feature("Another machine on the next try", ("integration.test_machines",)),
     Feature("Connection form, links, log pages", ("integration.test_pages",)),
+    Feature("The page *Batch*", ("integration.test_batch_page",)),
+    Feature(
+        "Lineage and traces",
+        ("integration.test_observed",),
+        otherwise={"3.1": "lineage works; no traces, because Airflow gives tasks no span"},
+    ),
     Feature("No secret in logs, XComs and pages", ("integration.test_secrets",)),
-    Feature("`dags test`, providers and the command line", ("integration.test_commands",)),
+    Feature(
+        "`dags test`, providers and the command line",
+        ("integration.test_commands",),
+        otherwise={"3.1": "works; `airflow-batch-events` only, because Airflow takes no commands from providers"},
+    ),
     Feature(
         "`ExceptionRetryPolicy` by the package's exceptions",
         ("test_retry_policy",),
