@@ -10,7 +10,9 @@ from support.operators import JOB
 from airflow_batch_events.events.many.facts import JobFacts
 from airflow_batch_events.events.many.items import (
     CHUNK,
+    MAX_DESCRIPTIONS,
     MAX_JOBS,
+    MAX_PACKED,
     Item,
     chunks_of,
     pack_descriptions,
@@ -83,6 +85,42 @@ def test_descriptions_that_are_too_large_are_refused_with_the_way_out(monkeypatc
     with pytest.raises(ConfigurationError, match="keep large inputs in object storage") as caught:
         pack_descriptions(jobs)
     assert told in str(caught.value)
+
+
+TWO = [{"a": 1}, {"b": 2}]
+SIZE, PACKED_SIZE = 16, len(pack_descriptions(TWO))
+
+
+@pytest.mark.parametrize("limits", [{"MAX_DESCRIPTIONS": SIZE}, {"MAX_PACKED": PACKED_SIZE}])
+def test_descriptions_of_the_largest_size_are_taken(monkeypatch, limits):
+    for name, value in limits.items():
+        monkeypatch.setattr(f"airflow_batch_events.events.many.items.{name}", value)
+    assert len(unpack_descriptions(pack_descriptions(TWO), 2)) == 2
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        (
+            {"MAX_DESCRIPTIONS": SIZE - 1},
+            f"have {SIZE} characters as JSON; {SIZE - 1} are allowed, {MAX_PACKED} packed:",
+        ),
+        (
+            {"MAX_PACKED": PACKED_SIZE - 1},
+            f"have {SIZE} characters as JSON, {PACKED_SIZE} when they are packed; "
+            f"{MAX_DESCRIPTIONS} are allowed, {PACKED_SIZE - 1} packed:",
+        ),
+    ],
+)
+def test_a_refusal_says_how_large_descriptions_are(monkeypatch, limits, told):
+    for name, value in limits.items():
+        monkeypatch.setattr(f"airflow_batch_events.events.many.items.{name}", value)
+    with pytest.raises(ConfigurationError) as caught:
+        pack_descriptions(TWO)
+    assert str(caught.value) == (
+        f"the 2 descriptions of jobs {told} keep large inputs in object storage and name them in the descriptions, or "
+        f"divide the jobs among several tasks"
+    )
 
 
 @pytest.mark.parametrize(("packed", "count"), [(None, 1), ("x", 1), (pack_descriptions([JOB]), 2)])
