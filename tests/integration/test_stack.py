@@ -54,6 +54,7 @@ def test_a_failed_wait_runs_again_when_cleared(stack: AirflowStack, airflow: Air
 
     assert airflow.wait_for_run(DAG, run_id) == "failed"
     assert airflow.states(DAG, run_id)["gather"] == "upstream_failed"
+    assert f"{tmp_path}/0" in airflow.explain_last_run().partition("wait[0]:\n")[2]
 
     airflow.clear(DAG, run_id, "wait", "gather")
 
