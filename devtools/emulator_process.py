@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+import httpx
+
 from airflow_batch_events.protocol.credentials.access import ENDPOINT_FIELDS, CloudAccess
 from airflow_batch_events.protocol.sdk import SdkClient
 from airflow_batch_events.provisioning.provision import DesiredState, apply, plan
@@ -59,6 +61,19 @@ class CloudAddress:
             "password": self.secret_key,
             "extra": {"region": self.region, "console_url": f"{self.endpoint}/console", **endpoints},
         }
+
+    def polls(self) -> list[list[str]]:
+        """Return the job ids of each poll that was answered so far, of the last 10,000; the newest is the last."""
+        answer = httpx.get(
+            f"{self.endpoint}/_emulator/requests",
+            params={"action": "DescribeJobs", "limit": 10_000},
+            headers={"Authorization": f"Bearer {self.secret_key}"},
+            timeout=LIMIT,
+            trust_env=False,
+        )
+        answer.raise_for_status()
+        answered = [call["target"] for call in answer.json()["requests"] if call["code"] == "OK"]
+        return [target.split(", ") if target else [] for target in reversed(answered)]
 
 
 class EmulatorProcess:

@@ -66,11 +66,27 @@ def _compare(stack: AirflowStack, cloud: Cloud, home: Path, tasks: int) -> Itera
     def wait_for_gates(dag_id: str) -> Waits:
         _, file = submit()
         gate = file.with_suffix(".open")
-        return _run(stack, dag_id, {"job_ids": str(file), "gate": str(gate)}, tasks, gate.touch)
+        pause = SETTLE + tasks / PICKED_UP
+        return _run(
+            stack, dag_id, {"job_ids": str(file), "gate": str(gate)}, tasks, lambda: time.sleep(pause), gate.touch
+        )
 
     def wait_for_jobs(dag_id: str) -> Waits:
         job_ids, file = submit()
-        return _run(stack, dag_id, {"job_ids": str(file)}, tasks, lambda: asyncio.run(_publish(cloud.address, job_ids)))
+
+        def wait_until_polled() -> None:
+            # An event from the time of a wait's first poll, or from before it, would cause another poll, which here,
+            # where only events say that a job has ended, would not end the wait.
+            def poll() -> bool | None:
+                return set(job_ids) <= set().union(*cloud.address.polls()) or None
+
+            wait_until(poll, timeout=LIMIT, failure=lambda: f"not all jobs of {dag_id} are polled in {LIMIT:g} s")
+            time.sleep(SETTLE)
+
+        def publish() -> None:
+            asyncio.run(_publish(cloud.address, job_ids))
+
+        return _run(stack, dag_id, {"job_ids": str(file)}, tasks, wait_until_polled, publish)
 
     ways = {
         "resumed_on_workers": "end_from_trigger=False, resumed on workers",
@@ -116,7 +132,14 @@ class Waits:
     processes: int
 
 
-def _run(stack: AirflowStack, dag_id: str, conf: dict[str, object], tasks: int, publish: Callable[[], None]) -> Waits:
+def _run(
+    stack: AirflowStack,
+    dag_id: str,
+    conf: dict[str, object],
+    tasks: int,
+    wait_until_begun: Callable[[], None],
+    publish: Callable[[], None],
+) -> Waits:
     """Run a DAG whose tasks wait until something is published."""
     stack.api.wait_for_dag(dag_id)
     stack.api.unpause(dag_id)
@@ -124,9 +147,8 @@ def _run(stack: AirflowStack, dag_id: str, conf: dict[str, object], tasks: int, 
     run_id = stack.api.trigger(dag_id, conf)
     _wait_for(stack, dag_id, run_id, "deferred", tasks)
     deferred = time.time() - began
-    # Triggers are picked up some time after their tasks were deferred, and an event from the time of a wait's first
-    # poll would cause another poll, which here, where only events say that a job has ended, would not end the wait.
-    time.sleep(SETTLE + tasks / PICKED_UP)
+    # Triggers are picked up some time after their tasks were deferred.
+    wait_until_begun()
     publish()
     published = time.time()
     _wait_for(stack, dag_id, run_id, "success", tasks)

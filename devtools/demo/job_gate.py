@@ -15,10 +15,7 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
-import httpx
-
 from devtools.emulator_process import CloudAddress
-from devtools.waits import LIMIT
 
 SETTLE = 3.0
 """Seconds from the last first poll on after which every event is news: one for its time, two for the cloud's clock."""
@@ -59,7 +56,7 @@ class JobGate:
     def watch_again(self) -> None:
         """Forget the polls that were made so far: another triggerer begins the waits anew."""
         self._watched_since = self.settled_at = None
-        self._first = len(self._polls())
+        self._first = len(self._cloud.polls())
 
     def all_are_watched(self) -> bool:
         """Whether the triggerer has polled every job, and some seconds have passed since."""
@@ -72,17 +69,4 @@ class JobGate:
 
     def _polled(self) -> int:
         """Return how many jobs were polled; workers that defer do not poll."""
-        return len({job_id for poll in self._polls()[self._first :] for job_id in poll.split(", ") if job_id})
-
-    def _polls(self) -> list[str]:
-        """Return the ids of each poll so far."""
-        answer = httpx.get(
-            f"{self._cloud.endpoint}/_emulator/requests",
-            params={"action": "DescribeJobs", "limit": 10_000},
-            headers={"Authorization": f"Bearer {self._cloud.secret_key}"},
-            timeout=LIMIT,
-            trust_env=False,
-        )
-        answer.raise_for_status()
-        # The newest comes first.
-        return [call["target"] for call in reversed(answer.json()["requests"]) if call["code"] == "OK"]
+        return len(set().union(*self._cloud.polls()[self._first :]))
