@@ -71,6 +71,8 @@ def filled_in(pages: httpx.Client) -> Iterator[str]:
 @pytest.mark.browser
 async def test_the_form_shows_what_was_filled_in(airflow: AirflowApi, filled_in: str, browser: Browser) -> None:
     page = await browser.page(height=2000)
+    # Airflow 3.1 wants a login, which leads to its home page.
+    await page.open(f"{airflow.address}/auth/token/login")
     await page.open(f"{airflow.address}/connections")
     await page.wait_for(f"document.body.innerText.includes('{filled_in}')")
     # Other tests have left connections, too.
