@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from contextlib import suppress
 
 import pytest
@@ -361,3 +362,5 @@ def test_a_job_s_name_is_logged_as_text_that_folds_nothing(cloud, monkeypatch, c
     # An old Airflow colors the line itself.
     assert printable(task.job["JobName"]) in line
     assert task.job["JobName"] not in line
+    uncolored = re.sub(r"\x1b\[\d+m", "", line)
+    assert uncolored == printable(uncolored)
