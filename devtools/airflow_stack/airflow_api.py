@@ -186,11 +186,11 @@ class AirflowApi:
             return ""
         try:
             failed = [task for task in self.task_instances(*self._last_run) if task["state"] == "failed"]
-            logs = [
-                self.log(*self._last_run, task["task_id"], try_number=task["try_number"], map_index=task["map_index"])
+            lines = [
+                f"{task_label(task)}:\n"
+                + self.log(*self._last_run, task["task_id"], try_number=task["try_number"], map_index=task["map_index"])
                 for task in failed
             ]
-            lines = [f"{task_label(task)}:\n{log}" for task, log in zip(failed, logs, strict=True)]
             return "\n".join([self._tell(*self._last_run), *lines])
         except (httpx.HTTPError, AirflowApiError) as error:
             return f"It cannot be asked: {error}"
