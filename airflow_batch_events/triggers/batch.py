@@ -36,13 +36,14 @@ from airflow_batch_events.events.outcomes.durations import JobTimes
 from airflow_batch_events.events.outcomes.job_outcome import count_of
 from airflow_batch_events.events.values import NOTHING, job_ids_of, name_of
 from airflow_batch_events.exceptions import NotStorableError, ParameterError
-from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID, aget_access
+from airflow_batch_events.hooks.connection import DEFAULT_CONN_ID
 from airflow_batch_events.protocol.late_import import imported
 from airflow_batch_events.protocol.per_loop import PerLoop
 from airflow_batch_events.protocol.time_limit import within
 from airflow_batch_events.text import MAX_TEXT, printable
 from airflow_batch_events.triggers.base import StoredTrigger
 from airflow_batch_events.triggers.queue_consumer import queue_consumer
+from airflow_batch_events.waiting.job_link import link_written
 from airflow_batch_events.waiting.storable import fire
 from airflow_batch_events.waiting.traces import WAIT, traced
 
@@ -231,13 +232,9 @@ class BatchJobTrigger(StoredTrigger):
         job_ids = self._job_ids
         if not job_ids:
             return []
-        if self.begins_here or self.deadline_lead is not None:
-            await imported(*_TO_END)
-            from airflow_batch_events.waiting.task_completion import write_link
-
-            await write_link(self, await aget_access(self.tencentcloud_conn_id, self.region), job_ids[0])
         grace, interval = self.seconds("grace"), self.seconds("reconcile_interval")
-        async with queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name) as consumer:
+        consumers = queue_consumer(self.tencentcloud_conn_id, self.region, self.queue_name)
+        async with self._link_written(job_ids[0]), consumers as consumer:
             if self.end is not None and self.task_instance is not None:
                 _preparations.get(None, lambda: asyncio.ensure_future(self._prepare_end()), lambda _: True)
             with traced(WAIT, link=self.traceparent, job_ids=job_ids, queue=self.queue_name) as span:
@@ -254,6 +251,11 @@ class BatchJobTrigger(StoredTrigger):
                     )
                 span.ended(outcomes)
         return [outcome.with_times(JobTimes(instances=count_of(self.instances))) for outcome in outcomes]
+
+    def _link_written(self, job_id: str) -> AbstractAsyncContextManager[None]:
+        if not self.begins_here and self.deadline_lead is None:
+            return nullcontext()
+        return link_written(self, self.tencentcloud_conn_id, self.region, job_id)
 
     def _shown(self, consumer: Consumer, job_ids: Sequence[str]) -> AbstractAsyncContextManager[None]:
         if self.live is not True:

@@ -21,8 +21,6 @@ from airflow_batch_events.events.outcome import NOT_STARTED, TIMEOUT, Outcome
 from airflow_batch_events.events.outcomes.exit_codes import EndAs, ExitCodes, read_exit_codes
 from airflow_batch_events.exceptions import ConfigurationError
 from airflow_batch_events.hooks.batch import BatchHook
-from airflow_batch_events.links.console import BatchJobLink
-from airflow_batch_events.protocol.credentials.access import CloudAccess
 from airflow_batch_events.protocol.time_limit import within
 from airflow_batch_events.text import printable
 from airflow_batch_events.waiting.airflow_metrics import count_ends
@@ -177,17 +175,6 @@ async def push_result(trigger: BaseTrigger, value: Any, *, multiple_outputs: boo
 
 async def _push(trigger: BaseTrigger, key: str, value: Any, *, mapped_length: int | None = None) -> None:
     await push_from_trigger(trigger, key, storable(value), mapped_length=mapped_length)
-
-
-async def write_link(trigger: BaseTrigger, access: CloudAccess, job_id: str) -> None:
-    """Write the job's link for a task that no worker has begun; a task without its link goes on."""
-    if trigger.task_instance is None:
-        return
-    try:
-        push = _push(trigger, BatchJobLink().xcom_key, BatchJobLink.url(access, job_id))
-        await within(PUSH_BOUND, push)
-    except Exception:
-        trigger.log.warning("Cannot write the link to job %s", job_id, exc_info=True)
 
 
 async def _needs_worker(trigger: BaseTrigger) -> bool:

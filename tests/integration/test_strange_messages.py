@@ -159,7 +159,7 @@ def test_no_message_costs_a_wait(stack: AirflowStack, cloud: CloudAddress, jobs:
 
 def wait_until_begun(stack: AirflowStack, run_id: str, waits: int) -> None:
     """
-    Wait until the waits run in the triggerer: each of them first writes its link.
+    Wait until the waits run in the triggerer: each of them writes its link.
 
     Airflow 3.3's triggerer stands still when many triggers are handed to its runner while that one logs much:
     each of the two processes then waits for the other one to read.

@@ -181,6 +181,8 @@ def test_one_module_makes_all_that_triggers_fire_storable() -> None:
         ("storable.py", "TriggerEvent"),
         ("xcom.py", "XCom.aset"),
         ("task_completion.py", "push_from_trigger"),
+        # An address, which is quoted.
+        ("job_link.py", "push_from_trigger"),
         # Notes, which are Base64.
         ("many_jobs.py", "push_from_trigger"),
     }
