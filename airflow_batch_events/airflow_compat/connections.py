@@ -29,9 +29,8 @@ async def aget_connection(conn_id: str) -> Connection:
     Read a connection in a trigger, and in a trigger that ``dag.test()`` runs.
 
     In ``dag.test()`` the asynchronous way does not reach the connections in the database, and says that there are none.
-    In 3.1.0 it imports the supervisor, which is not there, before it looks into the environment.
 
-    Source: ``sdk/execution_time/context.py``, lines 259 to 296 (208 in 3.1.0). Since: before 3.1. It can go
+    Source: ``sdk/execution_time/context.py``, lines 259 to 296. Since: before 3.1. It can go
     when ``dag.test()`` reads them.
 
     :param conn_id: The connection.
@@ -42,11 +41,8 @@ async def aget_connection(conn_id: str) -> Connection:
         await imported("airflow.sdk.definitions.connection", "asgiref.sync", "airflow.sdk.execution_time.cache")
     try:
         return await undisturbed(BaseHook.aget_connection(conn_id))
-    except (AirflowNotFoundException, ImportError):
-        try:
-            return await in_thread(BaseHook.get_connection, conn_id)
-        except ImportError as error:
-            raise AirflowNotFoundException(f"The conn_id `{conn_id}` isn't defined") from error
+    except AirflowNotFoundException:
+        return await in_thread(BaseHook.get_connection, conn_id)
 
 
 def get_connection_outside_tasks(conn_id: str) -> Any:
