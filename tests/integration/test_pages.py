@@ -77,9 +77,13 @@ async def test_the_form_shows_what_was_filled_in(airflow: AirflowApi, filled_in:
     await page.wait_for(f"document.body.innerText.includes('{filled_in}')")
     # Other tests have left connections, too.
     row = f"[...document.querySelectorAll('tr')].find((one) => one.innerText.includes('{filled_in}'))"
-    await page.evaluate(f"{row}.querySelector('[aria-label=\"Edit Connection\"]').click()")
-    text = "document.querySelector('[role=dialog]').innerText"
-    await page.wait_for(f"['SecretId', 'SecretKey'].every((label) => {text}.includes(label))")
+    edit = f"{row}.querySelector('[aria-label=\"Edit Connection\"]')"
+    dialog = "document.querySelector('[role=dialog]')"
+    text = f"{dialog}.innerText"
+    # Airflow 3.1 closes the form when it has learned the types of connections after the click: it makes the rows anew.
+    await page.wait_for(
+        f"({dialog} || {edit}.click(), ['SecretId', 'SecretKey'].every((label) => {text}.includes(label)))"
+    )
     # A part of the form opens for the key that the focus is on.
     part = """[...document.querySelectorAll('[role=dialog] button[aria-expanded=false]')]
         .find((one) => one.innerText.trim() === 'Extra Fields')"""
@@ -87,12 +91,13 @@ async def test_the_form_shows_what_was_filled_in(airflow: AirflowApi, filled_in:
     await page.evaluate("document.activeElement.click()")
     labels = ["Region", "CMQ endpoint", "Batch endpoint", "Console URL", "Role to assume"]
     await page.wait_for(f"{json.dumps(labels)}.every((label) => {text}.includes(label))")
-    await page.wait_for("document.querySelector('[role=dialog]').getAnimations({subtree: true}).length === 0")
+    await page.wait_for(f"{dialog}.getAnimations({{subtree: true}}).length === 0")
     await page.photograph(picture("connection.png"), of="[role=dialog]")
     assert FILLED_IN["extra"]["cmq_endpoint"] in await page.evaluate(
         "[...document.querySelectorAll('[role=dialog] input')].map((field) => field.value)"
     )
-    assert page.complaints == []
+    # Airflow 3.1 says this of each of its pages.
+    assert [text for text in page.complaints if "HydrateFallback" not in text] == []
     show_in_guides("connection.png")
 
 
