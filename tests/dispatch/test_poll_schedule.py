@@ -71,6 +71,26 @@ def test_without_a_queue_a_wait_is_polled_as_it_asks_for(asked_for, seconds):
     assert next_after(schedule_of(1, has_queue=False), asked_for=asked_for) == at_most(seconds)
 
 
+def test_there_is_no_queue_until_one_is_told_of():
+    schedule = PollSchedule()
+    schedule.add(JOBS[:1], 0.0)
+    assert next_after(schedule) == at_most(300)
+
+
+def test_polls_come_at_the_same_times_with_the_same_randomness():
+    assert next_after(schedule_of(seed=1)) == next_after(schedule_of(seed=1)) != next_after(schedule_of(seed=2))
+
+
+def test_a_fact_says_whether_it_has_brought_a_poll_forward():
+    schedule = schedule_of(0)
+    assert schedule.add(JOBS[:2], 0.0)
+    polled(schedule, 0.0)
+    assert schedule.ask(JOBS[:1], 10.0)
+    assert schedule.ask(JOBS[:2], 10.0)
+    assert not schedule.ask(JOBS[:3], 10.0)
+    assert schedule.ask(JOBS[:3], 9.0)
+
+
 def test_polls_are_frequent_while_the_queue_cannot_be_read():
     schedule = schedule_of()
     next_after(schedule)
@@ -139,6 +159,34 @@ def test_a_job_that_is_waited_for_anew_has_a_clean_record():
     polled(schedule, 0.0)
     schedule.on_unread(JOBS[:1], 0.0)
     assert due(schedule, JOBS[0]) <= 2
+
+
+def test_a_job_whose_state_was_told_has_a_clean_record():
+    schedule = schedule_of(1)
+    for _ in range(5):
+        polled(schedule, 0.0)
+        schedule.on_unread(JOBS[:1], 0.0)
+        schedule.ask(JOBS[:1], 0.0)
+    assert schedule.is_apart(JOBS[0])
+    next_after(schedule)
+    assert not schedule.is_apart(JOBS[0])
+    schedule.ask(JOBS[:1], 0.0)
+    polled(schedule, 0.0)
+    schedule.on_unread(JOBS[:1], 0.0)
+    assert due(schedule, JOBS[0]) <= 2
+
+
+def test_a_job_is_due_at_no_time_while_its_poll_is_under_way():
+    schedule = schedule_of(1)
+    assert schedule.due(JOBS[0]) == 0.0
+    polled(schedule, 0.0)
+    assert schedule.due(JOBS[0]) is None
+    assert schedule.due(JOBS[1]) is None
+
+
+def test_a_poll_asks_for_no_more_than_a_call_holds():
+    schedule = schedule_of(MAX_IDS + 1)
+    assert [len(polled(schedule, 0.0)) for _ in range(2)] == [MAX_IDS, 1]
 
 
 def test_an_unread_job_is_polled_later_in_smaller_batches():

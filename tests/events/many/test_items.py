@@ -51,14 +51,33 @@ def test_notes_of_another_version_may_lack_what_is_new():
         base64.b64encode(zlib.compress(b"no json")).decode(),
         base64.b64encode(zlib.compress(b'[["one"]]')).decode(),
         base64.b64encode(zlib.compress(b"[[0]]")).decode(),
-        base64.b64encode(zlib.compress(b" " * 2**25)).decode(),
+        base64.b64encode(zlib.compress(b"[[1]" + b" " * 2**24 + b"]")).decode(),
         pack_items([Item()])[:-8],
+        "!" + pack_items([Item()]),
         pack_items([Item(), Item()]),
     ],
 )
 def test_notes_that_cannot_be_read_are_an_error(packed):
     with pytest.raises(SubmissionRecordError, match="Nothing was submitted"):
         unpack_items(packed, 1)
+
+
+@pytest.mark.parametrize(
+    ("packed", "why"),
+    [
+        (7, "a int, where text is expected"),
+        (base64.b64encode(b"no zlib").decode(), "Error -3 while decompressing data: incorrect header check"),
+        (pack_items(NOTED)[:-8], "cut off, or more than 16777216 bytes"),
+    ],
+)
+def test_why_notes_cannot_be_read_is_in_the_traceback(packed, why):
+    with pytest.raises(SubmissionRecordError) as caught:
+        unpack_items(packed, len(NOTED))
+    assert str(caught.value) == (
+        "What was noted of the jobs of this task cannot be understood (ValueError). Nothing was submitted: run the "
+        "task under the version of this package that has noted it, or start a new DAG run"
+    )
+    assert str(caught.value.__cause__) == why
 
 
 def test_ten_thousand_notes_are_a_hundred_kilobytes():
@@ -123,7 +142,20 @@ def test_a_refusal_says_how_large_descriptions_are(monkeypatch, limits, told):
     )
 
 
-@pytest.mark.parametrize(("packed", "count"), [(None, 1), ("x", 1), (pack_descriptions([JOB]), 2)])
-def test_descriptions_that_cannot_be_read_are_an_error(packed, count):
-    with pytest.raises(ConfigurationError, match="packed descriptions"):
+@pytest.mark.parametrize(
+    ("packed", "count", "told"),
+    [
+        (None, 1, "the packed descriptions cannot be read (ValueError)"),
+        ("x", 1, "the packed descriptions cannot be read (ValueError)"),
+        (
+            base64.b64encode(zlib.compress(b"\xff")).decode(),
+            1,
+            "the packed descriptions cannot be read (UnicodeDecodeError)",
+        ),
+        (pack_descriptions([JOB]), 2, "there are 1 packed descriptions, where 2 are expected"),
+    ],
+)
+def test_descriptions_that_cannot_be_read_are_an_error(packed, count, told):
+    with pytest.raises(ConfigurationError) as caught:
         unpack_descriptions(packed, count)
+    assert str(caught.value) == told

@@ -4,6 +4,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -254,6 +255,20 @@ def test_those_that_fail_first_are_read_and_no_more_than_a_hundred():
     assert (run.take_unread(), run.readings_left) == (7, MAX_READ)
 
 
+def test_what_was_read_before_counts_and_what_the_task_itself_has_ended_does_not():
+    read = [Item(1, f"job-{number}", "FAILED", facts=JobFacts("exit_code")) for number in range(30)]
+    ended = [Item(1, f"job-{number}", "FAILED", facts=JobFacts("terminated")) for number in range(30, 50)]
+    unread = [Item(1, f"job-{number}", "FAILED") for number in range(50, 50 + MAX_READ)]
+    assert JobsRun([*read, *ended, *unread], RunRules()).readings_left == MAX_READ - 30
+
+
+def test_a_job_that_is_asked_for_again_to_be_read_is_one_reading():
+    run = JobsRun([Item(1, "job-1", "FAILED")], RunRules())
+    run.take_unread()
+    run.put_back_unread(0)
+    assert run.readings_left == 1
+
+
 def test_what_was_read_of_a_job_is_noted_and_not_read_again():
     run = JobsRun([Item()], RunRules())
     fail_all(run, 1)
@@ -309,6 +324,36 @@ def test_why_a_job_has_ended_is_noted_as_far_as_it_fits():
     run.on_outcome("job-2", "FAILED", "x" * 1_000)
     run.on_outcome("job-3", "FAILED")
     assert [item.reason and len(item.reason) for item in run.items] == [len("no data"), 300, None]
+
+
+def test_why_a_job_has_failed_is_noted_as_far_as_it_fits_when_it_was_read():
+    run = JobsRun([Item(1, "job-1", "FAILED", "no data"), Item(1, "job-2", "FAILED", "no data")], RunRules())
+    run.on_read(0, JobFacts("exit_code"))
+    run.on_read(1, JobFacts("exit_code"), "x" * 1_000)
+    assert [item.reason for item in run.items] == ["no data", "x" * 297 + "..."]
+
+
+@pytest.mark.parametrize(
+    ("on_failure", "stopped"), [("continue", None), ("cancel_rest", "2 jobs have failed, and 1 may")]
+)
+def test_too_many_failures_stop_a_run_that_is_to_cancel_the_rest(on_failure, stopped):
+    run = JobsRun([Item(1, "job-1"), Item(1, "job-2"), Item()], RunRules(max_failures=1, on_failure=on_failure))
+    run.on_outcome("job-1", "FAILED")
+    assert run.stopped is None
+    run.on_outcome("job-2", "FAILED")
+    assert run.stopped == stopped
+    assert run.may_submit is (stopped is None)
+
+
+def test_a_chunk_that_is_stored_lets_only_its_own_jobs_be_deleted():
+    items = [Item(1, f"job-{number}") for number in range(CHUNK + 1)]
+    run = JobsRun(items, RunRules(on_finish_action="delete"))
+    run.on_outcome("job-0", "SUCCEED")
+    run.on_outcome(f"job-{CHUNK}", "SUCCEED")
+    first, second = run.take_unsaved()
+    run.on_saved(second)
+    run.on_unsaved(first)
+    assert (run.take_deletable(), run.take_deletable()) == (CHUNK, None)
 
 
 def test_a_second_job_with_one_id_says_whose_it_is():
