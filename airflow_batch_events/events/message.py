@@ -214,9 +214,9 @@ def _decode_base64(text: str) -> bytes | None:
         encoded = "".join(text.split())
     if not _BASE64.fullmatch(encoded):
         return None
-    encoded = encoded.rstrip("=").translate(_STANDARD_ALPHABET)
     try:
-        return base64.b64decode(encoded + "=" * (-len(encoded) % 4))
+        # Padding that is not needed is ignored.
+        return base64.b64decode(encoded.translate(_STANDARD_ALPHABET) + "==")
     except binascii.Error:
         return None
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_batch_events.events.catalog import EventName
-from airflow_batch_events.events.message import parse_message, parse_time
+from airflow_batch_events.events.message import ParsedMessage, parse_message, parse_time
 
 # The one body that the vendor has published (guide 599/17924).
 PUBLISHED = {
@@ -108,8 +108,9 @@ ENCODINGS = {
     "blanks and a NUL around": lambda data: b"\r\n\t " + data + b" \0\n",
     "wrapper": lambda data: wrap(data.decode()).encode(),
 }
-# The names differ in length, so that Base64 of them ends in each of the paddings; two need the characters + and /.
-NAMES = ["case", "cases", "casess", "~~~?>>>", "이벤트", "👩‍👩‍👧"]
+# The names differ in length, so that Base64 of them ends in each of the paddings; some need the characters + and /, one
+# of them so often that the others alone have the length of Base64, too.
+NAMES = ["case", "cases", "casess", "~~~?>>>", "???????????", "이벤트", "👩‍👩‍👧"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -130,6 +131,7 @@ def test_a_body_is_read_in_any_encoding_that_senders_use(encoding, name):
         wrap("\ufeff" + ENVELOPE),
         b64("\ufeff" + ENVELOPE),
         b64(b64(ENVELOPE)),
+        b64(b64(b64(ENVELOPE))),
         wrap(b64(b64(ENVELOPE))),
         base64.b64encode(ENVELOPE.encode("utf-16-le")).decode(),
         base64.b64encode(ENVELOPE.encode("utf-16-be")).decode(),
@@ -140,6 +142,7 @@ def test_a_body_is_read_in_any_encoding_that_senders_use(encoding, name):
         "mark in a wrapper",
         "mark in Base64",
         "doubled",
+        "tripled",
         "doubled in a wrapper",
         "UTF-16",
         "UTF-16, big end first",
@@ -180,6 +183,29 @@ def test_an_unknown_name_and_unknown_fields_are_kept():
 def test_missing_fields_are_none_or_empty():
     (event,) = parse_message('{"Events": [{"EventName": "JOB_SUCCEED"}]}').events
     assert (event.job_id, event.time, event.region, event.vars) == (None, None, "", {})
+
+
+def test_an_event_is_told_as_a_dict():
+    (event,) = parse_message(ENVELOPE).events
+    assert event.to_dict() == {
+        "event_name": "JOB_SUCCEED",
+        "event_time": "2026-01-02T03:04:05Z",
+        "region": "ap-guangzhou",
+        "event_vars": {"stage": "nightly"},
+        "job_id": "job-12345678",
+        "batch": {"JobId": "job-12345678"},
+    }
+
+
+def test_an_event_without_a_time_is_told_with_none():
+    (event,) = parse_message('{"Events": [{"EventName": "JOB_SUCCEED"}]}').events
+    assert event.to_dict()["event_time"] is None
+
+
+def test_of_the_parameters_those_with_a_name_are_read():
+    pairs = [{"Name": "empty"}, {"Name": 7, "Value": "a"}, {"Value": "b"}, "c", None, {"Name": "count", "Value": 8}]
+    (event,) = parse_message(json.dumps({"Events": [job_event(EventVars=pairs)]})).events
+    assert event.vars == {"empty": "", "count": "8"}
 
 
 def test_readable_events_come_with_the_reason_for_the_others():
@@ -308,24 +334,26 @@ def test_no_mutation_of_a_good_body_makes_the_reader_raise():
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        ("", "neither JSON nor Base64"),
-        ("hello", "neither JSON nor Base64"),
+        ("", "neither JSON nor Base64 of JSON"),
+        ("hello", "neither JSON nor Base64 of JSON"),
+        ("null", "neither JSON nor Base64 of JSON"),
+        ("[" * 100_000, "neither JSON nor Base64 of JSON"),
+        ('{"msgBody":' * 50_000, "neither JSON nor Base64 of JSON"),
+        ("x" * 1_048_576, "neither JSON nor Base64 of JSON"),
         ("[1, 2]", "JSON list instead of an object"),
-        ("null", "neither JSON nor Base64"),
+        ("true", "JSON boolean instead of an object"),
+        ("7", "JSON number instead of an object"),
+        ("7.5", "JSON number instead of an object"),
         ("{}", "JSON object without 'Events'"),
-        ('{"Events": "x"}', "'Events' is a JSON string"),
+        ('{"Events": null}', "'Events' is a JSON null instead of a list"),
+        ('{"Events": "x"}', "'Events' is a JSON string instead of a list"),
+        ('{"Events": {}}', "'Events' is a JSON object instead of a list"),
         ('{"Events": []}', "'Events' is empty"),
-        ("[" * 100_000, "neither JSON nor Base64"),
-        ('{"msgBody":' * 50_000, "neither JSON nor Base64"),
-        ("x" * 1_048_576, "neither JSON nor Base64"),
-        (wrap(wrap(wrap(ENVELOPE))), "too many wrappers"),
+        (wrap(wrap(wrap(ENVELOPE))), "too many wrappers around the event"),
     ],
 )
 def test_an_unreadable_body_is_a_reason_that_does_not_quote_it(body, problem):
-    parsed = parse_message(body)
-    assert parsed.events == ()
-    assert parsed.problem is not None
-    assert problem in parsed.problem
+    assert parse_message(body) == ParsedMessage(problem=problem)
 
 
 json_values = st.recursive(
