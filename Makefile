@@ -38,7 +38,7 @@ KEEP ?=
 # Hundreds of Python processes start here, and each would compile what it imports, and each test's assertions.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-fast test-airflow test-distributed test-matrix test-mysql test-part check check-workflows coverage mutants docs dist bench \
+.PHONY: help demo test test-fast test-airflow test-distributed test-matrix test-mysql test-part test-wheel check check-workflows coverage mutants docs dist bench \
     chaos tccli constraints clean not-with-another-airflow
 
 help: ## Say what the targets do.
@@ -70,6 +70,7 @@ test-airflow: $(READY) ## Run the tests that differ between versions of Airflow:
 test-matrix: ## Run them on each version, a part on each Python and on MySQL, and write the tables of docs/compatibility.md.
 	@for version in 3.1 3.2 3.3 newest; do $(MAKE) --no-print-directory test-airflow AIRFLOW=$$version || true; done
 	@for pair in $(PAIRS); do $(MAKE) --no-print-directory test-part AIRFLOW=$${pair%:*} PY=$${pair#*:} || true; done
+	@$(MAKE) --no-print-directory test-wheel AIRFLOW=lowest PY=3.10 || true
 	@$(MAKE) --no-print-directory test-mysql || true
 	@.venv/bin/python -m devtools.airflow_matrix $(foreach v,3.1 3.2 3.3,$(v)=.test-output/airflow-$(v).xml) --runs .test-output
 
@@ -79,6 +80,11 @@ PART := -m 'not slow' tests/airflow_compat tests/decorators tests/events tests/h
     tests/sensors tests/submission tests/triggers tests/waiting emulator/tests tests/integration/test_main_job.py
 test-part: $(READY) ## Run the part of the tests that is enough for another Python: make test-part PY=3.13.
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(REPORTED) $(PART) $(ARGS)
+
+# AIRFLOW=lowest installs the wheels with the lowest versions that they allow.
+test-wheel: export CONSTRAINTS := $(CONSTRAINTS)
+test-wheel: $(READY) ## Build the wheels, install each where nothing else is, and run an example: make test-wheel AIRFLOW=lowest.
+	@$(BIN)/python -m pytest tests/test_packaging.py $(ARGS)
 
 # What is stored in a database, and what reads it.
 ON_MYSQL := tests/waiting/test_storable.py $(addprefix tests/integration/test_,stored_triggers.py endings.py ends.py \

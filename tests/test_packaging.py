@@ -12,7 +12,7 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
-from importlib.metadata import packages_distributions
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "airflow_batch_events"
 EMULATOR = ROOT / "emulator"
 UV = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+CONSTRAINTS = os.environ.get("CONSTRAINTS", "constraints.txt")
+"""The versions that are installed beside the wheels; the Makefile names those of the environment that it runs."""
 
 pytestmark = [
     pytest.mark.skipif(UV is None, reason="uv, which 'make' installs where it can, is not here"),
@@ -165,6 +167,15 @@ def declared_in(metadata: str, *, extra: str = "") -> set[str]:
     return {name for name, of in needed if of == extra}
 
 
+def names_by_package() -> dict[str, set[str]]:
+    """Return which distributions have files of a package; Python 3.10 knows that only of those that say so."""
+    found: dict[str, set[str]] = {}
+    for distribution in distributions():
+        for file in distribution.files or ():
+            found.setdefault(file.parts[0].removesuffix(".py"), set()).add(normalized(distribution.metadata["Name"]))
+    return found
+
+
 # Used where it happens to be there; WTForms, where Airflow's API server puts something in its place.
 OPTIONAL = {"uvloop", "wtforms"}
 
@@ -173,7 +184,7 @@ def test_exactly_what_is_imported_is_declared(built: dict[str, Path]) -> None:
     metadata = look_into(built[".whl"])[2]
     imported = imported_by(PACKAGE) - OPTIONAL
     declared = declared_in(metadata)
-    providers = packages_distributions()
+    by_package = names_by_package()
 
     def sources(module: str) -> set[str]:
         if module.startswith("airflow.providers.common.messaging"):
@@ -182,7 +193,7 @@ def test_exactly_what_is_imported_is_declared(built: dict[str, Path]) -> None:
             return {"apache-airflow-providers-openlineage"}
         if module.partition(".")[0] == "airflow":
             return {"apache-airflow"}
-        return set(map(normalized, providers.get(module, [module.replace("_", "-")])))
+        return by_package.get(module) or {normalized(module)}
 
     in_extras = {
         name for extra in ("cos", "emulator", "messaging", "openlineage") for name in declared_in(metadata, extra=extra)
@@ -244,7 +255,7 @@ class Installation:
         run(UV, "venv", "--quiet", "--python", sys.executable, folder / "venv")
 
     def install(self, *what: object) -> None:
-        run(UV, "pip", "install", "--quiet", "--python", self.bin / "python", "-c", ROOT / "constraints.txt", *what)
+        run(UV, "pip", "install", "--quiet", "--python", self.bin / "python", "-c", ROOT / CONSTRAINTS, *what)
 
     def run(self, command: str, *arguments: object) -> str:
         return run(self.bin / command, *arguments, env=self.env, cwd=self.home)
