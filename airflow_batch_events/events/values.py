@@ -257,7 +257,9 @@ def filter_vars_of(name: str, value: object) -> dict[str, str]:
 def _event_vars(name: str, variables: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
     for key, value in variables.items():
         if not isinstance(key, str) or not key:
-            raise ParameterError(f"{name} has {kind_of(key)} as the name of a parameter, must be text")
+            raise ParameterError(
+                f"{name} has {kind_of(key)} as the name of a parameter, must be a text that is not empty"
+            )
         yield key, event_var_of(f"{name}[{key[:50]!r}]", value)
 
 

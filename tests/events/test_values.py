@@ -12,6 +12,7 @@ import pytest
 from airflow_batch_events.events.values import (
     event_var_of,
     event_vars_of,
+    filter_vars_of,
     flag_of,
     items_of,
     job_id_of,
@@ -148,9 +149,13 @@ def test_a_whole_number_is_taken_as_text_too(value):
     assert whole_of("count", value, least=1) == 3
 
 
+def test_a_whole_number_may_be_on_its_bounds():
+    assert [whole_of("count", number, least=1, most=100) for number in (1, 100)] == [1, 100]
+
+
 @pytest.mark.parametrize("value", [None, "", "three", "3.5", 3.5, True, "-1", 0, "9" * 50, float("nan"), [3], "\uff13"])
 def test_what_is_no_whole_number_within_bounds_is_refused(value):
-    with pytest.raises(ParameterError, match=r"^count is .*, must be a whole number"):
+    with pytest.raises(ParameterError, match=r"^count is .*, must be a whole number from 1 to 100$"):
         whole_of("count", value, least=1, most=100)
 
 
@@ -166,9 +171,22 @@ def test_an_event_var_that_is_no_text_is_named_and_not_shown(value):
     assert "secret" not in str(caught.value)
 
 
-def test_a_parameter_without_a_name_is_refused():
-    with pytest.raises(ParameterError, match="event_vars has an int as the name"):
-        event_vars_of("event_vars", {1: "x"})
+@pytest.mark.parametrize(("key", "kind"), [(1, "an int"), ("", "a text")])
+def test_a_parameter_without_a_name_is_refused(key, kind):
+    words = f"event_vars has {kind} as the name of a parameter, must be a text that is not empty"
+    with pytest.raises(ParameterError, match=rf"^{words}$"):
+        event_vars_of("event_vars", {key: "x"})
+
+
+def test_parameters_are_texts():
+    variables = {"a": 7, "_b": "__x", "c__": True}
+    assert event_vars_of("x", variables) == filter_vars_of("x", variables) == {"a": "7", "_b": "__x", "c__": "True"}
+
+
+def test_a_filter_has_no_parameter_with_a_name_of_airflow_s_own():
+    with pytest.raises(ParameterError) as caught:
+        filter_vars_of("event_vars", {"a": "x", "__type": "x"})
+    assert str(caught.value) == "event_vars has the parameter '__type': names that begin with __ are Airflow's own"
 
 
 def test_one_object_or_text_is_a_list_of_one():
@@ -210,7 +228,7 @@ def test_none_is_explained_and_nothing_else_is():
 
 
 def test_several_ids_have_one_order_however_they_are_mixed():
-    assert items_of({"b", "a", 1}) == [1, "a", "b"]
+    assert items_of({*"hgfedcba", 1}) == [1, *"abcdefgh"]
 
 
 def test_ids_that_are_named_twice_are_all_named():
@@ -237,6 +255,10 @@ def test_what_is_wrong_is_named_and_shown():
         (job_id_of, "", "x is '', must be a job id: the task that it comes from was skipped, or has pushed nothing"),
         (some_job_ids_of, "a b", "x is 'a b', which cannot be a job id such as job-97zcl3wt"),
         (mapping_of, "a b", "x is text that is no JSON object, must be a dictionary, or its JSON text"),
+        (mapping_of, [], "x is a list, must be a dictionary, or its JSON text"),
+        (event_vars_of, [], "x is a list, must be a dictionary, or its JSON text"),
+        (filter_vars_of, [], "x is a list, must be a dictionary, or its JSON text"),
+        (event_var_of, [], "x is a list, must be text, a number or a boolean"),
         (text_of, [], "x is a list, must be text"),
         (text_of, Xylophone(), "x is a Xylophone, must be text"),
     ):
