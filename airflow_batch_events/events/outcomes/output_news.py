@@ -71,7 +71,7 @@ def news_in(text: str, seen: Seen | None, *, is_over: bool = False) -> News:
     start, gap = _place_of(seen, whole, is_cut)
     now = Seen(_CUT if is_cut else len(whole), _mark(whole))
     lines = [_final(line) for line in whole[start:].removesuffix("\n").split("\n")] if start < len(whole) else []
-    return News(lines, gap if lines else "", now)
+    return News(lines, gap, now)
 
 
 def _place_of(seen: Seen | None, text: str, is_cut: bool) -> tuple[int, str]:

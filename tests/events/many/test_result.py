@@ -97,12 +97,13 @@ def test_a_long_reason_of_the_run_is_cut():
 
 
 def test_only_what_has_ended_since_is_counted():
-    before = [Item(1, "job-1", "SUCCEED"), Item(2), Item(1, "job-3"), Item(1, "job-4"), Item()]
+    before = [Item(1, "job-1", "SUCCEED"), Item(2), Item(1, "job-3"), Item(1, "job-4"), Item(), Item()]
     now = [
         Item(1, "job-1", "SUCCEED"),
         Item(2, "job-5", "SUCCEED"),
         READ,
         Item(1, "job-4"),
         Item(1, "job-6", "TIMEOUT"),
+        Item(1, "job-7", "TIMEOUT"),
     ]
-    assert ends_since(before, now) == {("SUCCEED", None): 1, ("FAILED", "exit_code"): 1, ("TIMEOUT", "timeout"): 1}
+    assert ends_since(before, now) == {("SUCCEED", None): 1, ("FAILED", "exit_code"): 1, ("TIMEOUT", "timeout"): 2}

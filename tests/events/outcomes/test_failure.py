@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_batch_events.events.outcomes.failure import Cause, Failure, classify, tail_of
+from airflow_batch_events.events.outcomes.failure import Cause, Failure, classify, signal_name, tail_of
 
 CAUSES = {
     "exit_code",
@@ -87,6 +87,45 @@ def test_the_cause_follows_from_the_facts(exit_code, reason, stderr, cause):
 def test_an_interrupted_instance_without_another_cause_is_interrupted():
     assert classify("FAILED_INTERRUPTED", None, "").cause is Cause.INTERRUPTED
     assert classify("FAILED_INTERRUPTED", 4, "command failed").cause is Cause.EXIT_CODE
+
+
+@pytest.mark.parametrize(
+    ("state", "exit_code", "advice"),
+    [
+        (
+            "FAILED",
+            137,
+            "SIGKILL is what ends a command that needs more memory than there is: take a larger InstanceType, or make "
+            "the command need less",
+        ),
+        ("FAILED", 139, "read the command's output above, fix the command, then run the task again"),
+        ("FAILED", 2, "read the command's output above, fix the command, then run the task again"),
+        ("FAILED_INTERRUPTED", None, "look at the job in the console, then run the task again"),
+        ("FAILED", None, "look at the job in the console, then run the task again"),
+    ],
+)
+def test_where_no_words_help_the_end_of_the_command_tells_what_to_do(state, exit_code, advice):
+    assert classify(state, exit_code, "").advice == advice
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "name"),
+    [
+        (129, "SIGHUP"),
+        (137, "SIGKILL"),
+        (-2, "SIGINT"),
+        (-9, "SIGKILL"),
+        (255, ""),
+        (-255, ""),
+        (128, ""),
+        (1, ""),
+        (0, ""),
+        (-1, ""),
+        (None, ""),
+    ],
+)
+def test_a_signal_is_named_as_a_shell_or_a_process_reports_it(exit_code, name):
+    assert signal_name(exit_code) == name
 
 
 REASONS = st.text() | st.sampled_from([reason for _, reason, _, _ in CASES])

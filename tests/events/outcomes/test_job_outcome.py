@@ -120,6 +120,7 @@ def test_the_fields_of_an_outcome_are_those_that_dags_read() -> None:
         ("instances", 4.0, None),
         ("failure", None, None),
         ("succeeded", 1, False),
+        ("succeeded", True, True),
     ],
 )
 def test_a_field_of_another_version_is_read_or_defaulted(field: str, odd: object, read: object) -> None:

@@ -55,6 +55,33 @@ def test_other_paths_are_refused_by_name(path):
         result_path_of("result_path", path)
 
 
+EXAMPLES = (
+    "such as cos://results-1250000000.cos.ap-guangzhou.myqcloud.com/${BATCH_JOB_ID}.json, "
+    "or cos://results-1250000000/..."
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("cos://results/a", f": 'cos://results/a' is no object in COS, {EXAMPLES}"),
+        ("x" * 301, f": '{'x' * 297}...' is no object in COS, {EXAMPLES}"),
+        (f"cos://{BUCKET}/" + "각" * 284, ": its key has more than 850 bytes, which COS does not take"),
+        (f"cos://{BUCKET}/${{A}}", " has ${A}, where only ${BATCH_JOB_ID} has a value"),
+        (f"cos://{BUCKET}/${{{'A' * 98}}}", f" has ${{{'A' * 95}..., where only ${{BATCH_JOB_ID}} has a value"),
+    ],
+    ids=["no bucket", "long path", "long key", "placeholder", "long placeholder"],
+)
+def test_what_is_wrong_with_a_path_is_told(path, why):
+    with pytest.raises(ParameterError) as refused:
+        result_path_of("result_path", path)
+    assert str(refused.value) == f"result_path{why}"
+
+
+def test_a_key_of_all_the_bytes_that_cos_takes_is_one():
+    assert CosPath.parse(f"cos://{BUCKET}/" + "k" * MAX_COS_KEY).key == "k" * MAX_COS_KEY
+
+
 def test_the_job_s_id_takes_its_place_in_the_path():
     path = result_path_of("result_path", f"cos://{BUCKET}/${{BATCH_JOB_ID}}/out.json")
     assert path_for(path, "job-97zcl3wt").key == "job-97zcl3wt/out.json"
@@ -78,7 +105,7 @@ def test_the_last_line_that_is_not_blank_counts(stdout, line):
 def test_a_line_whose_beginning_is_not_shown_is_none():
     with pytest.raises(ValueError, match="longer than the 2048 bytes"):
         last_line("1" * MAX_LOG_BYTES)
-    with pytest.raises(ValueError, match="nothing"):
+    with pytest.raises(ValueError, match=r"^nothing stands there$"):
         last_line(" \n\n")
 
 
@@ -89,7 +116,7 @@ def test_a_line_whose_beginning_is_not_shown_is_none():
         ("", "no JSON"),
         ("NaN", "NaN is no number"),
         ("-Infinity", "-Infinity is no number"),
-        ('{"a": 1, "a": 2}', "a key twice"),
+        ('{"a": 1, "a": 2}', "^it has a key twice in one object$"),
         ("[" * 100_000, "nested too deeply"),
         (b"\xff\x00", "no JSON"),
         ("9" * 5_000, "digits"),
@@ -108,7 +135,19 @@ def test_json_of_every_kind_is_a_value():
     assert json_value(b"\xef\xbb\xbf[1]") == [1]
 
 
-@pytest.mark.parametrize("value", ["stdout", True, None, ["stdout-json"]])
-def test_only_stdout_json_can_be_asked_for(value):
-    with pytest.raises(ParameterError, match=r"^result is .*must be 'stdout-json'"):
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("stdout", "'stdout'"),
+        ("STDOUT-JSON", "'STDOUT-JSON'"),
+        ("x" * 101, f"'{'x' * 97}...'"),
+        (True, "a bool"),
+        (None, "None"),
+        (["stdout-json"], "a list"),
+    ],
+)
+def test_only_stdout_json_can_be_asked_for(value, shown):
+    assert result_from_of("result", "stdout-json") == "stdout-json"
+    with pytest.raises(ParameterError) as refused:
         result_from_of("result", value)
+    assert str(refused.value) == f"result is {shown}, must be 'stdout-json'; a value in COS is named by result_path"
