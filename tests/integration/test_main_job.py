@@ -112,6 +112,12 @@ def check_branches(airflow: AirflowApi, runs: dict[str, str], source: str) -> No
             assert outcome["event_vars"] == {"dag": BRANCH_DAG, "run": run_id}
 
 
+def deferred(airflow: AirflowApi) -> list[str]:
+    """Return which tasks wait, of all runs."""
+    tasks = airflow.all_task_instances()
+    return [f"{task['dag_id']}/{task['run_id']}/{task['task_id']}" for task in tasks if task["state"] == "deferred"]
+
+
 def test_each_result_takes_its_branch_by_event(
     airflow: AirflowApi, start_branches: Callable[[], dict[str, str]], gate: Path, statsd: StatsdServer
 ) -> None:
@@ -125,7 +131,9 @@ def test_each_result_takes_its_branch_by_event(
     # The gauge follows when the last wait has left its reader.
     wait_until(
         lambda: statsd.lines("airflow.tencent_batch.waits,")[-1].endswith(":0|g") or None,
-        failure=lambda: f"waits are left: {statsd.lines('airflow.tencent_batch.waits,')[-3:]}",
+        failure=lambda: (
+            f"waits are left: {statsd.lines('airflow.tencent_batch.waits,')[-3:]}; deferred: {deferred(airflow)}"
+        ),
     )
 
 
