@@ -125,7 +125,9 @@ async def test_the_page_shows_waits_and_that_a_queue_is_broken(
     advice = await page.evaluate(f"document.querySelector('[data-queue={LOST}] .advice').innerText")
     assert f"airflow-batch-events doctor --conn-id tencentcloud_default --queue {LOST}" in advice
     ended = await cell_texts(page, "ended")
-    assert ended[f"{DAG} / arrives\n{run_id}"][2:5] == ["SUCCEED", "event", FINE]
+    # Where this machine is busy, a poll may find the end before the event is read.
+    by = {"event": "event", "api": "API"}[airflow.xcom(DAG, run_id, "arrives")["source"]]
+    assert ended[f"{DAG} / arrives\n{run_id}"][2:5] == ["SUCCEED", by, FINE]
     assert ended[f"{DAG} / is_lost\n{run_id}"][2:5] == ["SUCCEED", "API", LOST]
     assert [text for text in page.complaints if "batch" in text.lower()] == []
     show_in_guides("batch-dark.png", "batch-light.png", "links.png")
