@@ -14,7 +14,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar, overload
 
 from tencent_batch_emulator.admin.request_log import Call
@@ -129,6 +129,8 @@ def start_emulator(**settings: Any) -> Iterator[RunningEmulator]:
     try:
         yield ready.result(_START_LIMIT)
     finally:
-        if ended and thread.is_alive():
-            ended[0]()
+        if ended:
+            # The loop of one that could not start is closed.
+            with suppress(RuntimeError):
+                ended[0]()
         thread.join(_CALL_LIMIT)
