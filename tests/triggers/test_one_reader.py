@@ -20,8 +20,8 @@ from tencent_batch_emulator.services.cmq.queues.queue import Queue
 WAITS = 100
 
 
-async def until_empty(queue: Queue) -> None:
-    while queue.active_count or queue.inactive_count:  # noqa: ASYNC110 - the emulator tells nobody
+async def until_left(queue: Queue, most: int) -> None:
+    while queue.active_count + queue.inactive_count > most:  # noqa: ASYNC110 - the emulator tells nobody
         await asyncio.sleep(0.05)
 
 
@@ -50,4 +50,6 @@ async def test_a_hundred_waits_use_one_reader(monkeypatch: pytest.MonkeyPatch) -
         assert emulator.requests.count("BatchReceiveMessage") - idle <= WAITS / 2
         assert emulator.requests.count("BatchDeleteMessage") <= WAITS / 2
         assert emulator.requests.count("DescribeJobs") <= 6
-        await asyncio.wait_for(until_empty(emulator.broker.queues.get("q")), LIMIT)
+        # On a busy machine a poll may end waits before their events are read; nobody reads those any more.
+        by_api = sum(outcome["source"] == "api" for outcome in outcomes)
+        await asyncio.wait_for(until_left(emulator.broker.queues.get("q"), by_api), LIMIT)
