@@ -30,8 +30,8 @@ async def aget_connection(conn_id: str) -> Connection:
 
     In ``dag.test()`` the asynchronous way does not reach the connections in the database, and says that there are none.
 
-    Source: ``sdk/execution_time/context.py``, lines 259 to 296. Since: before 3.1. It can go
-    when ``dag.test()`` reads them.
+    Source: ``sdk/execution_time/context.py``, lines 259 to 296. Since: before 3.1. It can go when
+    ``dag.test()`` reads them.
 
     :param conn_id: The connection.
     :raises AirflowNotFoundException: When there is none.

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
     from airflow.triggers.base import BaseTrigger
 
+PUSH_BOUND = 120.0
+"""Seconds that a push from a trigger may take; the triggerer serves such requests one by one."""
+
 
 async def push_from_trigger(trigger: BaseTrigger, key: str, value: Any, *, mapped_length: int | None = None) -> None:
     """

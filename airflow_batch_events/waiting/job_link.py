@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from airflow_batch_events.airflow_compat.xcom import push_from_trigger
+from airflow_batch_events.airflow_compat.xcom import PUSH_BOUND, push_from_trigger
 from airflow_batch_events.hooks.connection import aget_access
 from airflow_batch_events.protocol.late_import import imported
 from airflow_batch_events.protocol.per_loop import PerLoop
@@ -22,9 +22,6 @@ from airflow_batch_events.protocol.time_limit import within
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
-
-LINK_BOUND = 120.0
-"""Seconds that storing one link may take, once its turn has come."""
 
 _turns: PerLoop[None, asyncio.Lock] = PerLoop()
 
@@ -60,6 +57,6 @@ async def _write(trigger: BaseTrigger, conn_id: str, region: str | None, job_id:
 
         link = BatchJobLink.url(await aget_access(conn_id, region), job_id)
         async with _turns.get(None, asyncio.Lock, lambda _: True):
-            await within(LINK_BOUND, push_from_trigger(trigger, BatchJobLink().xcom_key, link))
+            await within(PUSH_BOUND, push_from_trigger(trigger, BatchJobLink().xcom_key, link))
     except Exception as error:  # noqa: BLE001 - what is wrong with the connection ends the wait, which tells it
         trigger.log.warning("Cannot write the link to job %s: %s: %s", job_id, type(error).__name__, error)

@@ -16,7 +16,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
 
 from airflow_batch_events.airflow_compat.triggerer import in_thread, task_of
-from airflow_batch_events.airflow_compat.xcom import is_too_long_to_expand, map_index_of, push_from_trigger
+from airflow_batch_events.airflow_compat.xcom import PUSH_BOUND, is_too_long_to_expand, map_index_of, push_from_trigger
 from airflow_batch_events.events.outcome import NOT_STARTED, TIMEOUT, Outcome
 from airflow_batch_events.events.outcomes.exit_codes import EndAs, ExitCodes, read_exit_codes
 from airflow_batch_events.exceptions import ConfigurationError
@@ -40,9 +40,6 @@ from airflow_batch_events.waiting.trigger_start import needs_worker
 
 EXPLAIN_BOUND = 60.0
 """Seconds that reading why a job failed may take."""
-
-PUSH_BOUND = 120.0
-"""Seconds that storing a result may take; the triggerer serves such requests one by one."""
 
 RETURN_VALUE = "return_value"
 

@@ -145,12 +145,18 @@ def test_each_refused_id_is_asked_for_alone():
     assert [schedule.is_apart(job_id) for job_id in JOBS[:3]] == [False, True, True]
 
 
-def test_a_job_that_is_waited_for_anew_has_a_clean_record():
+def often_unread():
+    """Return a schedule whose one job could not be read five times."""
     schedule = schedule_of(1)
     for _ in range(5):
         polled(schedule, 0.0)
         schedule.on_unread(JOBS[:1], 0.0)
         schedule.ask(JOBS[:1], 0.0)
+    return schedule
+
+
+def test_a_job_that_is_waited_for_anew_has_a_clean_record():
+    schedule = often_unread()
     schedule.forget(JOBS[0])
     assert JOBS[0] not in schedule
     schedule.add(JOBS[:1], 0.0)
@@ -162,11 +168,7 @@ def test_a_job_that_is_waited_for_anew_has_a_clean_record():
 
 
 def test_a_job_whose_state_was_told_has_a_clean_record():
-    schedule = schedule_of(1)
-    for _ in range(5):
-        polled(schedule, 0.0)
-        schedule.on_unread(JOBS[:1], 0.0)
-        schedule.ask(JOBS[:1], 0.0)
+    schedule = often_unread()
     assert schedule.is_apart(JOBS[0])
     next_after(schedule)
     assert not schedule.is_apart(JOBS[0])

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from airflow.sdk.execution_time import task_runner
+from support.emulator_helpers import PLACEMENT, first_payload
 from support.supervisor import Supervisor
 
 from airflow_batch_events.airflow_compat.xcom import push_from_trigger
+from airflow_batch_events.events.job_builder import build_job
 from airflow_batch_events.hooks.batch import BatchHook
 from airflow_batch_events.triggers.batch import BatchJobTrigger
 from airflow_batch_events.waiting.job_link import link_written
@@ -20,19 +22,7 @@ from devtools.waits import wait_until
 
 LINK = "_link_BatchJobLink"
 
-JOB = {
-    "JobName": "j",
-    "Tasks": [
-        {
-            "TaskName": "main",
-            "Application": {"DeliveryForm": "LOCAL", "Command": "scripted: outcome=succeed"},
-            "ComputeEnv": {
-                "EnvType": "MANAGED",
-                "EnvData": {"InstanceType": "S5.MEDIUM2", "ImageId": "img-eb30mz89"},
-            },
-        }
-    ],
-}
+JOB = build_job("j", "scripted: outcome=succeed", image="img-eb30mz89", instance_type="S5.MEDIUM2")
 
 
 class SlowSupervisor(Supervisor):
@@ -57,7 +47,7 @@ class SlowSupervisor(Supervisor):
 @pytest.fixture
 def job_id(cloud: Any) -> str:
     """Submitted before there is a supervisor, which a hook outside a trigger would ask."""
-    return BatchHook().submit_job(JOB, {"Zone": "ap-guangzhou-6"})
+    return BatchHook().submit_job(JOB, PLACEMENT)
 
 
 @pytest.fixture
@@ -83,7 +73,7 @@ async def test_a_wait_polls_its_job_before_its_link_is_written(
     trigger = wait_of()
     trigger.job_id = job_id
     polls = cloud.count("DescribeJobs")
-    waiting = asyncio.ensure_future(trigger.run().__anext__())
+    waiting = asyncio.ensure_future(first_payload(trigger))
 
     def poll() -> bool | None:
         return cloud.count("DescribeJobs") > polls or None
@@ -92,8 +82,8 @@ async def test_a_wait_polls_its_job_before_its_link_is_written(
 
     assert supervisor.stored == []
     supervisor.may_store.set()
-    event = await waiting
-    assert event.payload["outcomes"][0]["state"] == "SUCCEED"
+    payload = await waiting
+    assert payload["outcomes"][0]["state"] == "SUCCEED"
     assert supervisor.stored == [LINK]
 
 
